@@ -1,0 +1,52 @@
+#include "core/base/memory.h"
+
+#include "core/base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void *hm_alloc(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size ? size : 1);
+    HM_ASSERT(memory != NULL);
+    return memory;
+}
+
+void *hm_resize(void *array, size_t count, size_t size)
+{
+    HM_ASSERT(size == 0 || count <= SIZE_MAX / size);
+    void *memory = realloc(array, count && size ? count * size : 1);
+    HM_ASSERT(memory != NULL);
+    return memory;
+}
+
+void hm_free(void *memory)
+{
+    free(memory);
+}
+
+void *hm_grow(void *array, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity) {
+        return array;
+    }
+    *capacity = *capacity ? *capacity * 2 : 8;
+    HM_ASSERT(*capacity > count);
+    return hm_resize(array, *capacity, size);
+}
+
+int hm_secret_differs(const void *a, const void *b, size_t size)
+{
+    const volatile uint8_t *left = a;
+    const volatile uint8_t *right = b;
+    uint8_t different = 0;
+    for (size_t i = 0; i < size; i++) {
+        different = (uint8_t)(different | (left[i] ^ right[i]));
+    }
+    return different != 0;
+}
+
+void hm_wipe(void *memory, size_t size)
+{
+    explicit_bzero(memory, size);
+}
