@@ -137,18 +137,18 @@ const char *hm_addr_format_ip(const struct hm_addr *addr, char text[HM_ADDR_TEXT
 {
     int family = addr->family == 4 ? AF_INET : AF_INET6;
     if (addr->family == 0) {
-        return strcpy(text, "none");
+        return memcpy(text, "none", sizeof("none"));
     }
     return inet_ntop(family, addr->ip, text, HM_ADDR_TEXT_BYTES);
 }
 
 const char *hm_addr_format(const struct hm_addr *addr, char text[HM_ADDR_TEXT_BYTES])
 {
+    if (addr->family == 0) {
+        return hm_addr_format_ip(addr, text);
+    }
     char ip[HM_ADDR_TEXT_BYTES];
     hm_addr_format_ip(addr, ip);
-    if (addr->family == 0) {
-        return strcpy(text, ip);
-    }
     snprintf(text, HM_ADDR_TEXT_BYTES, addr->family == 6 ? "[%.45s]:%u" : "%.45s:%u", ip,
              addr->port);
     return text;
