@@ -1,0 +1,358 @@
+/* The rules: which requests are granted, and which events each one emits. */
+#include "core/state/state_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+__attribute__((format(printf, 3, 4))) static void
+refuse(struct hm_outcome *out, enum hm_status status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(out->reason, sizeof out->reason, format, arguments);
+    va_end(arguments);
+    out->status = status;
+}
+
+/* ---- records and claims ---- */
+
+static void emit_record(struct hm_state *state, const char *scope, struct hm_bytes key,
+                        const struct hm_bytes *value, struct hm_outcome *out)
+{
+    struct hm_message body = {.kind = HM_MSG_record_changed};
+    body.record_changed.change =
+        (struct hm_change){.scope = hm_name_of(scope), .key = key, .present = value != NULL};
+    if (value) {
+        body.record_changed.change.value = *value;
+    }
+    hm_state_emit(state, &body, out);
+}
+
+static const struct hm_record *find_vhost(const struct hm_state *state, struct hm_bytes key)
+{
+    struct hm_name scope = hm_name_of(HM_SCOPE_VHOSTS);
+    return hm_records_find(&state->view.records, &scope, key);
+}
+
+static struct hm_bytes name_bytes(const struct hm_name *name)
+{
+    return (struct hm_bytes){(const uint8_t *)name->text, name->size};
+}
+
+/* Grants what is free, and tells whose the rest is. */
+static void grant_claims(struct hm_state *state, const struct hm_claim *claims, uint32_t count,
+                         struct hm_outcome *out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct hm_record *record = find_vhost(state, claims[i].key);
+        struct hm_bytes owner = name_bytes(&claims[i].owner);
+        if (!record) {
+            emit_record(state, HM_SCOPE_VHOSTS, claims[i].key, &owner, out);
+        } else if (!hm_bytes_equal(record->value, owner) && !out->reason[0]) {
+            snprintf(out->reason, sizeof out->reason, "%.*s belongs to service %.*s",
+                     (int)claims[i].key.size, (const char *)claims[i].key.data,
+                     (int)record->value.size, (const char *)record->value.data);
+        }
+    }
+}
+
+/* Releases the keys of `old` that nobody holds for their owner any more; the next in line, if any,
+ * gets them. `old` is a copy: the table has the new list already. */
+static void release_claims(struct hm_state *state, const struct hm_claim *old, uint32_t count,
+                           struct hm_outcome *out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct hm_record *record = find_vhost(state, old[i].key);
+        struct hm_name next;
+        if (!record || !hm_bytes_equal(record->value, name_bytes(&old[i].owner)) ||
+            hm_claims_held(&state->claims, old[i].key, &old[i].owner)) {
+            continue;
+        }
+        if (hm_claims_next_owner(&state->claims, old[i].key, &next)) {
+            struct hm_bytes owner = name_bytes(&next);
+            emit_record(state, HM_SCOPE_VHOSTS, old[i].key, &owner, out);
+        } else {
+            emit_record(state, HM_SCOPE_VHOSTS, old[i].key, NULL, out);
+        }
+    }
+}
+
+static void change_claims(struct hm_state *state, const struct hm_id *host,
+                          const struct hm_claim *claims, uint32_t count, struct hm_outcome *out)
+{
+    struct hm_arena arena = {0};
+    uint32_t old_count;
+    const struct hm_claim *held = hm_claims_of(&state->claims, host, &old_count);
+    struct hm_claim *old = hm_arena_alloc(&arena, old_count, sizeof *old);
+    for (uint32_t i = 0; i < old_count; i++) {
+        old[i] = (struct hm_claim){.key = hm_bytes_copy(held[i].key), .owner = held[i].owner};
+    }
+    hm_claims_set(&state->claims, host, claims, count);
+    release_claims(state, old, old_count, out);
+    grant_claims(state, claims, count, out);
+    for (uint32_t i = 0; i < old_count; i++) {
+        hm_bytes_free(old[i].key);
+    }
+    hm_arena_fini(&arena);
+}
+
+/* ---- members ---- */
+
+static void decide_found(struct hm_state *state, const struct hm_request_found *request,
+                         struct hm_outcome *out)
+{
+    if (state->view.cluster) {
+        refuse(out, HM_EXISTS, "the cluster exists already");
+        return;
+    }
+    state->view.cluster = request->cluster;
+    hm_state_emit(state,
+                  &(struct hm_message){.kind = HM_MSG_epoch_raised,
+                                       .epoch_raised = {.epoch = 1, .history = request->history}},
+                  out);
+    struct hm_message joined = {.kind = HM_MSG_member_joined,
+                                .member_joined = {.member = request->founder}};
+    joined.member_joined.member.joined = state->view.index + 1;
+    hm_state_emit(state, &joined, out);
+}
+
+static bool same_roles(const struct hm_member *a, const struct hm_member *b)
+{
+    if (a->roles_count != b->roles_count) {
+        return false;
+    }
+    for (uint32_t i = 0; i < a->roles_count; i++) {
+        if (!hm_name_equal(&a->roles[i].name, &b->roles[i].name)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A member that asks again has restarted: nothing happens unless it is reached otherwise now. */
+static void decide_return(struct hm_state *state, const struct hm_member *known,
+                          const struct hm_member *asker, struct hm_outcome *out)
+{
+    if (asker->boot < known->boot) {
+        refuse(out, HM_STALE,
+               "node %s was started more often than this copy of its data directory says",
+               known->name.text);
+        return;
+    }
+    if (hm_addr_equal(&known->addr, &asker->addr) && same_roles(known, asker) &&
+        hm_name_equal(&known->name, &asker->name)) {
+        out->index = known->joined;
+        return;
+    }
+    struct hm_message changed = {.kind = HM_MSG_member_changed,
+                                 .member_changed = {.member = *asker}};
+    changed.member_changed.member.joined = known->joined;
+    hm_state_emit(state, &changed, out);
+}
+
+static void decide_join(struct hm_state *state, const struct hm_request_join *request,
+                        struct hm_outcome *out)
+{
+    const struct hm_member *asker = &request->member;
+    const struct hm_members *members = &state->view.members;
+    const struct hm_member *holder = hm_members_find_name(members, &asker->name);
+    const struct hm_member *neighbour = hm_members_find_addr(members, &asker->addr);
+    char text[HM_ADDR_TEXT_BYTES];
+    if (request->cluster && request->cluster != state->view.cluster) {
+        refuse(out, HM_WRONG_CLUSTER, "node %s is of cluster %016llx, this is cluster %016llx",
+               asker->name.text, (unsigned long long)request->cluster,
+               (unsigned long long)state->view.cluster);
+    } else if (asker->feature < HM_FEATURE_LEVEL) {
+        refuse(out, HM_WRONG_FEATURE, "feature level %u is needed, node %s has %u",
+               HM_FEATURE_LEVEL, asker->name.text, asker->feature);
+    } else if (!hm_name_is_label(&asker->name) || hm_addr_is_none(&asker->addr) ||
+               hm_id_is_none(&asker->id)) {
+        refuse(out, HM_BAD_ARGUMENT, "a member needs an id, an address, and a DNS label as name");
+    } else if (holder && !hm_id_equal(&holder->id, &asker->id)) {
+        refuse(out, HM_NAME_TAKEN,
+               "name %s is held by the member at %s; it is free once that one"
+               " has left or failed",
+               asker->name.text, hm_addr_format(&holder->addr, text));
+    } else if (neighbour && !hm_id_equal(&neighbour->id, &asker->id)) {
+        refuse(out, HM_EXISTS,
+               "address %s is held by member %s; it is free once that one has"
+               " left or failed",
+               hm_addr_format(&asker->addr, text), neighbour->name.text);
+    } else if (hm_members_find(members, &asker->id)) {
+        decide_return(state, hm_members_find(members, &asker->id), asker, out);
+    } else {
+        struct hm_message joined = {.kind = HM_MSG_member_joined,
+                                    .member_joined = {.member = *asker}};
+        joined.member_joined.member.joined = state->view.index + 1;
+        hm_state_emit(state, &joined, out);
+    }
+}
+
+/* What goes with a member: its host config, its claims, its session. */
+static void remove_member(struct hm_state *state, const struct hm_id *id, bool failed,
+                          struct hm_outcome *out)
+{
+    const struct hm_member *member = hm_members_find(&state->view.members, id);
+    if (!member) {
+        return;
+    }
+    char key[HM_ID_TEXT_BYTES];
+    struct hm_name scope = hm_name_of(HM_SCOPE_HOSTS);
+    struct hm_id gone = *id;
+    struct hm_message body;
+    if (failed) {
+        body = (struct hm_message){.kind = HM_MSG_member_failed,
+                                   .member_failed = {.id = gone, .name = member->name}};
+    } else {
+        body = (struct hm_message){.kind = HM_MSG_member_left,
+                                   .member_left = {.id = gone, .name = member->name}};
+    }
+    hm_state_emit(state, &body, out);
+    if (hm_records_find(&state->view.records, &scope, hm_bytes_of_text(hm_id_format(&gone, key)))) {
+        hm_state_emit(
+            state,
+            &(struct hm_message){.kind = HM_MSG_host_removed, .host_removed = {.host = gone}}, out);
+    }
+    change_claims(state, &gone, NULL, 0, out);
+    hm_sessions_remove(&state->sessions, &gone);
+}
+
+static void decide_leave(struct hm_state *state, const struct hm_request_leave *request,
+                         struct hm_outcome *out)
+{
+    remove_member(state, &request->id, false, out);
+}
+
+static void decide_fail(struct hm_state *state, const struct hm_request_fail *request,
+                        struct hm_outcome *out)
+{
+    for (uint32_t i = 0; i < request->nodes_count; i++) {
+        remove_member(state, &request->nodes[i].id, true, out);
+    }
+}
+
+/* ---- hosts and records ---- */
+
+static int compare_versions(const struct hm_version *a, const struct hm_version *b)
+{
+    if (a->boot != b->boot) {
+        return a->boot < b->boot ? -1 : 1;
+    }
+    return (a->seq > b->seq) - (a->seq < b->seq);
+}
+
+static void decide_host(struct hm_state *state, const struct hm_request_host *request,
+                        struct hm_outcome *out)
+{
+    struct hm_arena arena = {0};
+    struct hm_host_state known;
+    char key[HM_ID_TEXT_BYTES];
+    struct hm_name scope = hm_name_of(HM_SCOPE_HOSTS);
+    hm_id_format(&request->state.host, key);
+    if (!hm_members_find(&state->view.members, &request->state.host)) {
+        refuse(out, HM_REMOVED, "host %s is not a member", key);
+    } else if (hm_view_host(&state->view, &request->state.host, &arena, &known) &&
+               compare_versions(&request->state.version, &known.version) <= 0) {
+        /* Committed before, or overtaken by a later one: nothing to say again. */
+        const struct hm_record *record =
+            hm_records_find(&state->view.records, &scope, hm_bytes_of_text(key));
+        out->index = record->index;
+    } else {
+        hm_state_emit(state,
+                      &(struct hm_message){.kind = HM_MSG_host_changed,
+                                           .host_changed = {.state = request->state}},
+                      out);
+        uint64_t index = out->index;
+        change_claims(state, &request->state.host, request->claims, request->claims_count, out);
+        out->index = index;
+    }
+    hm_arena_fini(&arena);
+}
+
+static bool conditions_hold(const struct hm_state *state, const struct hm_request_write *request,
+                            struct hm_outcome *out)
+{
+    for (uint32_t i = 0; i < request->conditions_count; i++) {
+        const struct hm_condition *condition = &request->conditions[i];
+        const struct hm_record *record =
+            hm_records_find(&state->view.records, &condition->scope, condition->key);
+        uint64_t index = record ? record->index : 0;
+        if (index != condition->index) {
+            refuse(out, HM_CONFLICT, "%s %.*s was changed at %llu", condition->scope.text,
+                   (int)condition->key.size, (const char *)condition->key.data,
+                   (unsigned long long)index);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Scopes of the core change by their own requests alone. */
+static bool may_write(const struct hm_state *state, const struct hm_change *change,
+                      struct hm_outcome *out)
+{
+    if (hm_name_is(&change->scope, HM_SCOPE_HOSTS) || hm_name_is(&change->scope, HM_SCOPE_VHOSTS) ||
+        change->scope.size == 0) {
+        refuse(out, HM_DENIED, "scope '%s' is not written directly", change->scope.text);
+        return false;
+    }
+    if (!hm_records_has_room(&state->view.records, &change->scope)) {
+        refuse(out, HM_FULL, "there are %d scopes already", HM_SCOPES_MAX);
+        return false;
+    }
+    return true;
+}
+
+static void decide_write(struct hm_state *state, const struct hm_request_write *request,
+                         struct hm_outcome *out)
+{
+    if (!conditions_hold(state, request, out)) {
+        return;
+    }
+    for (uint32_t i = 0; i < request->changes_count; i++) {
+        if (!may_write(state, &request->changes[i], out)) {
+            return;
+        }
+    }
+    for (uint32_t i = 0; i < request->changes_count; i++) {
+        const struct hm_change *change = &request->changes[i];
+        if (change->present || hm_records_find(&state->view.records, &change->scope, change->key)) {
+            hm_state_emit(state,
+                          &(struct hm_message){.kind = HM_MSG_record_changed,
+                                               .record_changed = {.change = *change}},
+                          out);
+        }
+    }
+}
+
+void hm_state_decide(struct hm_state *state, const struct hm_message *request,
+                     struct hm_outcome *out)
+{
+    if (!state->view.cluster && request->kind != HM_MSG_request_found) {
+        refuse(out, HM_NOT_STARTED, "the cluster is not founded yet");
+        return;
+    }
+    switch (request->kind) {
+    case HM_MSG_request_found:
+        decide_found(state, &request->request_found, out);
+        break;
+    case HM_MSG_request_join:
+        decide_join(state, &request->request_join, out);
+        break;
+    case HM_MSG_request_leave:
+        decide_leave(state, &request->request_leave, out);
+        break;
+    case HM_MSG_request_fail:
+        decide_fail(state, &request->request_fail, out);
+        break;
+    case HM_MSG_request_host:
+        decide_host(state, &request->request_host, out);
+        break;
+    case HM_MSG_request_write:
+        decide_write(state, &request->request_write, out);
+        break;
+    default:
+        refuse(out, HM_BAD_BYTES, "not a request: %s", hm_message_name(request->kind));
+        break;
+    }
+}

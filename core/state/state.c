@@ -1,0 +1,139 @@
+#include "core/base/assert.h"
+#include "core/base/memory.h"
+#include "core/state/state_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct hm_state *hm_state_new(void)
+{
+    struct hm_state *state = hm_alloc(1, sizeof *state);
+    state->events = hm_alloc(HM_STATE_EVENTS_MAX, sizeof *state->events);
+    state->oldest = 1;
+    return state;
+}
+
+void hm_state_free(struct hm_state *state)
+{
+    if (!state) {
+        return;
+    }
+    hm_state_forget_events(state);
+    hm_free(state->events);
+    hm_view_fini(&state->view);
+    hm_claims_fini(&state->claims);
+    hm_sessions_fini(&state->sessions);
+    hm_free(state);
+}
+
+const struct hm_view *hm_state_view(const struct hm_state *state)
+{
+    return &state->view;
+}
+
+/* ---- events ---- */
+
+void hm_state_hold(struct hm_state *state, const struct hm_event *event)
+{
+    struct hm_event *slot = &state->events[event->index % HM_STATE_EVENTS_MAX];
+    hm_bytes_free(slot->body);
+    *slot = *event;
+    slot->body = hm_bytes_copy(event->body);
+    if (event->index >= HM_STATE_EVENTS_MAX &&
+        state->oldest <= event->index - HM_STATE_EVENTS_MAX) {
+        state->oldest = event->index - HM_STATE_EVENTS_MAX + 1;
+    }
+}
+
+void hm_state_forget_events(struct hm_state *state)
+{
+    for (size_t i = 0; i < HM_STATE_EVENTS_MAX; i++) {
+        hm_bytes_free(state->events[i].body);
+        state->events[i] = (struct hm_event){0};
+    }
+    state->oldest = state->view.index + 1;
+}
+
+static bool is_in_members(enum hm_message_kind kind)
+{
+    return kind >= HM_MSG_member_joined && kind <= HM_MSG_epoch_raised;
+}
+
+static bool is_in_state(enum hm_message_kind kind)
+{
+    return kind >= HM_MSG_epoch_raised && kind <= HM_MSG_host_removed;
+}
+
+void hm_state_emit(struct hm_state *state, const struct hm_message *body, struct hm_outcome *out)
+{
+    struct hm_buf bytes = {0};
+    hm_message_encode(&bytes, body);
+    const struct hm_view *view = &state->view;
+    struct hm_event event = {
+        .index = view->index + 1,
+        .epoch = body->kind == HM_MSG_epoch_raised ? body->epoch_raised.epoch : view->epoch,
+        .time_ms = state->time_ms,
+        .origin = state->origin,
+        .members_position = is_in_members(body->kind) ? view->members_position + 1 : 0,
+        .state_position = is_in_state(body->kind) ? view->state_position + 1 : 0,
+        .body = hm_buf_view(&bytes),
+    };
+    enum hm_status status = hm_view_evolve(&state->view, &event);
+    HM_ASSERT(status == HM_OK);
+    hm_state_hold(state, &event);
+    hm_buf_fini(&bytes);
+    out->index = event.index;
+    out->events++;
+}
+
+void hm_state_events_held(const struct hm_state *state, uint64_t *oldest, uint64_t *newest)
+{
+    *oldest = state->oldest;
+    *newest = state->view.index;
+}
+
+const struct hm_event *hm_state_event(const struct hm_state *state, uint64_t index)
+{
+    bool held = index >= state->oldest && index <= state->view.index;
+    return held ? &state->events[index % HM_STATE_EVENTS_MAX] : NULL;
+}
+
+/* ---- requests ---- */
+
+static bool is_new(struct hm_state *state, const struct hm_log_request *request,
+                   struct hm_outcome *out)
+{
+    if (request->seq == 0 || hm_id_is_none(&request->session)) {
+        return true;
+    }
+    enum hm_status status =
+        hm_sessions_note(&state->sessions, &request->session, request->seq, state->time_ms);
+    if (status == HM_SESSION_EXPIRED) {
+        out->status = status;
+        snprintf(out->reason, sizeof out->reason, "request %llu is too old to tell if it was made",
+                 (unsigned long long)request->seq);
+    }
+    return status == HM_OK;
+}
+
+void hm_state_apply(struct hm_state *state, const struct hm_log_request *request,
+                    struct hm_outcome *out)
+{
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    struct hm_reader in = hm_reader_of(request->request);
+    *out = (struct hm_outcome){.status = HM_OK};
+    /* Log time never goes back, whatever the leader's clock did. */
+    state->time_ms = request->time_ms > state->time_ms ? request->time_ms : state->time_ms;
+    state->origin = request->session;
+    if (state->time_ms > HM_SESSION_IDLE_MS) {
+        hm_sessions_expire(&state->sessions, state->time_ms - HM_SESSION_IDLE_MS);
+    }
+    if (hm_message_decode(&in, &arena, &message) != HM_OK) {
+        out->status = HM_BAD_BYTES;
+        snprintf(out->reason, sizeof out->reason, "the request is malformed");
+    } else if (is_new(state, request, out)) {
+        hm_state_decide(state, &message, out);
+    }
+    hm_arena_fini(&arena);
+}

@@ -1,0 +1,30 @@
+/* Inside the state machine: what its files share. */
+#ifndef HM_STATE_STATE_INTERNAL_H
+#define HM_STATE_STATE_INTERNAL_H
+
+#include "core/state/claims.h"
+#include "core/state/sessions.h"
+#include "core/state/state.h"
+
+struct hm_state {
+    struct hm_view view;
+    struct hm_claims claims;
+    struct hm_sessions sessions;
+    /* A ring: the event with index i stands at i % HM_STATE_EVENTS_MAX, bodies owned. */
+    struct hm_event *events;
+    uint64_t oldest;  /* oldest <= view.index + 1 */
+    uint64_t time_ms; /* log time of the request that is decided */
+    struct hm_id origin;
+};
+
+/* Emits an event with the next index, and evolves the view by it. */
+void hm_state_emit(struct hm_state *state, const struct hm_message *body, struct hm_outcome *out);
+/* Holds a copy of an event in the ring. */
+void hm_state_hold(struct hm_state *state, const struct hm_event *event);
+void hm_state_forget_events(struct hm_state *state);
+
+/* Decides a request that is new; the rules of DESIGN section 4 and 5. */
+void hm_state_decide(struct hm_state *state, const struct hm_message *request,
+                     struct hm_outcome *out);
+
+#endif

@@ -1,0 +1,114 @@
+#include "core/state/view.h"
+
+static void put_host(struct hm_view *view, const struct hm_host_state *state, uint64_t index)
+{
+    char key[HM_ID_TEXT_BYTES];
+    struct hm_name scope = hm_name_of(HM_SCOPE_HOSTS);
+    struct hm_buf value = {0};
+    hm_message_encode(&value, &(struct hm_message){.kind = HM_MSG_push, .push = {*state}});
+    hm_records_put(&view->records, &scope, hm_bytes_of_text(hm_id_format(&state->host, key)),
+                   hm_buf_view(&value), index);
+    hm_buf_fini(&value);
+}
+
+static void delete_host(struct hm_view *view, const struct hm_id *host, uint64_t index)
+{
+    char key[HM_ID_TEXT_BYTES];
+    struct hm_name scope = hm_name_of(HM_SCOPE_HOSTS);
+    hm_records_delete(&view->records, &scope, hm_bytes_of_text(hm_id_format(host, key)), index);
+}
+
+static void change_record(struct hm_view *view, const struct hm_change *change, uint64_t index)
+{
+    if (change->present) {
+        hm_records_put(&view->records, &change->scope, change->key, change->value, index);
+    } else {
+        hm_records_delete(&view->records, &change->scope, change->key, index);
+    }
+}
+
+static enum hm_status evolve_body(struct hm_view *view, const struct hm_event *event,
+                                  const struct hm_message *body)
+{
+    switch (body->kind) {
+    case HM_MSG_member_joined:
+        hm_members_put(&view->members, &body->member_joined.member);
+        return HM_OK;
+    case HM_MSG_member_changed:
+        hm_members_put(&view->members, &body->member_changed.member);
+        return HM_OK;
+    case HM_MSG_member_left:
+        hm_members_remove(&view->members, &body->member_left.id);
+        return HM_OK;
+    case HM_MSG_member_failed:
+        hm_members_remove(&view->members, &body->member_failed.id);
+        return HM_OK;
+    case HM_MSG_epoch_raised:
+        view->epoch = body->epoch_raised.epoch;
+        view->history = body->epoch_raised.history;
+        return HM_OK;
+    case HM_MSG_record_changed:
+        change_record(view, &body->record_changed.change, event->index);
+        return HM_OK;
+    case HM_MSG_host_changed:
+        put_host(view, &body->host_changed.state, event->index);
+        return HM_OK;
+    case HM_MSG_host_removed:
+        delete_host(view, &body->host_removed.host, event->index);
+        return HM_OK;
+    default:
+        return HM_BAD_BYTES;
+    }
+}
+
+enum hm_status hm_view_evolve(struct hm_view *view, const struct hm_event *event)
+{
+    bool news = event->members_position > view->members_position ||
+                event->state_position > view->state_position;
+    if (!news) {
+        return HM_OK;
+    }
+    struct hm_arena arena = {0};
+    struct hm_message body;
+    struct hm_reader in = hm_reader_of(event->body);
+    enum hm_status status = hm_message_decode(&in, &arena, &body);
+    if (status == HM_OK) {
+        status = evolve_body(view, event, &body);
+    }
+    hm_arena_fini(&arena);
+    if (status != HM_OK) {
+        return status;
+    }
+    /* The feeds run apart, so each of these may be ahead of the others. */
+    view->index = event->index > view->index ? event->index : view->index;
+    view->time_ms = event->time_ms > view->time_ms ? event->time_ms : view->time_ms;
+    if (event->members_position > view->members_position) {
+        view->members_position = event->members_position;
+    }
+    if (event->state_position > view->state_position) {
+        view->state_position = event->state_position;
+    }
+    return HM_OK;
+}
+
+bool hm_view_host(const struct hm_view *view, const struct hm_id *host, struct hm_arena *arena,
+                  struct hm_host_state *out)
+{
+    char key[HM_ID_TEXT_BYTES];
+    struct hm_name scope = hm_name_of(HM_SCOPE_HOSTS);
+    struct hm_message push;
+    const struct hm_record *record =
+        hm_records_find(&view->records, &scope, hm_bytes_of_text(hm_id_format(host, key)));
+    if (!record || hm_message_decode_only(record->value, HM_MSG_push, arena, &push) != HM_OK) {
+        return false;
+    }
+    *out = push.push.state;
+    return true;
+}
+
+void hm_view_fini(struct hm_view *view)
+{
+    hm_members_fini(&view->members);
+    hm_records_fini(&view->records);
+    *view = (struct hm_view){0};
+}
