@@ -44,7 +44,7 @@ usage_error() {
 need() {
     local missing=() package
     command -v dpkg-query >/dev/null || return 0 # not Debian: meson names what it lacks
-    for package in "$@"; do
+    for package in $(printf '%s\n' "$@" | sort -u); do
         dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
             missing+=("$package")
     done
@@ -108,12 +108,12 @@ do_build() {
         CC=${CC:-gcc} configure $dir
         ;;
     san)
-        need $compiler $libraries $nginx_headers $testing
+        need $compiler $libraries $testing
         CC=gcc configure $dir -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 \
             -Dwerror=false $strict
         ;;
     fuzz)
-        need $compiler $libraries $nginx_headers $fuzzing
+        need $compiler $libraries $fuzzing
         CC=clang configure $dir -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 \
             -Dfuzz=true $strict
         ;;

@@ -15,6 +15,16 @@ rm -f "$logs"/*
 passed=0
 failures=()
 
+# excerpt LOG: what tells why, as far as that can be guessed; else its end.
+excerpt() {
+    local words='error|ERROR|FAIL|assert|SUMMARY|Test unit written|Traceback|imeout|TIMEOUT'
+    if [[ $1 = */tidy-* ]]; then
+        head -n 12 "$1"
+    elif ! grep -E "$words" "$1" | cut -c 1-200 | head -n 12 | grep .; then
+        tail -n 20 "$1"
+    fi
+}
+
 # result ok|FAIL NAME LOG
 result() {
     if [ "$1" = ok ]; then
@@ -22,7 +32,7 @@ result() {
     else
         failures+=("$2: $3")
         echo "FAIL $2: $3"
-        tail -n 25 "$3" | sed 's/^/    /'
+        excerpt "$3" | sed 's/\x1b\[[0-9;]*[mK]//g; s/^/    /'
     fi
 }
 
@@ -36,11 +46,18 @@ step() {
 
 # rules: one result for each line of tidy.
 rules() {
-    local log=$logs/tidy.log verdict rule
+    local log=$logs/tidy.log verdict rule own
     tests/tidy.sh >"$log" 2>&1
     if ! grep -q '^tidy: ' "$log"; then result FAIL tidy "$log"; fi
     while read -r verdict rule _; do
-        case "$verdict" in ok | FAIL) result "$verdict" "tidy $rule" "$log" ;; esac
+        own=$logs/tidy-$rule.log
+        case "$verdict" in
+        ok) passed=$((passed + 1)) ;;
+        FAIL)
+            awk -v rule="$rule" '/^[^ ]/ {on = $1 == "FAIL" && $2 == rule} on' "$log" >"$own"
+            result FAIL "tidy $rule" "$own"
+            ;;
+        esac
     done <"$log"
     tail -n 1 "$log"
 }
