@@ -17,8 +17,9 @@ FLOORS = {
     "core/engine": CORE[:2],
     "core/state": CORE[:3],
     "core/conf": ["core/base"],
-    ABI: ["core/base", "core/wire", "core/conf"],
-    "core/node": CORE[:4] + [ABI],
+    # What modules may call is what the node does: the two are one floor, and conf lies below it.
+    ABI: CORE + ["core/conf"],
+    "core/node": CORE[:4] + [ABI, "core/conf"],
     "core/io": CORE + [ABI, "core/conf"],
     "core/cli": CORE + [ABI, "core/conf", "core/io"],
     "modules": [ABI, "core/base", "core/wire", "core/conf"],

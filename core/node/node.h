@@ -13,7 +13,7 @@
 
 struct hm_node;
 struct hm_module;
-struct hm_conf; /* a parsed section of the configuration; only modules look inside */
+struct hm_conf_node; /* a parsed section of the configuration; only modules look inside */
 struct hm_module_io;
 
 #define HM_NODE_ROLES_MAX 16
@@ -37,7 +37,8 @@ struct hm_node_config {
     hm_ms restart_grace_ms; /* 0 means the default, 30 s */
     uint64_t seed; /* of all randomness; the node id comes from it when there is none yet */
     const struct hm_module *const *modules; /* roles and middlewares, in the order of the chain */
-    const struct hm_conf *const *sections;  /* one a module; NULL: none given */
+    const struct hm_conf_node *const *sections; /* one a module; NULL: none given */
+    const struct hm_conf_node *root;            /* the whole configuration; may be NULL */
     size_t module_count;
     const struct hm_module_io *io; /* sockets and timers for modules; NULL in the simulator */
 };

@@ -1,0 +1,114 @@
+/* The one header that a module includes. A module is a shared object that exports
+ *
+ *     const struct hm_module hm_module = { .abi = HM_MODULE_ABI, .name = "...", ... };
+ *
+ * and is either a role (what a node performs) or a middleware of the request chain. */
+#ifndef HIVEMIND_MODULE_H
+#define HIVEMIND_MODULE_H
+
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/base/memory.h"
+#include "core/conf/schema.h"
+#include "core/conf/tree.h"
+#include "core/node/catalog.h"
+#include "core/node/node.h"
+#include "core/wire/message.h"
+
+#define HM_MODULE_ABI 1u
+
+enum hm_module_kind { HM_MODULE_ROLE, HM_MODULE_MIDDLEWARE };
+
+/* Feeds that a role consumes. Every node carries `members`. */
+#define HM_FEEDS_STATE 1u
+
+/* A module's place in a node: what every function of this header takes. */
+struct hm_module_ctx;
+
+/* A request to this node, from a peer or over the control socket. */
+struct hm_request {
+    struct hm_id from;                /* the asking node; none: the control socket */
+    const struct hm_message *message; /* valid during the call */
+    uint64_t token;                   /* for hm_module_answer */
+};
+
+/* What a module is. Every hook may be NULL. */
+struct hm_module {
+    uint32_t abi;
+    enum hm_module_kind kind;
+    const char *name;
+    const char *const *performs;   /* role names, NULL at the end; NULL: none */
+    const char *const *requires;   /* roles of which a live node is needed to be ready */
+    const char *const *bootstraps; /* roles whose nodes it wants to know */
+    uint32_t feeds;
+    const struct hm_conf_schema *schema; /* of its section, which has its name; or NULL */
+    const struct hm_conf_schema *root;   /* keys that it adds to the root, or NULL */
+    size_t state_size;                   /* bytes of hm_module_state, zeroed */
+    /* Reads the configuration (`section` and `root` are NULL where there is none: defaults), before
+     * anything runs; a sentence in `error` when it refuses. */
+    enum hm_status (*init)(struct hm_module_ctx *ctx, const struct hm_conf_node *section,
+                           const struct hm_conf_node *root, struct hm_buf *error);
+    /* The node starts; its id is known. */
+    enum hm_status (*start)(struct hm_module_ctx *ctx, struct hm_buf *error);
+    /* The configuration was read anew (SIGHUP); only keys marked live differ. */
+    void (*reload)(struct hm_module_ctx *ctx, const struct hm_conf_node *section,
+                   const struct hm_conf_node *root);
+    /* A consumer's catalog changed. */
+    void (*change)(struct hm_module_ctx *ctx, const struct hm_change_note *note);
+    /* HM_OK: taken, it has been or will be answered (a middleware: let it pass). HM_NOT_FOUND: not
+     * mine. Anything else refuses it with that status. */
+    enum hm_status (*request)(struct hm_module_ctx *ctx, const struct hm_request *request);
+    /* The time asked for with hm_module_wake has come. */
+    void (*tick)(struct hm_module_ctx *ctx, hm_ms now);
+    /* Facts for `hivemind status`: calls hm_module_fact. */
+    void (*status)(struct hm_module_ctx *ctx);
+    void (*fini)(struct hm_module_ctx *ctx);
+};
+
+/* The module's own memory, state_size bytes. */
+void *hm_module_state(struct hm_module_ctx *ctx);
+hm_ms hm_module_now(const struct hm_module_ctx *ctx);
+/* Asks for tick at this time or before; HM_NEVER: no more. */
+void hm_module_wake(struct hm_module_ctx *ctx, hm_ms at);
+/* One logfmt line: `event` is the msg, the rest `key=value` pairs. */
+void hm_module_log(struct hm_module_ctx *ctx, enum hm_log_level level, const char *event,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+void hm_module_fact(struct hm_module_ctx *ctx, const char *key, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+const struct hm_view *hm_module_view(const struct hm_module_ctx *ctx);
+/* NULL unless a role of this node consumes the state feed. */
+const struct hm_catalog *hm_module_catalog(const struct hm_module_ctx *ctx);
+struct hm_id hm_module_node_id(const struct hm_module_ctx *ctx);
+const struct hm_node_config *hm_module_node_config(const struct hm_module_ctx *ctx);
+
+/* This node's host config from now on: it is pushed to consumers and appended to the log under the
+ * next version, which is returned. An unchanged config makes no new version. */
+struct hm_version hm_module_publish(struct hm_module_ctx *ctx, const struct hm_host_config *config);
+/* Answers `request` with a change_report once this version is committed and served by all, or the
+ * time is over. `addr` is shown in it. */
+void hm_module_report_change(struct hm_module_ctx *ctx, const struct hm_request *request,
+                             struct hm_version version, const struct hm_addr *addr,
+                             uint32_t timeout_ms);
+/* Answers a request; `call` (the first field of every answer) is filled in by the node. */
+void hm_module_answer(struct hm_module_ctx *ctx, const struct hm_request *request,
+                      struct hm_message *message);
+/* Keeps a small file durably in the node's data directory, under a name of the module's own; and
+ * reads what was kept before the start (empty when nothing was; valid during start). */
+void hm_module_keep(struct hm_module_ctx *ctx, const char *file, struct hm_bytes content);
+struct hm_bytes hm_module_kept(struct hm_module_ctx *ctx, const char *file);
+
+/* Sockets for modules, given by the adapter; NULL in the simulator. */
+struct hm_module_watch;
+enum { HM_WATCH_READ = 1, HM_WATCH_WRITE = 2 };
+struct hm_module_io {
+    void *context;
+    /* Calls back in the node's thread when `fd` is ready; the adapter pops the node's acts after
+     * every callback. */
+    struct hm_module_watch *(*watch)(void *context, int fd, int events,
+                                     void (*ready)(void *user, int events), void *user);
+    void (*rewatch)(struct hm_module_watch *watch, int events); /* 0 pauses */
+    void (*unwatch)(struct hm_module_watch *watch);
+};
+const struct hm_module_io *hm_module_io(const struct hm_module_ctx *ctx);
+
+#endif
