@@ -107,12 +107,19 @@ static void check_group(const struct hm_conf_node *map, size_t first_row,
     hm_buf_fini(&names);
 }
 
+/* Nothing written, or a list written empty. */
+static bool lacks(const struct hm_conf_node *map, const struct hm_conf_key *key)
+{
+    const struct hm_conf_node *node = hm_conf_child(map, key->name);
+    return !node || (!node->broken && node->shape != HM_CONF_ONE && node->count == 0);
+}
+
 static void check_row(const struct hm_conf_node *map, size_t row, struct hm_conf_errors *errors)
 {
     const struct hm_conf_key *key = &map->schema->keys[row];
     if (key->one_of) {
         check_group(map, row, errors);
-    } else if (key->required && !hm_conf_child(map, key->name)) {
+    } else if (key->required && lacks(map, key)) {
         tell_missing(map, key, key->name, errors);
     }
 }

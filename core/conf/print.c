@@ -225,6 +225,8 @@ static void manual_row(const struct hm_conf_key *key, struct hm_buf *out)
         hm_buf_append_text(out, key->one_of ? "one of these is required" : "required");
     } else if (key->fallback) {
         hm_buf_printf(out, "`%s`", key->fallback);
+    } else if (key->type == HM_CONF_MAP && !key->absent) {
+        hm_buf_append_text(out, key->shape == HM_CONF_ONE ? "see below" : "none, see below");
     } else {
         hm_buf_append_text(out, key->absent ? key->absent : "none");
     }

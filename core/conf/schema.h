@@ -48,7 +48,7 @@ struct hm_conf_key {
     const char *unit;                   /* of an integer, for people */
     const char *one_of;                 /* keys of a map with the same word exclude each other */
     const char *needs;                  /* set by hm_conf_compose: the module that is not loaded */
-    bool required;                      /* with one_of: one of the group is required */
+    bool required;                      /* a list: not empty; with one_of: one of the group */
     bool live;                          /* a reload may change it; else it needs a restart */
 };
 
