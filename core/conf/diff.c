@@ -8,7 +8,7 @@ static bool same(const struct hm_conf_node *a, const struct hm_conf_node *b);
 static const struct hm_conf_node *find(const struct hm_conf_node *map, const char *name)
 {
     const struct hm_conf_node *node = map ? map->first : NULL;
-    while (node && (strcmp(node->name, name) != 0 || node->broken)) {
+    while (node && strcmp(node->name, name) != 0) {
         node = node->next;
     }
     return node;
@@ -107,12 +107,10 @@ static void compare_maps(const struct hm_conf_node *before, const struct hm_conf
                          const char *prefix, struct hm_conf_diff *diff)
 {
     for (const struct hm_conf_node *node = before->first; node; node = node->next) {
-        if (!node->broken) {
-            compare(node, find(after, node->name), prefix, diff);
-        }
+        compare(node, find(after, node->name), prefix, diff);
     }
     for (const struct hm_conf_node *node = after->first; node; node = node->next) {
-        if (!node->broken && !find(before, node->name)) {
+        if (!find(before, node->name)) {
             compare(NULL, node, prefix, diff);
         }
     }

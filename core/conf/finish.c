@@ -46,19 +46,37 @@ static void add_default(struct hm_conf *conf, struct hm_conf_node *map,
     }
 }
 
+/* Wrong values served to know what was written. Of a map the lists, tables and maps stay, empty,
+ * because readers count on them. */
+static void remove_broken(struct hm_conf_node *parent)
+{
+    struct hm_conf_node *child = parent->first;
+    parent->first = parent->last = NULL;
+    parent->count = 0;
+    while (child) {
+        struct hm_conf_node *next = child->next;
+        bool container = child->shape != HM_CONF_ONE || child->schema;
+        if (!child->broken || (parent->schema && container)) {
+            *(parent->last ? &parent->last->next : &parent->first) = child;
+            parent->last = child;
+            parent->count++;
+            child->next = NULL;
+        }
+        child = next;
+    }
+}
+
 static void finish_value(struct hm_conf *conf, struct hm_conf_node *node, bool check,
                          struct hm_conf_errors *errors)
 {
-    if (node->broken || node->key->type != HM_CONF_MAP) {
-        return;
-    }
-    if (node->shape == HM_CONF_ONE) {
-        finish_map(conf, node, check, errors);
+    if (node->shape == HM_CONF_ONE && node->key->type == HM_CONF_MAP) {
+        finish_map(conf, node, check && !node->broken, errors);
         return;
     }
     for (struct hm_conf_node *item = node->first; item; item = item->next) {
         finish_value(conf, item, check, errors);
     }
+    remove_broken(node);
 }
 
 static void tell_missing(const struct hm_conf_node *map, const struct hm_conf_key *key,
@@ -141,6 +159,7 @@ static void finish_map(struct hm_conf *conf, struct hm_conf_node *map, bool chec
             add_default(conf, map, key, errors);
         }
     }
+    remove_broken(map);
 }
 
 enum hm_status hm_conf_finish(struct hm_conf *conf, struct hm_conf_errors *errors)

@@ -462,13 +462,12 @@ static void read_entry(struct reader *reader, struct hm_conf_node *map)
         skip_value(reader);
     }
     advance(reader);
-    if (reader->over) {
-        return;
-    }
-    if (node) {
-        read_value(reader, node);
-    } else {
+    if (!node) {
         skip_value(reader);
+    } else if (reader->over) {
+        node->broken = true; /* a key whose value could not be read */
+    } else {
+        read_value(reader, node);
     }
 }
 

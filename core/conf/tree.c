@@ -19,12 +19,11 @@ static const struct hm_conf_key *row_of(const struct hm_conf_node *map, const ch
 const struct hm_conf_node *hm_conf_get(const struct hm_conf_node *map, const char *name)
 {
     HM_ASSERT(row_of(map, name));
-    for (const struct hm_conf_node *node = map->first; node; node = node->next) {
-        if (strcmp(node->name, name) == 0) {
-            return node->broken ? NULL : node;
-        }
+    const struct hm_conf_node *node = map->first;
+    while (node && strcmp(node->name, name) != 0) {
+        node = node->next;
     }
-    return NULL;
+    return node;
 }
 
 bool hm_conf_is_set(const struct hm_conf_node *map, const char *name)

@@ -14,7 +14,8 @@ struct hm_conf_node {
     enum hm_conf_shape shape;            /* ONE: a value or a map */
     struct hm_conf_origin origin;        /* line 0: a default */
     uint32_t document;                   /* the last file that wrote to it, counted from 1 */
-    bool broken;                         /* written, but wrong: told already */
+    bool broken;                         /* written, but wrong: told, and gone after hm_conf_finish,
+                                          * save lists, tables and maps of a map: empty then */
 
     const char *text;    /* of a value: as written; of HOST and DOMAIN the name alone */
     int64_t integer;     /* FLAG (0, 1), INTEGER, SIZE (bytes), DURATION (ms), PREFIX (bits) */

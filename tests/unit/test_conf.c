@@ -712,6 +712,35 @@ static void test_peek(void **state)
     hm_conf_free(conf);
 }
 
+/* A tree with errors can still be read: wrong values are absent, lists are there. */
+static void test_broken_values_are_left_out(void **state)
+{
+    struct fixture *fixture = *state;
+    struct hm_conf *conf = hm_conf_new(fixture->schema, HM_CONF_WHOLE);
+    hm_conf_add(conf, "a.yaml",
+                hm_bytes_of_text("key: k\nroles: {a: b}\njoin: [a, -b, c]\nlog_level: x\n"
+                                 "dns: [1]\nservices: [web, {name: a, port: 1}]\n"),
+                &fixture->errors);
+    assert_int_equal(hm_conf_finish(conf, &fixture->errors), HM_BAD_CONFIG);
+    const struct hm_conf_node *root = hm_conf_root(conf);
+    assert_null(hm_conf_text(root, "key"));
+    assert_null(hm_conf_text(root, "log_level"));
+    assert_int_equal(hm_conf_get(root, "roles")->count, 0);
+    assert_int_equal(hm_conf_get(root, "join")->count, 2);
+    assert_string_equal(hm_conf_first(root, "join")->next->text, "c");
+    assert_int_equal(hm_conf_get(root, "services")->count, 1);
+    assert_string_equal(hm_conf_text(hm_conf_first(root, "services"), "name"), "a");
+    assert_int_equal(hm_conf_integer(hm_conf_get(root, "dns"), "cache"), 65536);
+    hm_conf_free(conf);
+
+    conf = hm_conf_new(fixture->schema, HM_CONF_WHOLE);
+    hm_conf_add(conf, "a.yaml", hm_bytes_of_text("name: a\nkey: @\n"), &fixture->errors);
+    assert_int_equal(hm_conf_finish(conf, &fixture->errors), HM_BAD_CONFIG);
+    assert_string_equal(hm_conf_text(hm_conf_root(conf), "name"), "a");
+    assert_null(hm_conf_get(hm_conf_root(conf), "key"));
+    hm_conf_free(conf);
+}
+
 static void test_choice_of_the_caller(void **state)
 {
     struct fixture *fixture = *state;
@@ -863,6 +892,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_merge, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_merge_errors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_peek, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_broken_values_are_left_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_choice_of_the_caller, set_up, tear_down),
         cmocka_unit_test(test_distance),
         cmocka_unit_test_setup_teardown(test_diff, set_up, tear_down),
