@@ -18,13 +18,15 @@ static void try_datagram(struct hm_bytes input)
     uint64_t cluster;
     hm_sealer_init(&sealer, &key, 5);
     hm_opener_init(&opener, &key, 2);
-    HM_ASSERT(hm_open(&opener, input, &cluster, &plain) != HM_OK);
     hm_seal(&sealer, 1, hm_bytes_of_text("payload"), &frame);
+    /* A fuzzer that watches comparisons does find our frame. */
+    HM_ASSERT(hm_open(&opener, input, &cluster, &plain) != HM_OK ||
+              hm_bytes_equal(input, hm_buf_view(&frame)));
     size_t over = input.size < frame.size ? input.size : frame.size;
     bool changed = memcmp(frame.data, input.data, over) != 0;
     memcpy(frame.data, input.data, over);
     enum hm_status status = hm_open(&opener, hm_buf_view(&frame), &cluster, &plain);
-    HM_ASSERT((status == HM_OK) == !changed);
+    HM_ASSERT(changed ? status != HM_OK : status == HM_OK || status == HM_REPLAYED);
     HM_ASSERT(hm_open(&opener, hm_buf_view(&frame), &cluster, &plain) != HM_OK);
     hm_sealer_fini(&sealer);
     hm_opener_fini(&opener);
