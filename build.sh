@@ -129,6 +129,7 @@ do_demo() {
 }
 
 do_test() {
+    if [ $# -gt 1 ] || [[ ${1:---full} != --full ]]; then usage_error "test: only --full"; fi
     need $compiler $libraries $nginx_headers $running $checking $fuzzing $testing
     exec tests/run.sh "$@"
 }
