@@ -36,26 +36,30 @@ void hm_conf_error(struct hm_conf_errors *errors, const struct hm_conf_origin *a
     va_end(arguments);
     errors->items = hm_grow(errors->items, errors->count, &errors->capacity, sizeof *errors->items);
     errors->items[errors->count++] = (struct hm_conf_error){
-        .at = {copy_text(&errors->arena, at->file ? at->file : "(default)"), at->line, at->column},
-        .document = errors->document,
+        .at = {copy_text(&errors->arena, at->file ? at->file : "(default)"), at->document, at->line,
+               at->column},
         .text = copy_text(&errors->arena, text),
     };
 }
 
-static int compare_places(const void *a, const void *b)
+int hm_conf_origin_compare(const struct hm_conf_origin *a, const struct hm_conf_origin *b)
+{
+    if (a->document != b->document) {
+        return a->document < b->document ? -1 : 1;
+    }
+    if (a->line != b->line) {
+        return a->line < b->line ? -1 : 1;
+    }
+    return a->column < b->column ? -1 : a->column > b->column;
+}
+
+/* What stands at one place keeps the order of its finding. */
+static int compare_errors(const void *a, const void *b)
 {
     const struct hm_conf_error *left = *(const struct hm_conf_error *const *)a;
     const struct hm_conf_error *right = *(const struct hm_conf_error *const *)b;
-    if (strcmp(left->at.file, right->at.file) != 0 && left->document != right->document) {
-        return left->document < right->document ? -1 : 1;
-    }
-    if (left->at.line != right->at.line) {
-        return left->at.line < right->at.line ? -1 : 1;
-    }
-    if (left->at.column != right->at.column) {
-        return left->at.column < right->at.column ? -1 : 1;
-    }
-    return left < right ? -1 : left > right;
+    int order = hm_conf_origin_compare(&left->at, &right->at);
+    return order ? order : left < right ? -1 : left > right;
 }
 
 void hm_conf_errors_print(const struct hm_conf_errors *errors, struct hm_buf *out)
@@ -64,7 +68,7 @@ void hm_conf_errors_print(const struct hm_conf_errors *errors, struct hm_buf *ou
     for (size_t i = 0; i < errors->count; i++) {
         sorted[i] = &errors->items[i];
     }
-    qsort(sorted, errors->count, sizeof *sorted, compare_places);
+    qsort(sorted, errors->count, sizeof *sorted, compare_errors);
     for (size_t i = 0; i < errors->count; i++) {
         hm_buf_printf(out, "%s:%u:%u: %s\n", sorted[i]->at.file, sorted[i]->at.line,
                       sorted[i]->at.column, sorted[i]->text);

@@ -11,15 +11,18 @@
  * written anywhere, a default. */
 struct hm_conf_origin {
     const char *file;
+    uint32_t document; /* the order of the files, from 1 */
     uint32_t line;
     uint32_t column;
 };
+
+/* Orders by file, line, column. */
+int hm_conf_origin_compare(const struct hm_conf_origin *a, const struct hm_conf_origin *b);
 
 #define HM_CONF_ERRORS_MAX 100
 
 struct hm_conf_error {
     struct hm_conf_origin at;
-    uint32_t document; /* order of the files */
     const char *text;
 };
 
@@ -28,8 +31,7 @@ struct hm_conf_errors {
     struct hm_conf_error *items; /* at most HM_CONF_ERRORS_MAX */
     size_t count;
     size_t capacity;
-    size_t dropped;    /* found beyond the limit */
-    uint32_t document; /* set by the parser */
+    size_t dropped; /* found beyond the limit */
     struct hm_arena arena;
 };
 

@@ -107,11 +107,7 @@ static void check_group(const struct hm_conf_node *map, size_t first_row,
         hm_buf_printf(&names, "%s%s", names.size ? " or " : "", key->name);
         const struct hm_conf_node *node = hm_conf_child(map, key->name);
         if (node && set) {
-            bool later =
-                node->document > set->document ||
-                (node->document == set->document && (node->origin.line > set->origin.line ||
-                                                     (node->origin.line == set->origin.line &&
-                                                      node->origin.column > set->origin.column)));
+            bool later = hm_conf_origin_compare(&node->origin, &set->origin) > 0;
             hm_conf_error(errors, later ? &node->origin : &set->origin,
                           "'%s' and '%s' exclude each other: write one of them", set->name,
                           node->name);

@@ -265,12 +265,12 @@ static void test_merge_errors(void **state)
     hm_conf_errors_fini(&fixture->errors);
 
     /* Files in their order, however late a finding is made; a file cut short hides "missing". */
-    assert_int_equal(merge(fixture, "services: [{name: a}]\nnane: x\n", "jion: a\n", &conf),
+    assert_int_equal(merge(fixture, "\n\nservices: [{name: a}]\nnane: x\n", "jion: a\n", &conf),
                      HM_BAD_CONFIG);
     const char *printed = printed_errors(fixture);
-    assert_non_null(strstr(printed, "main.yaml:1:12: port is missing in services"));
-    assert_true(strstr(printed, "main.yaml:2:1: ") < strstr(printed, "conf.d/a.yaml:1:1: "));
-    assert_true(strstr(printed, "main.yaml:1:12: ") < strstr(printed, "main.yaml:2:1: "));
+    assert_non_null(strstr(printed, "main.yaml:3:12: port is missing in services"));
+    assert_true(strstr(printed, "main.yaml:4:1: ") < strstr(printed, "conf.d/a.yaml:1:1: "));
+    assert_true(strstr(printed, "main.yaml:3:12: ") < strstr(printed, "main.yaml:4:1: "));
     hm_conf_free(conf);
     hm_conf_errors_fini(&fixture->errors);
     assert_int_equal(merge(fixture, "key: /k\n", "name: a\nroles: [", &conf), HM_BAD_CONFIG);

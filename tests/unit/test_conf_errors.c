@@ -85,6 +85,18 @@ static void test_errors_of_keys(void **state)
          "a.yaml:4:5: name is missing in services: the service\n"
          "a.yaml:7:5: tcp or http is missing in check: connect\n"
          "a.yaml:10:23: 'tcp' and 'http' exclude each other: write one of them\n"},
+        {"key: /k\n"
+         "port: 80\n"
+         "every: 2s\n"
+         "roles: [host]\n"
+         "dns:\n"
+         "  serve_joins: no\n"
+         "  sets: [a]\n",
+         "a.yaml:2:1: unknown key 'port': it belongs in services\n"
+         "a.yaml:3:1: unknown key 'every': it belongs in services.check\n"
+         "a.yaml:6:3: unknown key 'serve_joins' in dns: it belongs at the top, not indented\n"
+         "a.yaml:7:3: unknown key 'sets' in dns: known are listen, zones, none_healthy, cache, "
+         "motd, limits\n"},
         {"? [a, b]\n"
          ": c\n"
          "key: /k\n"
@@ -269,8 +281,7 @@ static void test_errors_of_yaml(void **state)
         {"key: /k\n"
          "roles: [host]\n"
          "<<: *x\n",
-         "a.yaml:3:1: unknown key '<<': if it is the section of a module, name the module in "
-         "'roles' or 'middlewares'; else remove it\n"
+         "a.yaml:3:1: unknown key '<<': merge keys are not supported, write the keys out\n"
          "a.yaml:3:5: aliases (*name) are not supported: write the value out\n"},
         {"key: /k\n"
          "roles: [host]\n"
