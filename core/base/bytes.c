@@ -42,7 +42,7 @@ uint8_t *hm_buf_extend(struct hm_buf *buf, size_t size)
 {
     HM_ASSERT(size <= SIZE_MAX / 2 - buf->size);
     size_t needed = buf->size + size;
-    if (needed > buf->capacity) {
+    if (needed > buf->capacity || buf->data == NULL) {
         size_t capacity = buf->capacity ? buf->capacity : 64;
         while (capacity < needed) {
             capacity *= 2;

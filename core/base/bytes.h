@@ -35,7 +35,8 @@ struct hm_bytes hm_bytes_copy(struct hm_bytes bytes);
 void hm_bytes_free(struct hm_bytes bytes);
 
 void hm_buf_append(struct hm_buf *buf, const void *data, size_t size);
-/* Room for `size` bytes more, not zeroed, counted as used; the caller fills them. */
+/* Room for `size` bytes more, not zeroed, counted as used; the caller fills them. Never NULL, not
+ * even for no bytes in an empty buffer. */
 uint8_t *hm_buf_extend(struct hm_buf *buf, size_t size);
 void hm_buf_append_text(struct hm_buf *buf, const char *text);
 void hm_buf_printf(struct hm_buf *buf, const char *format, ...)

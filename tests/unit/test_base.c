@@ -155,10 +155,20 @@ static void test_status_rows(void **state)
     assert_string_equal(hm_status_text((enum hm_status)9999), "unknown status");
 }
 
+static void test_room_for_nothing_is_a_place(void **state)
+{
+    (void)state;
+    struct hm_buf buf = {0};
+    assert_non_null(hm_buf_extend(&buf, 0));
+    assert_int_equal(buf.size, 0);
+    hm_buf_fini(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_varint_round_trip),
+        cmocka_unit_test(test_room_for_nothing_is_a_place),
         cmocka_unit_test(test_varint_refuses_long_forms),
         cmocka_unit_test(test_addr_text),
         cmocka_unit_test(test_labels),
