@@ -83,7 +83,7 @@ static void json_list(const struct hm_conf_key *key, struct hm_buf *out)
     hm_buf_append_text(out, lone ? "{\"anyOf\":[{\"type\":\"array\",\"items\":"
                                  : "{\"type\":\"array\",\"items\":");
     json_value(key, out);
-    hm_buf_append_text(out, "}");
+    hm_buf_append_text(out, key->required ? ",\"minItems\":1}" : "}");
     if (lone) {
         hm_buf_append_text(out, ",");
         json_value(key, out);
@@ -151,9 +151,14 @@ static void json_groups(const struct hm_conf_schema *schema, struct hm_buf *out)
 static void json_map_inside(const struct hm_conf_schema *schema, struct hm_buf *out)
 {
     hm_buf_append_text(out, "\"type\":\"object\",\"additionalProperties\":false,\"properties\":{");
+    const char *comma = "";
     for (size_t i = 0; i < schema->count; i++) {
         const struct hm_conf_key *key = &schema->keys[i];
-        hm_buf_append_text(out, i ? "," : "");
+        if (key->needs) {
+            continue;
+        }
+        hm_buf_append_text(out, comma);
+        comma = ",";
         json_text(out, key->name);
         hm_buf_append_text(out, ":{\"description\":");
         json_text(out, key->help);
@@ -164,7 +169,7 @@ static void json_map_inside(const struct hm_conf_schema *schema, struct hm_buf *
     hm_buf_append_text(out, "}");
     const char *before = ",\"required\":[";
     for (size_t i = 0; i < schema->count; i++) {
-        if (schema->keys[i].required && !schema->keys[i].one_of) {
+        if (schema->keys[i].required && !schema->keys[i].one_of && !schema->keys[i].needs) {
             hm_buf_append_text(out, before);
             json_text(out, schema->keys[i].name);
             before = ",";

@@ -5,7 +5,8 @@
 #include "core/base/bytes.h"
 #include "core/conf/tree.h"
 
-/* Appends a JSON Schema (draft 2020-12) of a whole configuration. `title` names it. */
+/* Appends a JSON Schema (draft 2020-12) of a whole configuration, without the keys of modules
+ * that are not loaded. `title` names it. */
 void hm_conf_print_json_schema(const struct hm_conf_schema *schema, const char *title,
                                struct hm_buf *out);
 

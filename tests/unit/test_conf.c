@@ -349,6 +349,7 @@ static void test_distance(void **state)
     long_word[sizeof long_word - 1] = '\0';
     assert_true(hm_conf_distance(long_word, "a") == SIZE_MAX);
     assert_null(hm_conf_nearer("ttl", NULL, "tcp"));
+    assert_null(hm_conf_nearer("http", NULL, "ttl"));
     assert_string_equal(hm_conf_nearer("nam", "tam", "name"), "tam");
     assert_string_equal(hm_conf_nearer("names", "games", "name"), "games");
 }
@@ -401,8 +402,10 @@ static const struct hm_conf_key tiny_keys[] = {
      .max = 9,
      .help = "a \"port\""},
     {.name = "shade", .type = HM_CONF_CHOICE, .choices = shades, .fallback = "dark", .help = "s"},
+    {.name = "far", .type = HM_CONF_TEXT, .needs = "other", .required = true, .help = "f"},
     {.name = "each",
      .type = HM_CONF_MAP,
+     .required = true,
      .shape = HM_CONF_LIST,
      .child = &tiny_inner,
      .live = true,
@@ -427,8 +430,9 @@ static void test_json_schema(void **state)
         "\"a\":{\"description\":\"one\",\"allOf\":[{\"type\":\"boolean\"}]},"
         "\"b\":{\"description\":\"two\",\"allOf\":[{\"type\":\"string\",\"pattern\":\"^/\"}]}},"
         "\"allOf\":[{\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]},"
-        "{\"not\":{\"anyOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}]}}]}]}}]}},"
-        "\"required\":[\"port\"]}\n");
+        "{\"not\":{\"anyOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}]}}]}]},\"minItems\":1}]"
+        "}},"
+        "\"required\":[\"port\",\"each\"]}\n");
 }
 
 static void test_manual(void **state)
@@ -441,7 +445,8 @@ static void test_manual(void **state)
                         "| key | value | default | live | what it is |\n|---|---|---|---|---|\n"
                         "| `port` | integer from 1 to 9 | required | restart | a \"port\" |\n"
                         "| `shade` | choice of dark, light | `dark` | restart | s |\n"
-                        "| `each` | list: map | none, see below | yes | e |\n\n"
+                        "| `far` | text | required | restart | f |\n"
+                        "| `each` | list: map | required | yes | e |\n\n"
                         "### `each[]`\n\nInside.\n\n"
                         "| key | value | default | live | what it is |\n|---|---|---|---|---|\n"
                         "| `a` | flag | none | restart | one |\n"

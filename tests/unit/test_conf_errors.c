@@ -86,6 +86,13 @@ static void test_errors_of_keys(void **state)
          "a.yaml:7:5: tcp or http is missing in check: connect\n"
          "a.yaml:10:23: 'tcp' and 'http' exclude each other: write one of them\n"},
         {"key: /k\n"
+         "roles: [host]\n"
+         "roles: [dns]\n"
+         "dns: {cache: 1K}\n"
+         "dns: {motd: a}\n",
+         "a.yaml:3:1: 'roles' is set twice: first at a.yaml:2:1; remove one\n"
+         "a.yaml:5:1: 'dns' is set twice: first at a.yaml:4:1; remove one\n"},
+        {"key: /k\n"
          "port: 80\n"
          "every: 2s\n"
          "roles: [host]\n"
