@@ -1,0 +1,517 @@
+#include "core/engine/journal.h"
+
+#include "core/base/assert.h"
+#include "core/base/hash.h"
+#include "core/base/memory.h"
+#include "core/engine/journal_format.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- what both halves use ---- */
+
+struct journal_log *journal_log_of(struct hm_journal *journal, uint32_t log)
+{
+    for (size_t i = 0; i < journal->log_count; i++) {
+        if (journal->logs[i].log == log) {
+            return &journal->logs[i];
+        }
+    }
+    journal->logs =
+        hm_grow(journal->logs, journal->log_count, &journal->log_capacity, sizeof *journal->logs);
+    struct journal_log *added = &journal->logs[journal->log_count++];
+    *added = (struct journal_log){.log = log};
+    return added;
+}
+
+static void cut_runs(struct journal_log *log, uint64_t first_index)
+{
+    while (log->run_count && log->runs[log->run_count - 1].first_index >= first_index) {
+        log->run_count--;
+    }
+    log->next_index = first_index;
+}
+
+void journal_run(struct journal_log *log, uint64_t first_index, uint64_t term)
+{
+    cut_runs(log, first_index);
+    if (log->run_count == 0 || log->runs[log->run_count - 1].term != term) {
+        log->runs = hm_grow(log->runs, log->run_count, &log->run_capacity, sizeof *log->runs);
+        log->runs[log->run_count++] = (struct journal_run){first_index, term};
+    }
+    log->next_index = first_index + 1;
+}
+
+/* Raft, section 7, step 6. Returns whether entries stay. */
+static bool keeps_entries(struct journal_log *log, uint64_t last_index, uint64_t last_term)
+{
+    size_t at = log->run_count;
+    while (at > 0 && log->runs[at - 1].first_index > last_index) {
+        at--;
+    }
+    if (at == 0 || last_index >= log->next_index || log->runs[at - 1].term != last_term) {
+        log->run_count = 0;
+        journal_run(log, last_index, last_term);
+        return false;
+    }
+    log->run_count -= at - 1;
+    memmove(log->runs, log->runs + at - 1, log->run_count * sizeof *log->runs);
+    return true;
+}
+
+struct journal_segment *journal_add_segment(struct hm_journal *journal, uint64_t number,
+                                            uint64_t bytes)
+{
+    journal->segments = hm_grow(journal->segments, journal->segment_count,
+                                &journal->segment_capacity, sizeof *journal->segments);
+    struct journal_segment *added = &journal->segments[journal->segment_count++];
+    *added = (struct journal_segment){.number = number, .bytes = bytes};
+    return added;
+}
+
+void journal_cover(struct journal_segment *segment, uint32_t log, uint64_t last_index)
+{
+    for (size_t i = 0; i < segment->cover_count; i++) {
+        if (segment->covers[i].log == log) {
+            if (segment->covers[i].last_index < last_index) {
+                segment->covers[i].last_index = last_index;
+            }
+            return;
+        }
+    }
+    segment->covers = hm_grow(segment->covers, segment->cover_count, &segment->cover_capacity,
+                              sizeof *segment->covers);
+    segment->covers[segment->cover_count++] = (struct journal_cover){log, last_index};
+}
+
+void journal_segment_name(char name[HM_DISK_FILE_BYTES_MAX], uint64_t number)
+{
+    snprintf(name, HM_DISK_FILE_BYTES_MAX, "journal-%016" PRIx64, number);
+}
+
+void journal_snapshot_name(char name[HM_DISK_FILE_BYTES_MAX], uint32_t log)
+{
+    snprintf(name, HM_DISK_FILE_BYTES_MAX, "snapshot-%08" PRIx32, log);
+}
+
+uint32_t journal_record_crc(uint64_t segment, struct hm_bytes behind_crc)
+{
+    uint8_t number[8];
+    for (size_t i = 0; i < sizeof number; i++) {
+        number[i] = (uint8_t)(segment >> (8 * i));
+    }
+    return hm_crc32c(hm_crc32c(0, (struct hm_bytes){number, sizeof number}), behind_crc);
+}
+
+/* ---- life ---- */
+
+struct hm_journal *hm_journal_new(const struct hm_journal_config *config)
+{
+    struct hm_journal *journal = hm_alloc(1, sizeof *journal);
+    journal->config = *config;
+    if (journal->config.segment_bytes == 0) {
+        journal->config.segment_bytes = HM_JOURNAL_SEGMENT_BYTES;
+    }
+    journal->config.segment_bytes = JOURNAL_ALIGN(journal->config.segment_bytes);
+    journal->sequence = 1;
+    return journal;
+}
+
+static void pending_fini(struct journal_pending *pending)
+{
+    hm_buf_fini(&pending->message);
+    hm_buf_fini(&pending->snapshot);
+}
+
+void hm_journal_free(struct hm_journal *journal)
+{
+    if (!journal) {
+        return;
+    }
+    for (size_t i = 0; i < journal->pending_count; i++) {
+        pending_fini(&journal->pending[i]);
+    }
+    for (size_t i = 0; i < journal->segment_count; i++) {
+        hm_free(journal->segments[i].covers);
+    }
+    for (size_t i = 0; i < journal->log_count; i++) {
+        hm_free(journal->logs[i].runs);
+    }
+    hm_free(journal->pending);
+    hm_free(journal->segments);
+    hm_free(journal->logs);
+    hm_free(journal->removals);
+    hm_buf_fini(&journal->record);
+    hm_buf_fini(&journal->snapshot);
+    hm_free(journal);
+}
+
+/* ---- writing ---- */
+
+static void pad(struct hm_buf *buf, size_t size)
+{
+    HM_ASSERT(size >= buf->size);
+    size_t missing = size - buf->size;
+    memset(hm_buf_extend(buf, missing), 0, missing);
+}
+
+static void poke_u32(struct hm_buf *buf, size_t offset, uint32_t value)
+{
+    for (size_t i = 0; i < 4; i++) {
+        buf->data[offset + i] = (uint8_t)(value >> (8 * i));
+    }
+}
+
+static void encode_snapshot_file(const struct hm_journal *journal, const struct hm_message *message,
+                                 struct hm_buf *out)
+{
+    struct hm_buf body = {0};
+    hm_message_encode(&body, message);
+    hm_put_u32(out, 0);
+    hm_put_u32(out, JOURNAL_FORMAT);
+    hm_put_u64(out, JOURNAL_SNAPSHOT_MAGIC);
+    hm_buf_append(out, journal->config.owner.bytes, sizeof journal->config.owner.bytes);
+    hm_put_u64(out, body.size);
+    pad(out, JOURNAL_HEADER_BYTES);
+    hm_buf_append(out, body.data, body.size);
+    poke_u32(out, 0, hm_crc32c(0, (struct hm_bytes){out->data + 4, out->size - 4}));
+    hm_buf_fini(&body);
+}
+
+static void encode_mark(struct hm_buf *out, uint32_t log, uint64_t last_index, uint64_t last_term)
+{
+    struct hm_message mark = {
+        .kind = HM_MSG_log_snapshot,
+        .log_snapshot = {.log = log, .last_index = last_index, .last_term = last_term}};
+    hm_message_encode(out, &mark);
+}
+
+/* Only a place in the record: the content has its own file. */
+static void write_snapshot(struct hm_journal *journal, const struct hm_message *persist,
+                           struct journal_pending *added)
+{
+    const struct hm_log_snapshot *snapshot = &persist->log_snapshot;
+    added->last_index = snapshot->last_index;
+    added->snapshot_term = snapshot->last_term;
+    encode_mark(&added->message, added->log, added->last_index, added->snapshot_term);
+    encode_snapshot_file(journal, persist, &added->snapshot);
+    if (!keeps_entries(journal_log_of(journal, added->log), snapshot->last_index,
+                       snapshot->last_term)) {
+        struct hm_message cut = {
+            .kind = HM_MSG_log_append,
+            .log_append = {.log = added->log, .first_index = snapshot->last_index + 1}};
+        hm_message_encode(&added->message, &cut);
+    }
+}
+
+static void write_append(struct hm_journal *journal, const struct hm_message *persist,
+                         struct journal_pending *added)
+{
+    const struct hm_log_append *append = &persist->log_append;
+    struct journal_log *log = journal_log_of(journal, append->log);
+    HM_ASSERT(append->first_index > 0);
+    cut_runs(log, append->first_index);
+    for (uint32_t i = 0; i < append->entries_count; i++) {
+        journal_run(log, append->first_index + i, append->entries[i].term);
+    }
+    added->last_index = append->entries_count ? log->next_index - 1 : 0;
+    hm_message_encode(&added->message, persist);
+}
+
+void hm_journal_write(struct hm_journal *journal, const struct hm_message *persist, uint64_t number)
+{
+    journal->pending = hm_grow(journal->pending, journal->pending_count, &journal->pending_capacity,
+                               sizeof *journal->pending);
+    struct journal_pending *added = &journal->pending[journal->pending_count++];
+    *added = (struct journal_pending){.number = number, .kind = persist->kind};
+    switch (persist->kind) {
+    case HM_MSG_log_hard_state:
+        added->log = persist->log_hard_state.log;
+        added->hard_state = persist->log_hard_state;
+        hm_message_encode(&added->message, persist);
+        break;
+    case HM_MSG_log_append:
+        added->log = persist->log_append.log;
+        write_append(journal, persist, added);
+        break;
+    case HM_MSG_log_snapshot:
+        added->log = persist->log_snapshot.log;
+        write_snapshot(journal, persist, added);
+        break;
+    default:
+        HM_ASSERT(!"a message that is persisted");
+    }
+}
+
+/* ---- batches ---- */
+
+static struct hm_disk_op *add_op(struct hm_journal *journal, enum hm_disk_op_kind kind,
+                                 uint64_t segment)
+{
+    HM_ASSERT(journal->op_count < JOURNAL_OPS_MAX);
+    struct hm_disk_op *op = &journal->ops[journal->op_count++];
+    *op = (struct hm_disk_op){.kind = kind};
+    journal_segment_name(op->file, segment);
+    return op;
+}
+
+/* The file may be there from an attempt that failed or was cut short: it holds nothing. */
+static void add_allocate(struct hm_journal *journal, uint64_t segment, uint64_t bytes)
+{
+    add_op(journal, HM_DISK_REMOVE, segment);
+    add_op(journal, HM_DISK_ALLOCATE, segment)->size = bytes;
+}
+
+static struct journal_segment *last_segment(struct hm_journal *journal)
+{
+    return journal->segment_count ? &journal->segments[journal->segment_count - 1] : NULL;
+}
+
+/* Makes the next segment the last one: its header, and the messages that every segment starts with,
+ * go into `record` and `body`. */
+static void roll(struct hm_journal *journal, struct hm_buf *body, size_t first_message_bytes)
+{
+    for (size_t i = 0; i < journal->log_count; i++) {
+        const struct journal_log *log = &journal->logs[i];
+        if (log->has_hard_state) {
+            hm_message_encode(body, &(struct hm_message){.kind = HM_MSG_log_hard_state,
+                                                         .log_hard_state = log->hard_state});
+        }
+        if (log->snapshot_index) {
+            encode_mark(body, log->log, log->snapshot_index, log->snapshot_term);
+        }
+    }
+    uint64_t bytes = JOURNAL_HEADER_BYTES + JOURNAL_RECORD_BYTES +
+                     JOURNAL_ALIGN((uint64_t)body->size + first_message_bytes);
+    if (bytes < journal->config.segment_bytes) {
+        bytes = journal->config.segment_bytes;
+    }
+    const struct journal_segment *before = last_segment(journal);
+    uint64_t number = before ? before->number + 1 : 1;
+    if (journal->spare && journal->spare_bytes >= bytes) {
+        bytes = journal->spare_bytes;
+    } else {
+        add_allocate(journal, number, bytes);
+    }
+    journal->spare = journal->spare_refused = false;
+    journal_add_segment(journal, number, bytes);
+    journal->offset = 0;
+    struct hm_buf *record = &journal->record;
+    hm_put_u64(record, JOURNAL_SEGMENT_MAGIC);
+    hm_put_u32(record, JOURNAL_FORMAT);
+    hm_put_u32(record, 0);
+    hm_buf_append(record, journal->config.owner.bytes, sizeof journal->config.owner.bytes);
+    hm_put_u64(record, number);
+    hm_put_u64(record, journal->sequence);
+    hm_put_u64(record, bytes);
+    pad(record, JOURNAL_HEADER_BYTES - 4);
+    hm_put_u32(record, hm_crc32c(0, hm_buf_view(record)));
+}
+
+/* The state that the record leaves behind: what is repeated at the head of the next segment. */
+static void note(struct hm_journal *journal, const struct journal_pending *pending)
+{
+    struct journal_log *log = journal_log_of(journal, pending->log);
+    if (pending->kind == HM_MSG_log_hard_state) {
+        log->has_hard_state = true;
+        log->hard_state = pending->hard_state;
+    } else if (pending->kind == HM_MSG_log_append && pending->last_index) {
+        journal_cover(last_segment(journal), pending->log, pending->last_index);
+    } else if (pending->kind == HM_MSG_log_snapshot && pending->last_index > log->snapshot_index) {
+        log->snapshot_index = pending->last_index;
+        log->snapshot_term = pending->snapshot_term;
+    }
+}
+
+/* Takes the queued messages that fit one record in one segment. A snapshot starts a batch: what was
+ * queued before it is durable before its file is replaced. */
+static void form_record(struct hm_journal *journal)
+{
+    struct hm_buf body = {0};
+    size_t first = journal->pending[0].message.size;
+    hm_buf_clear(&journal->record);
+    journal->op_count = 0;
+    const struct journal_segment *segment = last_segment(journal);
+    if (!segment ||
+        journal->offset + JOURNAL_RECORD_BYTES + JOURNAL_ALIGN((uint64_t)first) > segment->bytes) {
+        roll(journal, &body, first);
+        segment = last_segment(journal);
+    }
+    uint64_t start = journal->offset + journal->record.size + JOURNAL_RECORD_BYTES;
+    size_t taken = 0;
+    for (; taken < journal->pending_count; taken++) {
+        struct journal_pending *pending = &journal->pending[taken];
+        uint64_t end = start + JOURNAL_ALIGN((uint64_t)body.size + pending->message.size);
+        if (end > segment->bytes || (taken && pending->kind == HM_MSG_log_snapshot)) {
+            break;
+        }
+        if (pending->kind == HM_MSG_log_snapshot) {
+            hm_buf_fini(&journal->snapshot);
+            journal->snapshot = pending->snapshot;
+            pending->snapshot = (struct hm_buf){0};
+            struct hm_disk_op *op = add_op(journal, HM_DISK_REPLACE, 0);
+            journal_snapshot_name(op->file, pending->log);
+            op->bytes = hm_buf_view(&journal->snapshot);
+        }
+        hm_buf_append(&body, pending->message.data, pending->message.size);
+        journal->flight_number = pending->number;
+        note(journal, pending);
+        pending_fini(pending);
+    }
+    HM_ASSERT(taken > 0 && body.size <= JOURNAL_RECORD_BODY_MAX);
+    journal->pending_count -= taken;
+    memmove(journal->pending, journal->pending + taken,
+            journal->pending_count * sizeof *journal->pending);
+
+    struct hm_buf *record = &journal->record;
+    size_t at = record->size;
+    hm_put_u32(record, 0);
+    hm_put_u32(record, (uint32_t)body.size);
+    hm_put_u64(record, journal->sequence++);
+    hm_buf_append(record, body.data, body.size);
+    pad(record, at + JOURNAL_RECORD_BYTES + JOURNAL_ALIGN((uint64_t)body.size));
+    struct hm_bytes behind_crc = {record->data + at + 4, record->size - at - 4};
+    poke_u32(record, at, journal_record_crc(segment->number, behind_crc));
+    hm_buf_fini(&body);
+
+    struct hm_disk_op *op = add_op(journal, HM_DISK_WRITE, segment->number);
+    op->offset = journal->offset;
+    op->bytes = hm_buf_view(record);
+    add_op(journal, HM_DISK_SYNC, segment->number);
+    journal->offset += record->size;
+}
+
+static bool is_covered(struct hm_journal *journal, const struct journal_segment *segment)
+{
+    for (size_t i = 0; i < segment->cover_count; i++) {
+        const struct journal_cover *cover = &segment->covers[i];
+        if (journal_log_of(journal, cover->log)->durable_snapshot_index < cover->last_index) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Oldest first, so that a record that cut entries never goes before the entries. */
+static size_t count_covered(struct hm_journal *journal)
+{
+    size_t count = 0;
+    while (count + 1 < journal->segment_count && is_covered(journal, &journal->segments[count])) {
+        count++;
+    }
+    return count;
+}
+
+static void form_removal(struct hm_journal *journal, size_t count)
+{
+    journal->removals = hm_resize(journal->removals, count, sizeof *journal->removals);
+    journal->removal_count = count;
+    for (size_t i = 0; i < count; i++) {
+        journal->removals[i] = (struct hm_disk_op){.kind = HM_DISK_REMOVE};
+        journal_segment_name(journal->removals[i].file, journal->segments[i].number);
+    }
+}
+
+static bool wants_spare(struct hm_journal *journal)
+{
+    const struct journal_segment *segment = last_segment(journal);
+    if (!segment || journal->spare || journal->spare_refused) {
+        return false;
+    }
+    /* When idle from the half on; after three quarters it may delay a batch. */
+    uint64_t quarters = journal->pending_count ? 3 : 2;
+    return journal->offset > segment->bytes / 4 * quarters;
+}
+
+static bool form(struct hm_journal *journal)
+{
+    size_t covered = count_covered(journal);
+    if (covered) {
+        form_removal(journal, covered);
+        journal->flight = JOURNAL_REMOVE;
+    } else if (wants_spare(journal)) {
+        journal->op_count = 0;
+        journal->spare_bytes = journal->config.segment_bytes;
+        add_allocate(journal, last_segment(journal)->number + 1, journal->spare_bytes);
+        journal->flight = JOURNAL_ALLOCATE;
+    } else if (journal->pending_count) {
+        form_record(journal);
+        journal->flight = JOURNAL_RECORDS;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool hm_journal_output(struct hm_journal *journal, struct hm_journal_batch *out)
+{
+    if (journal->out || journal->failed) {
+        return false;
+    }
+    if (journal->flight == JOURNAL_IDLE && !form(journal)) {
+        return false;
+    }
+    journal->out = true;
+    *out = journal->flight == JOURNAL_REMOVE
+               ? (struct hm_journal_batch){journal->removals, journal->removal_count}
+               : (struct hm_journal_batch){journal->ops, journal->op_count};
+    return true;
+}
+
+static void forget_segments(struct hm_journal *journal, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        hm_free(journal->segments[i].covers);
+    }
+    journal->segment_count -= count;
+    memmove(journal->segments, journal->segments + count,
+            journal->segment_count * sizeof *journal->segments);
+}
+
+uint64_t hm_journal_done(struct hm_journal *journal, enum hm_status status)
+{
+    HM_ASSERT(journal->out);
+    journal->out = false;
+    if (status != HM_OK && journal->flight == JOURNAL_ALLOCATE) {
+        journal->spare_refused = true;
+        journal->flight = JOURNAL_IDLE;
+        return journal->durable;
+    }
+    if (status != HM_OK) {
+        journal->failed = true;
+        return journal->durable;
+    }
+    if (journal->flight == JOURNAL_RECORDS) {
+        journal->durable = journal->flight_number;
+        for (size_t i = 0; i < journal->log_count; i++) {
+            journal->logs[i].durable_snapshot_index = journal->logs[i].snapshot_index;
+        }
+        hm_buf_fini(&journal->snapshot);
+    } else if (journal->flight == JOURNAL_ALLOCATE) {
+        journal->spare = true;
+    } else {
+        forget_segments(journal, journal->removal_count);
+    }
+    journal->flight = JOURNAL_IDLE;
+    return journal->durable;
+}
+
+bool hm_journal_failed(const struct hm_journal *journal)
+{
+    return journal->failed;
+}
+
+void hm_journal_retry(struct hm_journal *journal)
+{
+    journal->failed = journal->spare_refused = false;
+}
+
+uint64_t hm_journal_bytes(const struct hm_journal *journal)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < journal->segment_count; i++) {
+        bytes += journal->segments[i].bytes;
+    }
+    return bytes;
+}

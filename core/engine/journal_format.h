@@ -1,0 +1,113 @@
+/* What the writing and the recovering half of the journal share. */
+#ifndef HM_ENGINE_JOURNAL_FORMAT_H
+#define HM_ENGINE_JOURNAL_FORMAT_H
+
+#include "core/engine/journal.h"
+
+#define JOURNAL_FORMAT          1u
+#define JOURNAL_HEADER_BYTES    64u /* of a segment and of a snapshot file */
+#define JOURNAL_RECORD_BYTES    16u /* crc, length of the messages, sequence */
+#define JOURNAL_ALIGN(size)     (((size) + 7u) & ~(uint64_t)7u)
+#define JOURNAL_SEGMENT_MAGIC   0x314c4e524a4d4948u /* "HIMJRNL1" */
+#define JOURNAL_SNAPSHOT_MAGIC  0x3150414e534d4948u /* "HIMSNAP1" */
+#define JOURNAL_RECORD_BODY_MAX UINT32_MAX
+
+/* The highest index that a segment holds of a log. */
+struct journal_cover {
+    uint32_t log;
+    uint64_t last_index;
+};
+
+struct journal_segment {
+    uint64_t number;
+    uint64_t bytes; /* size of the file */
+    struct journal_cover *covers;
+    size_t cover_count;
+    size_t cover_capacity;
+};
+
+/* Entries of one term, from first_index to the next run. */
+struct journal_run {
+    uint64_t first_index;
+    uint64_t term;
+};
+
+/* What the next segment has to repeat of a log, and the terms of what was written to it, which say
+ * whether a snapshot leaves its entries. */
+struct journal_log {
+    uint32_t log;
+    bool has_hard_state;
+    struct hm_log_hard_state hard_state;
+    uint64_t snapshot_index; /* 0: none; of the newest in a record that was formed */
+    uint64_t snapshot_term;
+    uint64_t durable_snapshot_index;
+    struct journal_run *runs; /* ascending */
+    size_t run_count;
+    size_t run_capacity;
+    uint64_t next_index; /* behind the last entry that was written or queued */
+};
+
+struct journal_pending {
+    uint64_t number;
+    uint32_t log;
+    enum hm_message_kind kind;
+    uint64_t last_index;    /* log_append: of its last entry */
+    struct hm_buf message;  /* encoded, what the record carries */
+    struct hm_buf snapshot; /* log_snapshot: content of its file */
+    struct hm_log_hard_state hard_state;
+    uint64_t snapshot_term;
+};
+
+enum journal_flight {
+    JOURNAL_IDLE,
+    JOURNAL_RECORDS,  /* a record is being written */
+    JOURNAL_ALLOCATE, /* the next segment is being allocated ahead */
+    JOURNAL_REMOVE,   /* covered segments are being removed */
+};
+
+#define JOURNAL_OPS_MAX 8
+
+struct hm_journal {
+    struct hm_journal_config config;
+    struct journal_segment *segments; /* oldest first, numbers without a gap; the last is written */
+    size_t segment_count;
+    size_t segment_capacity;
+    struct journal_log *logs;
+    size_t log_count;
+    size_t log_capacity;
+    struct journal_pending *pending; /* queued; those of the batch in flight have left it */
+    size_t pending_count;
+    size_t pending_capacity;
+
+    uint64_t offset;   /* where the next record goes in the last segment */
+    uint64_t sequence; /* of the next record */
+    bool spare;        /* the segment after the last exists, all zeros */
+    uint64_t spare_bytes;
+    bool spare_refused; /* it could not be allocated; not tried again before it is needed */
+    uint64_t durable;   /* highest number */
+
+    enum journal_flight flight;
+    bool out; /* the batch was handed out and is not done */
+    bool failed;
+    uint64_t flight_number;
+    struct hm_buf record; /* header of a new segment, if any, and the record */
+    struct hm_buf snapshot;
+    struct hm_disk_op ops[JOURNAL_OPS_MAX];
+    size_t op_count;
+    struct hm_disk_op *removals; /* as many as there are segments */
+    size_t removal_count;
+};
+
+struct journal_log *journal_log_of(struct hm_journal *journal, uint32_t log);
+/* The log goes on from `first_index`, which replaces what was there, with an entry of `term`. */
+void journal_run(struct journal_log *log, uint64_t first_index, uint64_t term);
+struct journal_segment *journal_add_segment(struct hm_journal *journal, uint64_t number,
+                                            uint64_t bytes);
+void journal_cover(struct journal_segment *segment, uint32_t log, uint64_t last_index);
+void journal_segment_name(char name[HM_DISK_FILE_BYTES_MAX], uint64_t number);
+void journal_snapshot_name(char name[HM_DISK_FILE_BYTES_MAX], uint32_t log);
+/* Over everything of a record behind its checksum; the segment's number is in it, so that no record
+ * is taken for one of another segment. */
+uint32_t journal_record_crc(uint64_t segment, struct hm_bytes behind_crc);
+
+#endif

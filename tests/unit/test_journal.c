@@ -1,0 +1,709 @@
+/* The journal against a small disk that crashes: what was durable is found again, a torn tail is
+ * cut, damage is told with file and offset. */
+#include "core/base/memory.h"
+#include "core/base/random.h"
+#include "core/engine/journal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- a disk ---- */
+
+#define FILES_MAX    64
+#define SECTOR_BYTES 64u /* small, so that records tear in many places */
+
+struct disk {
+    struct hm_disk_file files[FILES_MAX];
+    size_t count;
+    uint64_t room; /* bytes that may still be allocated */
+    size_t ops;    /* done so far */
+};
+
+static struct hm_disk_file *disk_find(struct disk *disk, const char *name)
+{
+    for (size_t i = 0; i < disk->count; i++) {
+        if (strcmp(disk->files[i].name, name) == 0) {
+            return &disk->files[i];
+        }
+    }
+    return NULL;
+}
+
+static struct hm_disk_file *disk_create(struct disk *disk, const char *name, size_t size)
+{
+    assert_true(disk->count < FILES_MAX);
+    struct hm_disk_file *file = &disk->files[disk->count++];
+    memset(file, 0, sizeof *file);
+    snprintf(file->name, sizeof file->name, "%s", name);
+    file->content = (struct hm_bytes){hm_alloc(size, 1), size};
+    return file;
+}
+
+static void disk_remove(struct disk *disk, const char *name)
+{
+    struct hm_disk_file *file = disk_find(disk, name);
+    if (file) {
+        hm_bytes_free(file->content);
+        *file = disk->files[--disk->count];
+    }
+}
+
+static void disk_copy(struct disk *to, const struct disk *from)
+{
+    *to = *from;
+    for (size_t i = 0; i < to->count; i++) {
+        to->files[i].content = hm_bytes_copy(from->files[i].content);
+    }
+}
+
+static void disk_fini(struct disk *disk)
+{
+    while (disk->count) {
+        disk_remove(disk, disk->files[0].name);
+    }
+}
+
+static uint8_t *bytes_of(struct hm_disk_file *file)
+{
+    return (uint8_t *)file->content.data;
+}
+
+/* `torn`: of a write, each sector arrives or not. */
+static void disk_write(struct disk *disk, const struct hm_disk_op *op, struct hm_random *torn)
+{
+    struct hm_disk_file *file = disk_find(disk, op->file);
+    assert_non_null(file);
+    assert_true(op->offset + op->bytes.size <= file->content.size);
+    for (size_t i = 0; i < op->bytes.size; i++) {
+        static bool arrives = true;
+        if (torn && (i == 0 || (op->offset + i) % SECTOR_BYTES == 0)) {
+            arrives = hm_random_chance(torn, 500);
+        }
+        if (!torn || arrives) {
+            bytes_of(file)[op->offset + i] = op->bytes.data[i];
+        }
+    }
+}
+
+static enum hm_status disk_do(struct disk *disk, const struct hm_disk_op *op)
+{
+    disk->ops++;
+    switch (op->kind) {
+    case HM_DISK_ALLOCATE:
+        assert_null(disk_find(disk, op->file));
+        if (op->size > disk->room) {
+            disk_create(disk, op->file, (size_t)disk->room / 2);
+            return HM_NO_SPACE;
+        }
+        disk->room -= op->size;
+        disk_create(disk, op->file, op->size);
+        return HM_OK;
+    case HM_DISK_WRITE:
+        disk_write(disk, op, NULL);
+        return HM_OK;
+    case HM_DISK_SYNC:
+        assert_non_null(disk_find(disk, op->file));
+        return HM_OK;
+    case HM_DISK_REPLACE: {
+        disk_remove(disk, op->file);
+        struct hm_disk_file *file = disk_create(disk, op->file, op->bytes.size);
+        memcpy(bytes_of(file), op->bytes.data, op->bytes.size);
+        return HM_OK;
+    }
+    case HM_DISK_REMOVE:
+        disk_remove(disk, op->file);
+        return HM_OK;
+    }
+    return HM_IO;
+}
+
+/* Does what the journal wants until it wants nothing. Returns what is durable. */
+static uint64_t run(struct hm_journal *journal, struct disk *disk)
+{
+    struct hm_journal_batch batch;
+    uint64_t durable = 0;
+    while (hm_journal_output(journal, &batch)) {
+        enum hm_status status = HM_OK;
+        size_t syncs = 0;
+        for (size_t i = 0; i < batch.count && status == HM_OK; i++) {
+            syncs += batch.ops[i].kind == HM_DISK_SYNC;
+            status = disk_do(disk, &batch.ops[i]);
+        }
+        assert_true(syncs <= 1);
+        durable = hm_journal_done(journal, status);
+    }
+    return durable;
+}
+
+/* ---- a model: what the logs hold, as text ---- */
+
+#define LOGS        2
+#define ENTRIES_MAX 512
+
+struct model {
+    uint64_t term[LOGS];
+    uint64_t snapshot[LOGS];
+    uint64_t snapshot_term[LOGS];
+    uint64_t last[LOGS];
+    uint64_t terms[LOGS][ENTRIES_MAX]; /* by index */
+};
+
+static void model_apply(void *context, const struct hm_message *message)
+{
+    struct model *model = context;
+    if (message->kind == HM_MSG_log_hard_state) {
+        model->term[message->log_hard_state.log] = message->log_hard_state.term;
+    } else if (message->kind == HM_MSG_log_append) {
+        const struct hm_log_append *append = &message->log_append;
+        assert_true(append->first_index <= model->last[append->log] + 1);
+        model->last[append->log] = append->first_index + append->entries_count - 1;
+        for (uint32_t i = 0; i < append->entries_count; i++) {
+            model->terms[append->log][append->first_index + i] = append->entries[i].term;
+        }
+    } else {
+        const struct hm_log_snapshot *snapshot = &message->log_snapshot;
+        uint32_t log = snapshot->log;
+        if (snapshot->last_index > model->last[log] ||
+            model->terms[log][snapshot->last_index] != snapshot->last_term) {
+            model->last[log] = snapshot->last_index;
+        }
+        model->snapshot[log] = snapshot->last_index;
+        model->snapshot_term[log] = snapshot->last_term;
+    }
+}
+
+static bool model_equal(const struct model *a, const struct model *b)
+{
+    for (uint32_t log = 0; log < LOGS; log++) {
+        if (a->term[log] != b->term[log] || a->snapshot[log] != b->snapshot[log] ||
+            a->last[log] != b->last[log] || a->snapshot_term[log] != b->snapshot_term[log]) {
+            return false;
+        }
+        for (uint64_t i = a->snapshot[log] + 1; i <= a->last[log]; i++) {
+            if (a->terms[log][i] != b->terms[log][i]) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* ---- a random but possible history ---- */
+
+#define STEPS_MAX 200
+
+struct history {
+    struct hm_random random;
+    struct model models[STEPS_MAX + 1]; /* after each number */
+    size_t steps;
+};
+
+static void write_kind(struct history *history, struct hm_journal *journal, uint64_t what)
+{
+    static uint8_t filler[700];
+    struct model model = history->models[history->steps];
+    uint32_t log = (uint32_t)hm_random_below(&history->random, LOGS);
+    struct hm_entry entries[4];
+    struct hm_message message;
+    if (what < 2) {
+        message = (struct hm_message){.kind = HM_MSG_log_hard_state,
+                                      .log_hard_state = {.log = log,
+                                                         .term = model.term[log] + 1,
+                                                         .vote = hm_random_id(&history->random)}};
+    } else if (what < 4 && model.last[log] > model.snapshot[log]) {
+        uint64_t at = hm_random_between(&history->random, model.snapshot[log] + 1, model.last[log]);
+        message = (struct hm_message){.kind = HM_MSG_log_snapshot,
+                                      .log_snapshot = {.log = log,
+                                                       .last_index = at,
+                                                       .last_term = model.terms[log][at],
+                                                       .state = {filler, 100}}};
+    } else if (what == 4) {
+        /* From the leader: another history, so the log goes. */
+        message = (struct hm_message){.kind = HM_MSG_log_snapshot,
+                                      .log_snapshot = {.log = log,
+                                                       .last_index = model.snapshot[log] + 3,
+                                                       .last_term = 1000 + history->steps,
+                                                       .state = {filler, 100}}};
+    } else {
+        uint64_t back = hm_random_below(&history->random, 3);
+        uint64_t held = model.last[log] - model.snapshot[log];
+        uint32_t count = (uint32_t)hm_random_below(&history->random, 4);
+        for (uint32_t i = 0; i < count; i++) {
+            entries[i] = (struct hm_entry){
+                .term = history->steps + 1,
+                .body = {filler, hm_random_below(&history->random, sizeof filler)}};
+        }
+        message = (struct hm_message){
+            .kind = HM_MSG_log_append,
+            .log_append = {.log = log,
+                           .first_index = model.last[log] + 1 - (back < held ? back : held),
+                           .entries = entries,
+                           .entries_count = count}};
+    }
+    history->steps++;
+    model_apply(&model, &message);
+    history->models[history->steps] = model;
+    hm_journal_write(journal, &message, history->steps);
+}
+
+static void write_step(struct history *history, struct hm_journal *journal)
+{
+    write_kind(history, journal, hm_random_below(&history->random, 20));
+}
+
+static const struct hm_journal_config small = {.segment_bytes = 4096, .owner = {{1, 2, 3}}};
+
+struct outcome {
+    enum hm_status status;
+    struct model model;
+    char error[512];
+    char report[512];
+};
+
+static void recover_into(struct hm_journal *journal, const struct disk *disk, struct outcome *out)
+{
+    struct hm_buf error = {0};
+    struct hm_buf report = {0};
+    memset(out, 0, sizeof *out);
+    out->status = hm_journal_recover(journal, disk->files, disk->count, model_apply, &out->model,
+                                     &error, &report);
+    snprintf(out->error, sizeof out->error, "%.*s", (int)error.size, (char *)error.data);
+    snprintf(out->report, sizeof out->report, "%.*s", (int)report.size, (char *)report.data);
+    hm_buf_fini(&error);
+    hm_buf_fini(&report);
+}
+
+static void recover(const struct disk *disk, struct outcome *out)
+{
+    struct hm_journal *journal = hm_journal_new(&small);
+    recover_into(journal, disk, out);
+    hm_journal_free(journal);
+}
+
+/* Which number the recovered state is of; SIZE_MAX when of none. The latest of equal ones. */
+static size_t place_of(const struct history *history, const struct model *model)
+{
+    for (size_t i = history->steps + 1; i-- > 0;) {
+        if (model_equal(&history->models[i], model)) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static void make_history(struct history *history, uint64_t seed)
+{
+    memset(history, 0, sizeof *history);
+    hm_random_init(&history->random, seed);
+}
+
+/* ---- tests ---- */
+
+static void test_what_was_written_is_found(void **state)
+{
+    (void)state;
+    static struct history history;
+    static struct outcome outcome;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        make_history(&history, seed);
+        struct disk disk = {.room = UINT64_MAX};
+        struct hm_journal *journal = hm_journal_new(&small);
+        while (history.steps < STEPS_MAX) {
+            write_step(&history, journal);
+            if (hm_random_chance(&history.random, 400)) {
+                run(journal, &disk);
+            }
+            if (hm_random_chance(&history.random, 30)) { /* a restart */
+                uint64_t durable = run(journal, &disk);
+                assert_true(durable == 0 || durable == history.steps);
+                hm_journal_free(journal);
+                journal = hm_journal_new(&small);
+                recover_into(journal, &disk, &outcome);
+                assert_string_equal(outcome.error, "");
+                assert_string_equal(outcome.report, "");
+                assert_true(model_equal(&outcome.model, &history.models[history.steps]));
+            }
+        }
+        run(journal, &disk);
+        recover(&disk, &outcome);
+        assert_int_equal(outcome.status, HM_OK);
+        assert_true(model_equal(&outcome.model, &history.models[history.steps]));
+        hm_journal_free(journal);
+        disk_fini(&disk);
+    }
+}
+
+static void test_covered_segments_go(void **state)
+{
+    (void)state;
+    struct disk disk = {.room = UINT64_MAX};
+    struct hm_journal *journal = hm_journal_new(&small);
+    static uint8_t filler[1000];
+    struct hm_entry entry = {.term = 1, .body = {filler, sizeof filler}};
+    hm_journal_write(journal,
+                     &(struct hm_message){.kind = HM_MSG_log_hard_state,
+                                          .log_hard_state = {.log = 0, .term = 9}},
+                     1);
+    for (uint64_t i = 1; i <= 100; i++) {
+        hm_journal_write(
+            journal,
+            &(struct hm_message){
+                .kind = HM_MSG_log_append,
+                .log_append = {.first_index = i, .entries = &entry, .entries_count = 1}},
+            i + 1);
+        assert_int_equal(run(journal, &disk), i + 1);
+        if (i % 10 == 0) {
+            hm_journal_write(
+                journal,
+                &(struct hm_message){.kind = HM_MSG_log_snapshot,
+                                     .log_snapshot = {.last_index = i, .last_term = 1}},
+                i + 1);
+            run(journal, &disk);
+        }
+        assert_true(disk.count <= 8);
+    }
+    assert_true(hm_journal_bytes(journal) <= 2 * 4096);
+    static struct outcome outcome;
+    recover(&disk, &outcome);
+    assert_int_equal(outcome.status, HM_OK);
+    assert_int_equal(outcome.model.term[0], 9);
+    assert_int_equal(outcome.model.last[0], 100);
+    hm_journal_free(journal);
+    disk_fini(&disk);
+}
+
+/* Stops before operation `stop` of the whole run; a write before the sync is torn. */
+static bool run_until(struct hm_journal *journal, struct disk *disk, size_t stop,
+                      struct hm_random *torn, uint64_t *durable)
+{
+    struct hm_journal_batch batch;
+    while (hm_journal_output(journal, &batch)) {
+        for (size_t i = 0; i < batch.count; i++) {
+            bool unsynced = batch.ops[i].kind == HM_DISK_WRITE && disk->ops + 1 == stop;
+            if (disk->ops == stop || unsynced) {
+                if (unsynced) {
+                    disk_write(disk, &batch.ops[i], torn);
+                }
+                return false;
+            }
+            assert_int_equal(disk_do(disk, &batch.ops[i]), HM_OK);
+        }
+        *durable = hm_journal_done(journal, HM_OK);
+    }
+    return true;
+}
+
+static void test_a_crash_at_every_operation(void **state)
+{
+    (void)state;
+    static struct history history;
+    static struct outcome outcome;
+    size_t cut = 0;
+    for (size_t stop = 0; stop < 400; stop++) {
+        make_history(&history, 7 + stop % 3);
+        struct hm_random torn;
+        hm_random_init(&torn, stop);
+        struct disk disk = {.room = UINT64_MAX};
+        struct hm_journal *journal = hm_journal_new(&small);
+        uint64_t durable = 0;
+        while (history.steps < STEPS_MAX) {
+            write_step(&history, journal);
+            if (hm_random_chance(&history.random, 500) &&
+                !run_until(journal, &disk, stop, &torn, &durable)) {
+                break;
+            }
+        }
+        hm_journal_free(journal);
+        journal = hm_journal_new(&small);
+        recover_into(journal, &disk, &outcome);
+        assert_string_equal(outcome.error, "");
+        size_t place = place_of(&history, &outcome.model);
+        assert_true(place != SIZE_MAX && place >= durable);
+        cut += outcome.report[0] != 0;
+        /* It goes on from there, and a second recovery finds that too. */
+        history.models[0] = outcome.model;
+        history.steps = 0;
+        for (int i = 0; i < 20; i++) {
+            write_step(&history, journal);
+            run(journal, &disk);
+        }
+        hm_journal_free(journal);
+        recover(&disk, &outcome);
+        assert_string_equal(outcome.error, "");
+        assert_string_equal(outcome.report, "");
+        assert_true(model_equal(&outcome.model, &history.models[20]));
+        disk_fini(&disk);
+    }
+    assert_true(cut > 20);
+}
+
+/* Some segments and snapshots, the last segment without one: then every prefix of its records is a
+ * state that was. */
+static void write_sample(struct history *history, struct disk *disk)
+{
+    make_history(history, 3);
+    *disk = (struct disk){.room = UINT64_MAX};
+    struct hm_journal *journal = hm_journal_new(&small);
+    for (int i = 0; i < 60; i++) {
+        write_kind(history, journal, i < 40 ? hm_random_below(&history->random, 20) : 10);
+        run(journal, disk);
+    }
+    hm_journal_free(journal);
+}
+
+static const char *last_segment(const struct disk *disk)
+{
+    const char *last = "";
+    for (size_t i = 0; i < disk->count; i++) {
+        struct hm_bytes content = disk->files[i].content;
+        bool blank = content.data[0] == 0;
+        if (strncmp(disk->files[i].name, "journal-", 8) == 0 && !blank &&
+            strcmp(disk->files[i].name, last) > 0) {
+            last = disk->files[i].name;
+        }
+    }
+    return last;
+}
+
+/* Never a state that was not, never a crash; in an older segment never less than everything. */
+static void check_hurt(const struct history *history, const struct disk *disk, const char *file,
+                       const char *last, size_t counts[3])
+{
+    static struct outcome outcome;
+    recover(disk, &outcome);
+    if (outcome.status != HM_OK) {
+        assert_non_null(strstr(outcome.error, "byte"));
+        assert_string_equal(outcome.report, "");
+        counts[0]++;
+        return;
+    }
+    size_t place = place_of(history, &outcome.model);
+    assert_true(place != SIZE_MAX);
+    if (strcmp(file, last) != 0) {
+        assert_int_equal(place, history->steps);
+    }
+    counts[outcome.report[0] ? 1 : 2]++;
+    if (place != history->steps) {
+        assert_true(outcome.report[0] != 0);
+    }
+}
+
+static void test_every_truncation(void **state)
+{
+    (void)state;
+    static struct history history;
+    struct disk disk;
+    size_t counts[3] = {0};
+    write_sample(&history, &disk);
+    for (size_t file = 0; file < disk.count; file++) {
+        struct hm_bytes whole = disk.files[file].content;
+        for (size_t size = 0; size < whole.size; size++) {
+            disk.files[file].content.size = size;
+            check_hurt(&history, &disk, disk.files[file].name, last_segment(&disk), counts);
+        }
+        disk.files[file].content = whole;
+    }
+    assert_true(counts[0] > 1000 && counts[1] > 1000);
+    disk_fini(&disk);
+}
+
+static void test_every_byte_flipped(void **state)
+{
+    (void)state;
+    static struct history history;
+    struct disk disk;
+    size_t counts[3] = {0};
+    write_sample(&history, &disk);
+    char last[HM_DISK_FILE_BYTES_MAX];
+    snprintf(last, sizeof last, "%s", last_segment(&disk));
+    for (size_t file = 0; file < disk.count; file++) {
+        for (size_t at = 0; at < disk.files[file].content.size; at++) {
+            uint8_t bit = (uint8_t)(1u << at % 8);
+            bytes_of(&disk.files[file])[at] ^= bit;
+            static struct outcome outcome;
+            recover(&disk, &outcome);
+            /* Everything, or all but the last batch, or refused. */
+            if (outcome.status == HM_OK) {
+                size_t place = place_of(&history, &outcome.model);
+                assert_true(place >= history.steps - 1 && place != SIZE_MAX);
+            }
+            check_hurt(&history, &disk, disk.files[file].name, last, counts);
+            bytes_of(&disk.files[file])[at] ^= bit;
+        }
+    }
+    assert_true(counts[0] > 1000);
+    disk_fini(&disk);
+}
+
+static void test_missing_files_are_told(void **state)
+{
+    (void)state;
+    static struct history history;
+    static struct outcome outcome;
+    struct disk disk;
+    write_sample(&history, &disk);
+    size_t refused = 0;
+    for (size_t i = 0; i < disk.count; i++) {
+        struct disk less;
+        disk_copy(&less, &disk);
+        bool blank = less.files[i].content.data[0] == 0;
+        char name[HM_DISK_FILE_BYTES_MAX];
+        snprintf(name, sizeof name, "%s", less.files[i].name);
+        disk_remove(&less, name);
+        recover(&less, &outcome);
+        if (strcmp(name, last_segment(&disk)) != 0 && (!blank || name[0] == 's')) {
+            /* Entries that were cut again may keep a segment that nobody needs. */
+            assert_true(outcome.status == HM_DAMAGED ||
+                        model_equal(&outcome.model, &history.models[history.steps]));
+            refused += outcome.status == HM_DAMAGED;
+        }
+        disk_fini(&less);
+    }
+    assert_true(refused >= 2);
+    disk_fini(&disk);
+}
+
+static void test_foreign_files_and_owners(void **state)
+{
+    (void)state;
+    static struct history history;
+    static struct outcome outcome;
+    struct disk disk;
+    write_sample(&history, &disk);
+    disk_create(&disk, "node.id", 5);
+    disk_create(&disk, "journal-0000000000000009.old", 5);
+    recover(&disk, &outcome);
+    assert_int_equal(outcome.status, HM_OK);
+    assert_true(model_equal(&outcome.model, &history.models[history.steps]));
+
+    struct hm_journal *journal = hm_journal_new(&(struct hm_journal_config){.owner = {{9}}});
+    recover_into(journal, &disk, &outcome);
+    assert_int_equal(outcome.status, HM_DENIED);
+    assert_non_null(strstr(outcome.error, "belongs to node 01020300"));
+    assert_non_null(strstr(outcome.error, "this is node 09000000"));
+    hm_journal_free(journal);
+    disk_fini(&disk);
+}
+
+static void write_entry(struct hm_journal *journal, uint64_t index)
+{
+    static uint8_t filler[1000];
+    struct hm_entry entry = {.term = 1, .body = {filler, sizeof filler}};
+    hm_journal_write(
+        journal,
+        &(struct hm_message){
+            .kind = HM_MSG_log_append,
+            .log_append = {.first_index = index, .entries = &entry, .entries_count = 1}},
+        index);
+}
+
+static void test_a_full_disk_is_met_early_and_survived(void **state)
+{
+    (void)state;
+    struct disk disk = {.room = 2 * 4096};
+    struct hm_journal *journal = hm_journal_new(&small);
+    uint64_t durable = 0;
+    uint64_t index = 1;
+    for (; !hm_journal_failed(journal); index++) {
+        assert_true(index < 100);
+        write_entry(journal, index);
+        uint64_t now = run(journal, &disk);
+        assert_true(now >= durable);
+        durable = now;
+    }
+    /* Both segments are full to the last record; only the write that had no room failed. */
+    assert_int_equal(durable, 6);
+    assert_int_equal(index, 8);
+    static struct outcome outcome;
+    recover(&disk, &outcome);
+    assert_int_equal(outcome.status, HM_OK);
+    assert_int_equal(outcome.model.last[0], durable);
+
+    write_entry(journal, index);
+    hm_journal_retry(journal);
+    assert_int_equal(run(journal, &disk), 6); /* still full */
+    assert_true(hm_journal_failed(journal));
+    disk.room = 100 * 4096;
+    hm_journal_retry(journal);
+    assert_int_equal(run(journal, &disk), index);
+    recover(&disk, &outcome);
+    assert_int_equal(outcome.status, HM_OK);
+    assert_int_equal(outcome.model.last[0], index);
+    hm_journal_free(journal);
+    disk_fini(&disk);
+}
+
+static void test_a_message_larger_than_a_segment(void **state)
+{
+    (void)state;
+    static uint8_t filler[20000];
+    struct disk disk = {.room = UINT64_MAX};
+    struct hm_journal *journal = hm_journal_new(&small);
+    struct hm_entry entry = {.term = 3, .body = {filler, sizeof filler}};
+    write_entry(journal, 1);
+    write_entry(journal, 2);
+    write_entry(journal, 3);
+    run(journal, &disk);
+    hm_journal_write(journal,
+                     &(struct hm_message){
+                         .kind = HM_MSG_log_append,
+                         .log_append = {.first_index = 4, .entries = &entry, .entries_count = 1}},
+                     4);
+    write_entry(journal, 5);
+    assert_int_equal(run(journal, &disk), 5);
+    static struct outcome outcome;
+    recover(&disk, &outcome);
+    assert_int_equal(outcome.status, HM_OK);
+    assert_int_equal(outcome.model.last[0], 5);
+    assert_int_equal(outcome.model.terms[0][4], 3);
+    hm_journal_free(journal);
+    disk_fini(&disk);
+}
+
+static void test_what_is_written_meanwhile_is_one_batch(void **state)
+{
+    (void)state;
+    struct disk disk = {.room = UINT64_MAX};
+    struct hm_journal *journal =
+        hm_journal_new(&(struct hm_journal_config){.segment_bytes = 1 << 20, .owner = small.owner});
+    struct hm_journal_batch batch;
+    write_entry(journal, 1);
+    assert_true(hm_journal_output(journal, &batch));
+    for (uint64_t i = 2; i <= 50; i++) {
+        write_entry(journal, i);
+    }
+    struct hm_journal_batch none;
+    assert_false(hm_journal_output(journal, &none));
+    for (size_t i = 0; i < batch.count; i++) {
+        assert_int_equal(disk_do(&disk, &batch.ops[i]), HM_OK);
+    }
+    assert_int_equal(hm_journal_done(journal, HM_OK), 1);
+    assert_true(hm_journal_output(journal, &batch));
+    assert_int_equal(batch.count, 2);
+    assert_int_equal(batch.ops[1].kind, HM_DISK_SYNC);
+    assert_int_equal(hm_journal_done(journal, HM_OK), 50);
+    hm_journal_free(journal);
+    disk_fini(&disk);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_was_written_is_found),
+        cmocka_unit_test(test_covered_segments_go),
+        cmocka_unit_test(test_a_crash_at_every_operation),
+        cmocka_unit_test(test_every_truncation),
+        cmocka_unit_test(test_every_byte_flipped),
+        cmocka_unit_test(test_missing_files_are_told),
+        cmocka_unit_test(test_foreign_files_and_owners),
+        cmocka_unit_test(test_a_full_disk_is_met_early_and_survived),
+        cmocka_unit_test(test_a_message_larger_than_a_segment),
+        cmocka_unit_test(test_what_is_written_meanwhile_is_one_batch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
