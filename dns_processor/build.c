@@ -1,0 +1,595 @@
+#include "dns_processor/build.h"
+
+#include "core/base/assert.h"
+#include "core/base/memory.h"
+#include "dns_processor/holders.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SETS_MAX    6 /* NS, A, AAAA, TXT, SRV, PTR */
+#define SOA_REFRESH 60u
+#define SOA_RETRY   10u
+#define SOA_EXPIRE  604800u
+
+struct nameserver {
+    struct hm_dns_name name;
+    struct hm_addr *addresses;
+    size_t address_count;
+};
+
+/* A zone of the settings. */
+struct forward {
+    struct hm_dns_zone_config config; /* its pointers are not kept */
+    struct hm_dns_zone *zone;
+    struct hm_dns_name name;
+    struct hm_dns_name hosts; /* host.ZONE */
+    struct hm_dns_name tcp;   /* _tcp.ZONE */
+    struct nameserver *nameservers;
+    size_t nameserver_count;
+};
+
+/* A zone of addresses; it belongs to forward[owner]. */
+struct reverse {
+    struct hm_dns_zone *zone;
+    struct hm_dns_name name;
+    size_t owner;
+    struct hm_addr addr;
+    bool is_address; /* the prefix is all of `addr` */
+};
+
+struct hm_dns_build {
+    struct hm_dns_map *map;
+    struct hm_dns_view view;
+    struct forward *forward;
+    size_t forward_count;
+    struct reverse *reverse;
+    size_t reverse_count;
+    size_t reverse_capacity;
+    uint32_t serial;
+    bool serial_known;
+    struct hm_dns_gather gather;   /* scratch */
+    struct hm_dns_holders holders; /* empty without reverse zones */
+};
+
+/* --- Composing one name ----------------------------------------------------------------------- */
+
+/* The first label of `name` as a name to ask the view for. */
+static struct hm_name first_label(const struct hm_dns_name *name)
+{
+    struct hm_name label = {0};
+    bool fits = hm_name_set(&label, (const char *)name->wire + 1, name->wire[0]);
+    return fits ? label : (struct hm_name){0};
+}
+
+static struct forward *forward_of(struct hm_dns_build *build, const struct hm_dns_zone *zone)
+{
+    for (size_t i = 0; i < build->forward_count; i++) {
+        if (build->forward[i].zone == zone) {
+            return &build->forward[i];
+        }
+    }
+    return NULL;
+}
+
+static struct hm_dns_set ns_set(const struct forward *forward)
+{
+    struct hm_dns_set set = {.type = HM_DNS_NS, .ttl = forward->config.ttl_zone};
+    struct hm_buf extra = {0};
+    for (size_t i = 0; i < forward->nameserver_count; i++) {
+        const struct nameserver *ns = &forward->nameservers[i];
+        hm_buf_clear(&extra);
+        for (size_t j = 0; j < ns->address_count; j++) {
+            const struct hm_addr *addr = &ns->addresses[j];
+            hm_dns_extra_append(&extra, addr->family == 4 ? HM_DNS_A : HM_DNS_AAAA, set.ttl,
+                                (struct hm_bytes){addr->ip, hm_addr_ip_bytes(addr)});
+        }
+        enum hm_status status =
+            hm_dns_set_add(&set, hm_dns_name_bytes(&ns->name), true, hm_buf_view(&extra));
+        HM_ASSERT(status == HM_OK);
+    }
+    hm_buf_fini(&extra);
+    return set;
+}
+
+static bool gather_glue(struct hm_dns_build *build, const struct forward *forward,
+                        const struct hm_dns_name *name)
+{
+    bool found = false;
+    for (size_t i = 0; i < forward->nameserver_count; i++) {
+        const struct nameserver *ns = &forward->nameservers[i];
+        for (size_t j = 0; j < ns->address_count && hm_dns_name_equal(&ns->name, name); j++) {
+            hm_dns_gather_address(&build->gather, &ns->addresses[j], false);
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* What stands at a name besides NS: the first that exists of glue, host, virtual host, service.
+ * Sets its TTL; tells by `alarmed` of a service without a healthy instance. */
+static bool gather_name(struct hm_dns_build *build, const struct forward *forward,
+                        const struct hm_dns_name *name, uint32_t *ttl, bool *alarmed)
+{
+    struct hm_dns_gather *gather = &build->gather;
+    const struct hm_dns_view *view = &build->view;
+    hm_dns_gather_clear(gather);
+    *ttl = forward->config.ttl_zone;
+    if (gather_glue(build, forward, name)) {
+        return true;
+    }
+    struct hm_name label = first_label(name);
+    bool is_label = hm_name_is_label(&label);
+    int depth = hm_dns_name_labels_before(name, &forward->name);
+    *ttl = forward->config.ttl_host;
+    if (is_label && depth == 2 && hm_dns_name_labels_before(name, &forward->hosts) == 1 &&
+        view->host(view->context, &label, gather)) {
+        return true;
+    }
+    *ttl = forward->config.ttl_service;
+    char text[HM_DNS_NAME_TEXT_BYTES];
+    if (view->vhost(view->context, hm_dns_name_format(name, text), gather)) {
+        return true;
+    }
+    if (is_label && depth == 1 && view->service(view->context, &label, gather)) {
+        *alarmed = !hm_dns_gather_select(gather, forward->config.none_healthy);
+        return true;
+    }
+    return false;
+}
+
+static void put_or_remove(struct hm_dns_build *build, struct hm_dns_zone *zone,
+                          const struct hm_dns_name *name, struct hm_dns_set *sets, size_t count,
+                          bool exists)
+{
+    if (exists) {
+        enum hm_status status = hm_dns_map_put(build->map, zone, name, sets, count);
+        HM_ASSERT(status == HM_OK);
+    } else {
+        hm_dns_map_remove(build->map, zone, name);
+    }
+    for (size_t i = 0; i < count; i++) {
+        hm_dns_set_fini(&sets[i]);
+    }
+}
+
+/* Replaces all that is at `name`, when it is in a zone of the settings. */
+static void compose(struct hm_dns_build *build, const struct hm_dns_name *name, bool *alarmed)
+{
+    struct forward *forward = forward_of(build, hm_dns_map_zone_of(build->map, name));
+    if (!forward) {
+        return;
+    }
+    struct hm_dns_set sets[SETS_MAX];
+    size_t count = 0;
+    uint32_t ttl;
+    bool exists = gather_name(build, forward, name, &ttl, alarmed);
+    count +=
+        hm_dns_gather_address_sets(&build->gather, ttl, forward->config.max_answers, &sets[count]);
+    count += hm_dns_gather_txt_set(&build->gather, ttl, &sets[count]);
+    if (hm_dns_name_equal(name, &forward->name) && forward->nameserver_count > 0) {
+        sets[count++] = ns_set(forward);
+        exists = true;
+    }
+    put_or_remove(build, forward->zone, name, sets, count, exists);
+}
+
+/* _NAME._tcp.ZONE: nothing but services stands there. */
+static void compose_srv(struct hm_dns_build *build, struct forward *forward,
+                        const struct hm_name *service, const struct hm_dns_name *name)
+{
+    if (hm_dns_map_zone_of(build->map, name) != forward->zone) {
+        return;
+    }
+    struct hm_dns_set set;
+    hm_dns_gather_clear(&build->gather);
+    bool exists = build->view.service(build->view.context, service, &build->gather);
+    (void)hm_dns_gather_select(&build->gather, forward->config.none_healthy);
+    size_t count =
+        hm_dns_gather_srv_set(&build->gather, &forward->hosts, forward->config.ttl_service,
+                              forward->config.ttl_host, &set);
+    put_or_remove(build, forward->zone, name, &set, count, exists);
+}
+
+/* --- PTR records ------------------------------------------------------------------------------ */
+
+static int compare_targets(const void *left, const void *right)
+{
+    const struct hm_dns_name *a = left;
+    const struct hm_dns_name *b = right;
+    return hm_bytes_compare(hm_dns_name_bytes(a), hm_dns_name_bytes(b));
+}
+
+static struct hm_dns_set ptr_set(struct hm_dns_build *build, const struct forward *forward,
+                                 const struct hm_addr *addr)
+{
+    struct hm_dns_name *targets = NULL;
+    size_t count = 0;
+    size_t capacity = 0;
+    size_t cursor = 0;
+    for (const struct hm_name *host;
+         (host = hm_dns_holders_next(&build->holders, addr, &cursor)) != NULL;) {
+        struct hm_bytes label = {(const uint8_t *)host->text, host->size};
+        targets = hm_grow(targets, count, &capacity, sizeof *targets);
+        if (hm_dns_name_prepend(label, &forward->hosts, &targets[count]) == HM_OK) {
+            count++;
+        }
+    }
+    struct hm_dns_set set = {.type = HM_DNS_PTR, .ttl = forward->config.ttl_host};
+    if (count > 1) {
+        qsort(targets, count, sizeof *targets, compare_targets);
+    }
+    for (size_t i = 0; i < count; i++) {
+        enum hm_status status =
+            hm_dns_set_add(&set, hm_dns_name_bytes(&targets[i]), true, (struct hm_bytes){0});
+        HM_ASSERT(status == HM_OK);
+    }
+    hm_free(targets);
+    return set;
+}
+
+static void compose_ptr(struct hm_dns_build *build, const struct hm_addr *addr)
+{
+    struct hm_dns_name name = hm_dns_name_reverse(addr, (unsigned)(8 * hm_addr_ip_bytes(addr)));
+    const struct hm_dns_zone *zone = hm_dns_map_zone_of(build->map, &name);
+    for (size_t i = 0; i < build->reverse_count; i++) {
+        const struct reverse *reverse = &build->reverse[i];
+        if (reverse->zone != zone) {
+            continue;
+        }
+        const struct forward *forward = &build->forward[reverse->owner];
+        struct hm_dns_set sets[SETS_MAX];
+        size_t count = 0;
+        sets[count] = ptr_set(build, forward, addr);
+        count += sets[count].count > 0;
+        if (hm_dns_name_equal(&name, &reverse->name) && forward->nameserver_count > 0) {
+            sets[count++] = ns_set(forward);
+        }
+        put_or_remove(build, reverse->zone, &name, sets, count, count > 0);
+    }
+}
+
+/* --- Changes ---------------------------------------------------------------------------------- */
+
+enum hm_dns_service_state hm_dns_build_service(struct hm_dns_build *build,
+                                               const struct hm_name *name)
+{
+    if (!hm_name_is_label(name)) {
+        return HM_DNS_SERVICE_GONE;
+    }
+    urcu_qsbr_thread_online();
+    bool alarmed = false;
+    for (size_t i = 0; i < build->forward_count; i++) {
+        struct forward *forward = &build->forward[i];
+        struct hm_dns_name owner;
+        uint8_t label[HM_NAME_MAX + 1] = {'_'};
+        memcpy(label + 1, name->text, name->size);
+        if (hm_dns_name_prepend((struct hm_bytes){label + 1, name->size}, &forward->name, &owner) ==
+            HM_OK) {
+            compose(build, &owner, &alarmed);
+        }
+        if (hm_dns_name_prepend((struct hm_bytes){label, 1U + name->size}, &forward->tcp, &owner) ==
+            HM_OK) {
+            compose_srv(build, forward, name, &owner);
+        }
+    }
+    hm_dns_gather_clear(&build->gather);
+    bool exists = build->view.service(build->view.context, name, &build->gather);
+    urcu_qsbr_thread_offline();
+    if (!exists) {
+        return HM_DNS_SERVICE_GONE;
+    }
+    return alarmed ? HM_DNS_SERVICE_NONE_HEALTHY : HM_DNS_SERVICE_HEALTHY;
+}
+
+/* Brings the addresses of `host` up to date with what was gathered, and the PTR records of those
+ * that it has lost or won. */
+static void build_holdings(struct hm_dns_build *build, const struct hm_name *host)
+{
+    struct hm_addr *touched = NULL;
+    size_t count = 0;
+    size_t capacity = 0;
+    struct hm_addr addr;
+    while (hm_dns_holders_take(&build->holders, host, &addr)) {
+        touched = hm_grow(touched, count, &capacity, sizeof *touched);
+        touched[count++] = addr;
+    }
+    for (size_t i = 0; i < build->gather.address_count; i++) {
+        addr = build->gather.addresses[i].addr;
+        if (!hm_dns_holders_has(&build->holders, &addr, host)) {
+            hm_dns_holders_add(&build->holders, &addr, host);
+            touched = hm_grow(touched, count, &capacity, sizeof *touched);
+            touched[count++] = addr;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        compose_ptr(build, &touched[i]);
+    }
+    hm_free(touched);
+}
+
+void hm_dns_build_host(struct hm_dns_build *build, const struct hm_name *name)
+{
+    if (!hm_name_is_label(name)) {
+        return;
+    }
+    urcu_qsbr_thread_online();
+    bool alarmed = false;
+    for (size_t i = 0; i < build->forward_count; i++) {
+        struct hm_dns_name owner;
+        struct hm_bytes label = {(const uint8_t *)name->text, name->size};
+        if (hm_dns_name_prepend(label, &build->forward[i].hosts, &owner) == HM_OK) {
+            compose(build, &owner, &alarmed);
+        }
+    }
+    if (build->reverse_count > 0) {
+        hm_dns_gather_clear(&build->gather);
+        (void)build->view.host(build->view.context, name, &build->gather);
+        build_holdings(build, name);
+    }
+    urcu_qsbr_thread_offline();
+}
+
+void hm_dns_build_vhost(struct hm_dns_build *build, const char *name)
+{
+    struct hm_dns_name owner;
+    bool alarmed = false;
+    if (hm_dns_name_parse(name, &owner) == HM_OK) {
+        urcu_qsbr_thread_online();
+        compose(build, &owner, &alarmed);
+        urcu_qsbr_thread_offline();
+    }
+}
+
+/* --- Zones ------------------------------------------------------------------------------------ */
+
+static void set_soa(struct hm_dns_build *build, const struct forward *forward,
+                    struct hm_dns_zone *zone)
+{
+    struct hm_dns_soa_fields fields = {
+        .mname = forward->nameserver_count ? forward->nameservers[0].name : forward->name,
+        .rname = forward->name,
+        .serial = build->serial,
+        .refresh = SOA_REFRESH,
+        .retry = SOA_RETRY,
+        .expire = SOA_EXPIRE,
+        .ttl = forward->config.ttl_zone,
+        .negative_ttl = forward->config.ttl_negative,
+    };
+    /* A zone name too long for "hostmaster" is its own mailbox. */
+    if (hm_dns_name_prepend(hm_bytes_of_text("hostmaster"), &forward->name, &fields.rname) !=
+        HM_OK) {
+        fields.rname = forward->name;
+    }
+    hm_dns_zone_set_soa(zone, &fields);
+}
+
+/* The SOA of a zone of the settings and of its reverse zones. */
+static void set_soas(struct hm_dns_build *build, size_t index)
+{
+    const struct forward *forward = &build->forward[index];
+    set_soa(build, forward, forward->zone);
+    for (size_t i = 0; i < build->reverse_count; i++) {
+        if (build->reverse[i].owner == index) {
+            set_soa(build, forward, build->reverse[i].zone);
+        }
+    }
+}
+
+void hm_dns_build_serial(struct hm_dns_build *build, uint32_t serial)
+{
+    urcu_qsbr_thread_online();
+    build->serial = serial;
+    build->serial_known = true;
+    for (size_t i = 0; i < build->forward_count; i++) {
+        set_soas(build, i);
+    }
+    urcu_qsbr_thread_offline();
+}
+
+static void free_nameservers(struct nameserver *nameservers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        hm_free(nameservers[i].addresses);
+    }
+    hm_free(nameservers);
+}
+
+/* The apex of a reverse zone has NS, and for a whole address PTR. */
+static void compose_reverse_apex(struct hm_dns_build *build, const struct reverse *reverse)
+{
+    const struct forward *forward = &build->forward[reverse->owner];
+    struct hm_dns_set sets[SETS_MAX];
+    size_t count = 0;
+    if (reverse->is_address) {
+        compose_ptr(build, &reverse->addr);
+        return;
+    }
+    if (forward->nameserver_count > 0) {
+        sets[count++] = ns_set(forward);
+    }
+    put_or_remove(build, reverse->zone, &reverse->name, sets, count, true);
+}
+
+enum hm_status hm_dns_build_nameservers(struct hm_dns_build *build, size_t index,
+                                        const struct hm_dns_nameserver *nameservers, size_t count,
+                                        struct hm_buf *error)
+{
+    HM_ASSERT(index < build->forward_count);
+    struct forward *forward = &build->forward[index];
+    struct nameserver *fresh = hm_alloc(count, sizeof *fresh);
+    for (size_t i = 0; i < count; i++) {
+        const struct hm_dns_nameserver *from = &nameservers[i];
+        if (hm_dns_name_parse_in(from->name, &forward->name, &fresh[i].name) != HM_OK) {
+            hm_buf_printf(error, "nameserver '%s' is not a domain name", from->name);
+            free_nameservers(fresh, i);
+            return HM_BAD_CONFIG;
+        }
+        fresh[i].addresses = hm_alloc(from->address_count, sizeof *fresh[i].addresses);
+        fresh[i].address_count = from->address_count;
+        for (size_t j = 0; j < from->address_count; j++) {
+            fresh[i].addresses[j] = from->addresses[j];
+        }
+    }
+    struct nameserver *old = forward->nameservers;
+    size_t old_count = forward->nameserver_count;
+    forward->nameservers = fresh;
+    forward->nameserver_count = count;
+    urcu_qsbr_thread_online();
+    bool alarmed = false;
+    for (size_t i = 0; i < count; i++) { /* glue first: no NS points nowhere */
+        compose(build, &fresh[i].name, &alarmed);
+    }
+    compose(build, &forward->name, &alarmed);
+    for (size_t i = 0; i < old_count; i++) {
+        compose(build, &old[i].name, &alarmed);
+    }
+    for (size_t i = 0; i < build->reverse_count; i++) {
+        if (build->reverse[i].owner == index) {
+            compose_reverse_apex(build, &build->reverse[i]);
+        }
+    }
+    if (build->serial_known) {
+        set_soas(build, index);
+    }
+    urcu_qsbr_thread_offline();
+    free_nameservers(old, old_count);
+    return HM_OK;
+}
+
+static void add_reverse(struct hm_dns_build *build, size_t owner, const struct hm_addr *addr,
+                        unsigned bits)
+{
+    build->reverse = hm_grow(build->reverse, build->reverse_count, &build->reverse_capacity,
+                             sizeof *build->reverse);
+    build->reverse[build->reverse_count++] = (struct reverse){
+        .name = hm_dns_name_reverse(addr, bits),
+        .owner = owner,
+        .addr = *addr,
+        .is_address = bits == 8 * hm_addr_ip_bytes(addr),
+    };
+}
+
+/* Zones are cut at labels: a prefix between two cuts becomes all the zones below it. */
+static enum hm_status add_prefix(struct hm_dns_build *build, size_t owner,
+                                 const struct hm_dns_prefix *prefix, struct hm_buf *error)
+{
+    const struct hm_addr *given = &prefix->addr;
+    unsigned label_bits = given->family == 4 ? 8 : 4;
+    char text[HM_ADDR_TEXT_BYTES];
+    if (prefix->bits == 0 || prefix->bits > 8 * hm_addr_ip_bytes(given)) {
+        hm_buf_printf(error, "reverse prefix %s/%u has no such length",
+                      hm_addr_format_ip(given, text), prefix->bits);
+        return HM_BAD_CONFIG;
+    }
+    unsigned bits = (prefix->bits + label_bits - 1) / label_bits * label_bits;
+    unsigned spare = bits - prefix->bits;
+    size_t byte = (bits - 1) / 8;
+    unsigned shift = bits % 8 ? 4 : 0; /* where the last label ends within its byte */
+    struct hm_addr addr = *given;
+    unsigned base = (unsigned)addr.ip[byte] >> shift >> spare << spare;
+    for (unsigned i = 0; i < 1U << spare; i++) {
+        addr.ip[byte] = (uint8_t)((base + i) << shift);
+        add_reverse(build, owner, &addr, bits);
+    }
+    return HM_OK;
+}
+
+static enum hm_status read_zone(struct hm_dns_build *build, const struct hm_dns_zone_config *config,
+                                struct hm_buf *error)
+{
+    size_t index = build->forward_count;
+    struct forward *forward = &build->forward[index];
+    forward->config = *config;
+    if (hm_dns_name_parse(config->name, &forward->name) != HM_OK ||
+        hm_dns_name_prepend(hm_bytes_of_text("host"), &forward->name, &forward->hosts) != HM_OK ||
+        hm_dns_name_prepend(hm_bytes_of_text("_tcp"), &forward->name, &forward->tcp) != HM_OK) {
+        hm_buf_printf(error, "zone '%s' is not a domain name", config->name);
+        return HM_BAD_CONFIG;
+    }
+    build->forward_count++;
+    for (size_t i = 0; i < config->reverse_count; i++) {
+        enum hm_status status = add_prefix(build, index, &config->reverse[i], error);
+        if (status != HM_OK) {
+            return status;
+        }
+    }
+    return HM_OK;
+}
+
+/* A zone to add to the map. */
+struct founding {
+    const struct hm_dns_name *name;
+    struct hm_dns_zone **zone;
+};
+
+static int compare_foundings(const void *left, const void *right)
+{
+    const struct founding *a = left;
+    const struct founding *b = right;
+    return a->name->size - b->name->size;
+}
+
+/* Parents come before their children, whatever the order of the settings. */
+static enum hm_status found_zones(struct hm_dns_build *build, struct hm_buf *error)
+{
+    size_t count = build->forward_count + build->reverse_count;
+    struct founding *foundings = hm_alloc(count, sizeof *foundings);
+    for (size_t i = 0; i < build->forward_count; i++) {
+        foundings[i] = (struct founding){&build->forward[i].name, &build->forward[i].zone};
+    }
+    for (size_t i = 0; i < build->reverse_count; i++) {
+        foundings[build->forward_count + i] =
+            (struct founding){&build->reverse[i].name, &build->reverse[i].zone};
+    }
+    qsort(foundings, count, sizeof *foundings, compare_foundings);
+    enum hm_status status = HM_OK;
+    for (size_t i = 0; i < count && status == HM_OK; i++) {
+        status = hm_dns_map_add_zone(build->map, foundings[i].name, foundings[i].zone);
+        if (status != HM_OK) {
+            char text[HM_DNS_NAME_TEXT_BYTES];
+            hm_buf_printf(error, "zone '%s' is there twice",
+                          hm_dns_name_format(foundings[i].name, text));
+            status = HM_BAD_CONFIG;
+        }
+    }
+    hm_free(foundings);
+    return status;
+}
+
+enum hm_status hm_dns_build_new(struct hm_dns_map *map, const struct hm_dns_view *view,
+                                const struct hm_dns_zone_config *zones, size_t count,
+                                struct hm_buf *error, struct hm_dns_build **out)
+{
+    struct hm_dns_build *build = hm_alloc(1, sizeof *build);
+    build->map = map;
+    build->view = *view;
+    build->forward = hm_alloc(count, sizeof *build->forward);
+    enum hm_status status = HM_OK;
+    for (size_t i = 0; i < count && status == HM_OK; i++) {
+        status = read_zone(build, &zones[i], error);
+    }
+    if (status == HM_OK) {
+        urcu_qsbr_thread_online();
+        status = found_zones(build, error);
+        urcu_qsbr_thread_offline();
+    }
+    if (status != HM_OK) {
+        hm_dns_build_free(build);
+        return status;
+    }
+    *out = build;
+    return HM_OK;
+}
+
+void hm_dns_build_free(struct hm_dns_build *build)
+{
+    for (size_t i = 0; i < build->forward_count; i++) {
+        free_nameservers(build->forward[i].nameservers, build->forward[i].nameserver_count);
+    }
+    hm_free(build->forward);
+    hm_free(build->reverse);
+    hm_dns_gather_fini(&build->gather);
+    hm_dns_holders_fini(&build->holders);
+    hm_free(build);
+}
