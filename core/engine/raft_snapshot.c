@@ -1,0 +1,274 @@
+#include "core/base/memory.h"
+#include "core/base/plant.h"
+#include "core/engine/raft_internal.h"
+
+#include <string.h>
+
+/* Of what is compacted away this much stays in memory, for followers that lag a little. */
+#define TRAILING_ENTRIES 1024u
+#define TRAILING_BYTES   (1u << 20)
+
+/* What the message around the state may take. */
+#define ENVELOPE_BYTES 8192u
+
+struct raft_snapshot *raft_snapshot_make(const struct hm_log_snapshot *message)
+{
+    struct raft_snapshot *snapshot = hm_alloc(1, sizeof *snapshot);
+    snapshot->refs = 1;
+    snapshot->last_index = message->last_index;
+    snapshot->last_term = message->last_term;
+    snapshot->voters_count = message->voters_count;
+    memcpy(snapshot->voters, message->voters, message->voters_count * sizeof *message->voters);
+    struct hm_buf blob = {0};
+    hm_message_encode(&blob,
+                      &(struct hm_message){.kind = HM_MSG_log_snapshot, .log_snapshot = *message});
+    snapshot->blob = hm_bytes_copy(hm_buf_view(&blob));
+    hm_buf_fini(&blob);
+    return snapshot;
+}
+
+void raft_snapshot_drop(struct raft_snapshot *snapshot)
+{
+    if (snapshot && --snapshot->refs == 0) {
+        hm_bytes_free(snapshot->blob);
+        hm_free(snapshot);
+    }
+}
+
+enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_bytes state)
+{
+    if (raft->failed) {
+        return HM_IO;
+    }
+    if (index > raft->applied || index == 0) {
+        return HM_BAD_ARGUMENT;
+    }
+    if (index <= hm_raft_snapshot_index(raft) || index < raft->log.base_index) {
+        return HM_STALE;
+    }
+    if (index > raft->durable_index || raft->installing) {
+        return HM_NOT_READY;
+    }
+    if (state.size > HM_WIRE_MESSAGE_BYTES_MAX - ENVELOPE_BYTES) {
+        return HM_TOO_LARGE;
+    }
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    struct hm_log_snapshot message = {.log = raft->config.log,
+                                      .last_index = index,
+                                      .last_term = raft_log_term_at(&raft->log, index),
+                                      .voters = voters,
+                                      .state = state};
+    uint64_t entry_index;
+    raft_voters_at(raft, index, voters, &message.voters_count, &entry_index);
+    raft_snapshot_drop(raft->snapshot);
+    raft->snapshot = raft_snapshot_make(&message);
+    raft_save_snapshot(raft);
+    raft->wanted_entries = raft->wanted_bytes = 0;
+    uint64_t base = index;
+    size_t bytes = 0;
+    while (base > raft->log.base_index && index - base < TRAILING_ENTRIES) {
+        bytes += raft_log_at(&raft->log, base)->body.size;
+        if (bytes > TRAILING_BYTES) {
+            break;
+        }
+        base--;
+    }
+    raft_log_drop(&raft->log, base, raft_log_term_at(&raft->log, base));
+    return HM_OK;
+}
+
+/* ---- the leader's side: one chunk on its way, heartbeats pass beside it ---- */
+
+void raft_peer_send_snapshot(struct hm_raft *raft, struct raft_peer *peer)
+{
+    if (peer->chunk_at != HM_NEVER) {
+        return;
+    }
+    if (!peer->snapshot) {
+        peer->snapshot = raft->snapshot;
+        peer->snapshot->refs++;
+        peer->offset = 0;
+    }
+    struct hm_bytes blob = peer->snapshot->blob;
+    size_t left = blob.size - (size_t)peer->offset;
+    struct hm_message message = {
+        .kind = HM_MSG_snapshot_chunk,
+        .snapshot_chunk = {.log = raft->config.log,
+                           .term = raft->term,
+                           .last_index = peer->snapshot->last_index,
+                           .last_term = peer->snapshot->last_term,
+                           .offset = peer->offset,
+                           .total = blob.size,
+                           .data = {blob.data + peer->offset,
+                                    left < HM_RAFT_CHUNK_BYTES ? left : HM_RAFT_CHUNK_BYTES},
+                           .round = ++raft->round}};
+    peer->chunk_at = raft->now;
+    hm_outbox_send(&raft->outbox, &peer->peer, &message);
+}
+
+enum hm_status raft_on_snapshot_reply(struct hm_raft *raft, const struct hm_peer *from,
+                                      const struct hm_snapshot_reply *reply)
+{
+    if (reply->term > raft->term) {
+        raft_step_down(raft, reply->term);
+        return HM_OK;
+    }
+    struct raft_peer *peer = raft_peer_find(raft, &from->id);
+    if (raft->role != HM_RAFT_LEADER || reply->term < raft->term || !peer) {
+        return HM_OK;
+    }
+    if (reply->round > raft->round) {
+        return HM_BAD_BYTES;
+    }
+    peer->heard = raft->now;
+    peer->round_acked = reply->round > peer->round_acked ? reply->round : peer->round_acked;
+    if (peer->state != RAFT_SNAPSHOT || !peer->snapshot ||
+        reply->last_index != peer->snapshot->last_index) {
+        raft_reads_confirm(raft);
+        return HM_OK;
+    }
+    if (reply->offset > peer->snapshot->blob.size) {
+        return HM_BAD_BYTES;
+    }
+    peer->chunk_at = HM_NEVER;
+    peer->offset = reply->offset;
+    if (reply->offset == peer->snapshot->blob.size) {
+        peer->match = reply->last_index > peer->match ? reply->last_index : peer->match;
+        raft_peer_reprobe(peer, peer->match + 1);
+        peer->state = RAFT_REPLICATE;
+    }
+    raft_count_commit(raft);
+    return HM_OK;
+}
+
+/* ---- the follower's side ---- */
+
+static void reply_to_chunk(struct hm_raft *raft, uint64_t index, uint64_t offset)
+{
+    if (!raft_hard_is_durable(raft) || hm_id_is_none(&raft->leader.id)) {
+        return; /* the leader sends it again */
+    }
+    struct hm_message message = {.kind = HM_MSG_snapshot_reply,
+                                 .snapshot_reply = {.log = raft->config.log,
+                                                    .term = raft->term,
+                                                    .last_index = index,
+                                                    .offset = offset,
+                                                    .round = raft->ack_round}};
+    hm_outbox_send(&raft->outbox, &raft->leader, &message);
+}
+
+static bool is_sound(const struct hm_snapshot_chunk *chunk)
+{
+    return chunk->term > 0 && chunk->term <= RAFT_NUMBER_MAX && chunk->last_index > 0 &&
+           chunk->last_index <= RAFT_NUMBER_MAX && chunk->last_term > 0 &&
+           chunk->last_term <= chunk->term && chunk->total > 0 &&
+           chunk->total <= HM_WIRE_MESSAGE_BYTES_MAX && chunk->offset < chunk->total &&
+           chunk->data.size > 0 && chunk->data.size <= HM_RAFT_CHUNK_BYTES &&
+           chunk->data.size <= chunk->total - chunk->offset;
+}
+
+static enum hm_status install(struct hm_raft *raft)
+{
+    struct hm_message message;
+    enum hm_status status = hm_message_decode_only(hm_buf_view(&raft->incoming),
+                                                   HM_MSG_log_snapshot, &raft->arena, &message);
+    const struct hm_log_snapshot *snapshot = &message.log_snapshot;
+    if (status != HM_OK || snapshot->log != raft->config.log ||
+        snapshot->last_index != raft->incoming_index ||
+        snapshot->last_term != raft->incoming_term ||
+        !raft_voters_valid(snapshot->voters, snapshot->voters_count)) {
+        hm_arena_clear(&raft->arena);
+        hm_buf_fini(&raft->incoming);
+        return HM_BAD_BYTES;
+    }
+    struct raft_snapshot *made = raft_snapshot_make(snapshot);
+    hm_arena_clear(&raft->arena);
+    hm_buf_fini(&raft->incoming);
+    if (raft_log_last(&raft->log) > raft->commit) {
+        raft_cut(raft, raft->commit + 1);
+    }
+    raft_log_drop(&raft->log, made->last_index, made->last_term);
+    raft_snapshot_drop(raft->snapshot);
+    raft->snapshot = made;
+    raft->installing = true;
+    raft->commit = made->last_index;
+    raft->unsaved = made->last_index + 1;
+    raft->ack_match = made->last_index > raft->ack_match ? made->last_index : raft->ack_match;
+    raft_save_hard(raft);
+    raft_save_snapshot(raft);
+    raft_voters_reload(raft);
+    if (hm_plant("install_before_durable")) {
+        raft->durable_index = made->last_index;
+        raft_snapshot_installed(raft);
+    }
+    return HM_OK;
+}
+
+void raft_snapshot_installed(struct hm_raft *raft)
+{
+    if (!raft->installing ||
+        (raft->snapshot_number > raft->durable_number && !hm_plant("install_before_durable"))) {
+        return;
+    }
+    raft->installing = false;
+    raft->applied = raft->snapshot->last_index;
+    struct hm_effect effect = {
+        .kind = HM_EFFECT_APPLY, .number = raft->applied, .message = raft->snapshot->blob};
+    hm_outbox_push(&raft->outbox, &effect, NULL);
+    hm_outbox_notify(&raft->outbox, HM_RAFT_VOTERS_CHANGED, NULL, raft->applied);
+    reply_to_chunk(raft, raft->applied, raft->snapshot->blob.size);
+    raft_apply(raft);
+}
+
+static void take_chunk(struct hm_raft *raft, const struct hm_snapshot_chunk *chunk)
+{
+    if (raft->incoming_index != chunk->last_index || raft->incoming_term != chunk->last_term ||
+        raft->incoming_total != chunk->total) {
+        hm_buf_clear(&raft->incoming);
+        raft->incoming_index = chunk->last_index;
+        raft->incoming_term = chunk->last_term;
+        raft->incoming_total = chunk->total;
+    }
+    if (chunk->offset == raft->incoming.size) {
+        hm_buf_append(&raft->incoming, chunk->data.data, chunk->data.size);
+    }
+}
+
+enum hm_status raft_on_snapshot_chunk(struct hm_raft *raft, const struct hm_peer *from,
+                                      const struct hm_snapshot_chunk *chunk)
+{
+    if (!is_sound(chunk)) {
+        return HM_BAD_BYTES;
+    }
+    if (chunk->term < raft->term) {
+        return HM_OK; /* the heartbeat beside it is answered */
+    }
+    if (chunk->term == raft->term &&
+        (raft->role == HM_RAFT_LEADER ||
+         (!hm_id_is_none(&raft->leader.id) && !hm_id_equal(&raft->leader.id, &from->id)))) {
+        return HM_BAD_BYTES;
+    }
+    raft_follow(raft, chunk->term, from);
+    raft_save_hard(raft);
+    raft->ack_round = chunk->round > raft->ack_round ? chunk->round : raft->ack_round;
+    uint64_t term;
+    if (chunk->last_index > raft->commit && raft_log_term(&raft->log, chunk->last_index, &term) &&
+        term == chunk->last_term) {
+        raft_commit_to(raft, chunk->last_index); /* we hold all of it already */
+    }
+    if (chunk->last_index <= raft->commit) {
+        if (raft->durable_index >= chunk->last_index) {
+            reply_to_chunk(raft, chunk->last_index, chunk->total);
+        }
+        return HM_OK;
+    }
+    if (raft->installing) {
+        return HM_OK;
+    }
+    take_chunk(raft, chunk);
+    if (raft->incoming.size == raft->incoming_total) {
+        return install(raft);
+    }
+    reply_to_chunk(raft, chunk->last_index, raft->incoming.size);
+    return HM_OK;
+}

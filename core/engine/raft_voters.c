@@ -1,0 +1,228 @@
+#include "core/base/plant.h"
+#include "core/engine/raft_internal.h"
+
+#include <string.h>
+
+bool raft_voters_valid(const struct hm_voter *voters, uint32_t count)
+{
+    uint32_t voting = 0;
+    if (count > HM_RAFT_VOTERS_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        voting += voters[i].voting;
+        if (hm_id_is_none(&voters[i].id) || raft_voters_find(voters, i, &voters[i].id) != i) {
+            return false;
+        }
+    }
+    return voting > 0;
+}
+
+uint32_t raft_voters_find(const struct hm_voter *voters, uint32_t count, const struct hm_id *id)
+{
+    uint32_t i = 0;
+    while (i < count && !hm_id_equal(&voters[i].id, id)) {
+        i++;
+    }
+    return i;
+}
+
+uint64_t raft_voters_quorum(const struct hm_voter *voters, uint32_t count, const uint64_t *values)
+{
+    uint64_t sorted[HM_RAFT_VOTERS_MAX]; /* of those that vote, highest first */
+    uint32_t voting = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!voters[i].voting && !hm_plant("learner_counts")) {
+            continue;
+        }
+        uint32_t at = voting++;
+        while (at > 0 && sorted[at - 1] < values[i]) {
+            sorted[at] = sorted[at - 1];
+            at--;
+        }
+        sorted[at] = values[i];
+    }
+    if (hm_plant("quorum_of_half") && voting > 1 && voting % 2 == 0) {
+        return sorted[voting / 2 - 1];
+    }
+    return voting ? sorted[voting / 2] : 0;
+}
+
+bool raft_voters_won(const struct hm_voter *voters, uint32_t count, uint64_t granted)
+{
+    uint64_t values[HM_RAFT_VOTERS_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        values[i] = granted >> i & 1;
+    }
+    return raft_voters_quorum(voters, count, values) == 1;
+}
+
+bool raft_voters_decode(struct hm_arena *arena, struct hm_bytes body, struct hm_log_voters *out)
+{
+    struct hm_message message;
+    if (hm_message_decode_only(body, HM_MSG_log_voters, arena, &message) != HM_OK ||
+        !raft_voters_valid(message.log_voters.voters, message.log_voters.voters_count)) {
+        return false;
+    }
+    *out = message.log_voters;
+    return true;
+}
+
+bool raft_is_voter(const struct hm_raft *raft)
+{
+    uint32_t i = raft_voters_find(raft->voters, raft->voters_count, &raft->config.self.id);
+    return i < raft->voters_count && raft->voters[i].voting;
+}
+
+bool raft_is_sole_voter(const struct hm_raft *raft)
+{
+    uint32_t voting = 0;
+    for (uint32_t i = 0; i < raft->voters_count; i++) {
+        voting += raft->voters[i].voting;
+    }
+    return voting == 1 && raft_is_voter(raft);
+}
+
+void raft_voters_at(struct hm_raft *raft, uint64_t index, struct hm_voter *out, uint32_t *count,
+                    uint64_t *entry_index)
+{
+    *count = 0;
+    *entry_index = 0;
+    struct hm_log_voters found;
+    for (uint64_t i = index; i > raft->log.base_index; i--) {
+        const struct hm_entry *entry = raft_log_at(&raft->log, i);
+        if (entry->kind != HM_RAFT_VOTERS) {
+            continue;
+        }
+        if (raft_voters_decode(&raft->arena, entry->body, &found)) {
+            memcpy(out, found.voters, found.voters_count * sizeof *out);
+            *count = found.voters_count;
+            *entry_index = i;
+        }
+        hm_arena_clear(&raft->arena);
+        return;
+    }
+    if (raft->snapshot) {
+        *count = raft->snapshot->voters_count;
+        memcpy(out, raft->snapshot->voters, *count * sizeof *out);
+    }
+}
+
+void raft_voters_reload(struct hm_raft *raft)
+{
+    raft_voters_at(raft, raft_log_last(&raft->log), raft->voters, &raft->voters_count,
+                   &raft->voters_index);
+    if (raft_voters_find(raft->voters, raft->voters_count, &raft->config.self.id) <
+        raft->voters_count) {
+        raft->was_in = true;
+    }
+    if (raft->role == HM_RAFT_LEADER) {
+        raft_peers_sync(raft);
+    } else if (raft_is_voter(raft) != (raft->election_at != HM_NEVER)) {
+        raft_restart_timer(raft);
+    }
+}
+
+/* ---- changes ---- */
+
+static enum hm_status may_change(const struct hm_raft *raft)
+{
+    if (raft->role != HM_RAFT_LEADER) {
+        return HM_NOT_LEADER;
+    }
+    /* Without an entry of its own term committed, two leaders could each add a node to a different
+     * majority (dissertation, 4.1, the bug found in 2015). */
+    if (raft->commit < raft->first_of_term && !hm_plant("change_before_noop")) {
+        return HM_NOT_READY;
+    }
+    if ((raft->voters_index > raft->commit && !hm_plant("two_changes")) ||
+        !hm_id_is_none(&raft->transfer_to)) {
+        return HM_BUSY;
+    }
+    return HM_OK;
+}
+
+static enum hm_status change(struct hm_raft *raft, hm_ms now, struct hm_voter *voters,
+                             uint32_t count)
+{
+    raft->now = now > raft->now ? now : raft->now;
+    struct hm_message message = {.kind = HM_MSG_log_voters,
+                                 .log_voters = {.voters = voters, .voters_count = count}};
+    struct hm_buf body = {0};
+    hm_message_encode(&body, &message);
+    raft_append(raft, HM_RAFT_VOTERS, hm_buf_view(&body));
+    hm_buf_fini(&body);
+    raft_voters_reload(raft);
+    raft_count_commit(raft);
+    return HM_OK;
+}
+
+enum hm_status hm_raft_add_learner(struct hm_raft *raft, hm_ms now, const struct hm_peer *peer)
+{
+    enum hm_status status = may_change(raft);
+    if (status != HM_OK) {
+        return status;
+    }
+    if (hm_id_is_none(&peer->id)) {
+        return HM_BAD_ARGUMENT;
+    }
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX + 1];
+    uint32_t count = raft->voters_count;
+    memcpy(voters, raft->voters, count * sizeof *voters);
+    uint32_t at = raft_voters_find(voters, count, &peer->id);
+    if (at < count && hm_addr_equal(&voters[at].addr, &peer->addr)) {
+        return HM_EXISTS;
+    }
+    if (at == count) {
+        if (count == HM_RAFT_VOTERS_MAX) {
+            return HM_FULL;
+        }
+        voters[count++] = (struct hm_voter){.id = peer->id};
+    }
+    voters[at].addr = peer->addr;
+    return change(raft, now, voters, count);
+}
+
+enum hm_status hm_raft_promote(struct hm_raft *raft, hm_ms now, const struct hm_peer *peer)
+{
+    enum hm_status status = may_change(raft);
+    if (status != HM_OK) {
+        return status;
+    }
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    uint32_t count = raft->voters_count;
+    memcpy(voters, raft->voters, count * sizeof *voters);
+    uint32_t at = raft_voters_find(voters, count, &peer->id);
+    if (at == count) {
+        return HM_NOT_FOUND;
+    }
+    if (voters[at].voting) {
+        return HM_EXISTS;
+    }
+    if (!hm_raft_is_caught_up(raft, &peer->id)) {
+        return HM_NOT_READY;
+    }
+    voters[at].voting = true;
+    return change(raft, now, voters, count);
+}
+
+enum hm_status hm_raft_remove(struct hm_raft *raft, hm_ms now, const struct hm_peer *peer)
+{
+    enum hm_status status = may_change(raft);
+    if (status != HM_OK) {
+        return status;
+    }
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    uint32_t count = raft->voters_count;
+    memcpy(voters, raft->voters, count * sizeof *voters);
+    uint32_t at = raft_voters_find(voters, count, &peer->id);
+    if (at == count) {
+        return HM_NOT_FOUND;
+    }
+    memmove(&voters[at], &voters[at + 1], (count - at - 1) * sizeof *voters);
+    count--;
+    if (!raft_voters_valid(voters, count)) {
+        return HM_BAD_ARGUMENT;
+    }
+    return change(raft, now, voters, count);
+}
