@@ -30,7 +30,8 @@ static void cut_runs(struct journal_log *log, uint64_t first_index)
     while (log->run_count && log->runs[log->run_count - 1].first_index >= first_index) {
         log->run_count--;
     }
-    log->next_index = first_index;
+    /* Cutting behind the end changes nothing. */
+    log->next_index = first_index < log->next_index ? first_index : log->next_index;
 }
 
 void journal_run(struct journal_log *log, uint64_t first_index, uint64_t term)
@@ -240,7 +241,7 @@ void hm_journal_write(struct hm_journal *journal, const struct hm_message *persi
         write_snapshot(journal, persist, added);
         break;
     default:
-        HM_ASSERT(!"a message that is persisted");
+        HM_ASSERT(persist->kind == HM_MSG_log_hard_state);
     }
 }
 

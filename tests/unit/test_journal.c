@@ -691,6 +691,34 @@ static void test_what_is_written_meanwhile_is_one_batch(void **state)
     disk_fini(&disk);
 }
 
+/* An engine that installs a snapshot first cuts what its log holds behind it, be that nothing. */
+static void test_a_cut_behind_the_end_is_no_hole(void **state)
+{
+    (void)state;
+    struct disk disk = {.room = UINT64_MAX};
+    static struct outcome outcome;
+    struct hm_journal *journal = hm_journal_new(&small);
+    struct hm_message cut = {.kind = HM_MSG_log_append, .log_append = {.first_index = 31}};
+    write_entry(journal, 1);
+    hm_journal_write(journal, &cut, 2);
+    run(journal, &disk);
+    recover(&disk, &outcome);
+    assert_string_equal(outcome.error, "");
+    assert_int_equal(outcome.model.last[0], 1);
+    hm_journal_write(journal,
+                     &(struct hm_message){.kind = HM_MSG_log_snapshot,
+                                          .log_snapshot = {.last_index = 30, .last_term = 1}},
+                     3);
+    write_entry(journal, 31);
+    run(journal, &disk);
+    recover(&disk, &outcome);
+    assert_string_equal(outcome.error, "");
+    assert_int_equal(outcome.model.snapshot[0], 30);
+    assert_int_equal(outcome.model.last[0], 31);
+    hm_journal_free(journal);
+    disk_fini(&disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -704,6 +732,7 @@ int main(void)
         cmocka_unit_test(test_a_full_disk_is_met_early_and_survived),
         cmocka_unit_test(test_a_message_larger_than_a_segment),
         cmocka_unit_test(test_what_is_written_meanwhile_is_one_batch),
+        cmocka_unit_test(test_a_cut_behind_the_end_is_no_hole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
