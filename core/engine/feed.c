@@ -133,7 +133,7 @@ static void reach(struct hm_feed_link *link, struct hm_place place)
 
 static struct hm_place place_of(const struct hm_feed *feed, const struct hm_event *event)
 {
-    bool members = feed->config.feed == HM_FEED_MEMBERS;
+    bool members = feed->config.feed == 0;
     return (struct hm_place){event->epoch,
                              members ? event->members_position : event->state_position};
 }

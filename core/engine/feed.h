@@ -9,16 +9,13 @@
 
 #include "core/engine/effect.h"
 
-#define HM_FEED_MEMBERS 0u
-#define HM_FEED_STATE   1u
-
 #define HM_FEED_EARLY_MAX        64u          /* pushes kept that came before their turn */
 #define HM_FEED_EARLY_BYTES_MAX  (64u << 10)  /* of one of them */
 #define HM_FEED_RANGE_EVENTS_MAX 256u         /* as the table says */
 #define HM_FEED_RANGE_BYTES_MAX  (256u << 10) /* of a range, unless a single event is larger */
 
 struct hm_feed_config {
-    uint8_t feed;
+    uint8_t feed;         /* 0 members, 1 state: as on the wire */
     uint32_t ring_events; /* held for those who pull; 0: 4,096 */
     uint32_t ring_bytes;  /* of those together, the newest is always held; 0: 4 MiB */
     bool source;          /* a voter */

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+enum { FEED_MEMBERS = 0, FEED_STATE = 1 };
+
 #define NODES   50u
 #define SOURCES 3u
 #define RINGS   2u /* about four neighbours */
@@ -51,7 +53,7 @@ static struct world *found(uint64_t seed, uint32_t loss_permille, uint32_t ring_
         assert_true(count <= 2 * RINGS);
         hm_feed_init(&node->feed,
                      &(struct hm_feed_config){
-                         .feed = HM_FEED_STATE, .ring_events = ring_events, .source = i < SOURCES},
+                         .feed = FEED_STATE, .ring_events = ring_events, .source = i < SOURCES},
                      hm_random_u64(&world->net.random));
         hm_feed_set_neighbours(&node->feed, peers, count);
         hm_feed_start(&node->feed, (struct hm_place){1, 0});
@@ -306,7 +308,7 @@ static void test_epochs(void **state)
     struct hm_event lost = event_at(1, 51);
     struct hm_message message = {.kind = HM_MSG_feed_event};
     struct hm_peer from = net_peer(0);
-    message.feed_event.feed = HM_FEED_STATE;
+    message.feed_event.feed = FEED_STATE;
     message.feed_event.event = lost;
     world->nodes[40].dead = true;
     assert_int_equal(hm_feed_input(strayed, world->net.now, &from, &message), HM_OK);
@@ -337,7 +339,7 @@ static enum hm_status raise(struct hm_feed *feed, uint64_t position, uint64_t ep
     struct hm_message message = {.kind = HM_MSG_feed_event};
     message.feed_event.event = event_at(epoch, position);
     message.feed_event.event.body = hm_buf_view(&buf);
-    message.feed_event.feed = HM_FEED_STATE;
+    message.feed_event.feed = FEED_STATE;
     enum hm_status status = hm_feed_input(feed, 1, &peer, &message);
     hm_buf_fini(&buf);
     return status;
@@ -350,7 +352,7 @@ static void test_epoch_names_its_predecessor(void **state)
     struct hm_id a = net_peer(11).id;
     struct hm_id b = net_peer(12).id;
     struct hm_id c = net_peer(13).id;
-    hm_feed_init(&feed, &(struct hm_feed_config){.feed = HM_FEED_STATE}, 1);
+    hm_feed_init(&feed, &(struct hm_feed_config){.feed = FEED_STATE}, 1);
     hm_feed_start(&feed, (struct hm_place){1, 5});
     hm_feed_set_history(&feed, &a);
     assert_int_equal(raise(&feed, 6, 2, 3, b, a), HM_STALE); /* raises another epoch than its own */
@@ -370,14 +372,14 @@ static void test_odd_input(void **state)
     struct hm_peer peer = net_peer(1);
     struct hm_effect effect;
     struct hm_message message = {.kind = HM_MSG_feed_event};
-    hm_feed_init(&feed, &(struct hm_feed_config){.feed = HM_FEED_STATE}, 1);
-    message.feed_event.feed = HM_FEED_STATE;
+    hm_feed_init(&feed, &(struct hm_feed_config){.feed = FEED_STATE}, 1);
+    message.feed_event.feed = FEED_STATE;
     message.feed_event.event = event_at(1, 6);
     assert_int_equal(hm_feed_input(&feed, 1, &peer, &message), HM_NOT_STARTED);
     hm_feed_start(&feed, (struct hm_place){1, 5});
-    message.feed_event.feed = HM_FEED_MEMBERS;
+    message.feed_event.feed = FEED_MEMBERS;
     assert_int_equal(hm_feed_input(&feed, 1, &peer, &message), HM_BAD_ARGUMENT);
-    message.feed_event.feed = HM_FEED_STATE;
+    message.feed_event.feed = FEED_STATE;
     message.feed_event.event = event_at(2, 6);
     assert_int_equal(hm_feed_input(&feed, 1, &peer, &message), HM_STALE);
     assert_true(hm_feed_output(&feed, &effect));
@@ -393,7 +395,7 @@ static void test_odd_input(void **state)
     assert_true(hm_feed_output(&feed, &effect));
     assert_int_equal(effect.message.data[0], HM_MSG_feed_range);
     message = (struct hm_message){.kind = HM_MSG_feed_pull};
-    message.feed_pull.feed = HM_FEED_STATE;
+    message.feed_pull.feed = FEED_STATE;
     message.feed_pull.after = (struct hm_place){UINT64_MAX, UINT64_MAX};
     assert_int_equal(hm_feed_input(&feed, 1, &peer, &message), HM_STALE);
     hm_feed_fini(&feed);
