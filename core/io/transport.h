@@ -78,7 +78,8 @@ void hm_transport_set_cluster(struct hm_transport *transport, uint64_t cluster);
  * Payloads have at most HM_WIRE_MESSAGE_BYTES_MAX + 16 bytes (asserted). */
 void hm_transport_send(struct hm_transport *transport, const struct hm_addr *to, bool stream,
                        struct hm_bytes payload);
-/* Writes what is queued now; else this is done before the loop waits. */
+/* Writes what is queued now; else this is done right before the loop waits. Who answers callbacks
+ * by more sends later than from within them calls this until there is nothing new, then waits. */
 void hm_transport_flush(struct hm_transport *transport);
 
 const struct hm_transport_counters *hm_transport_counters(const struct hm_transport *transport);

@@ -343,7 +343,8 @@ static void test_a_peer_that_does_not_read(void **state)
         hm_transport_send(world.a.transport, &silent.addr, true, hm_buf_view(&payload));
     }
     assert_int_equal(world.a.downs, 0); /* never from within send */
-    UNTIL(&world, world.a.downs == 1);
+    hm_transport_flush(world.a.transport);
+    assert_int_equal(world.a.downs, 1);
     assert_int_equal(world.a.why, HM_FULL);
     hm_transport_send(world.a.transport, &silent.addr, true, hm_buf_view(&payload));
     UNTIL(&world, world.a.downs == 2);

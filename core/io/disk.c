@@ -1,0 +1,365 @@
+#include "core/io/disk.h"
+
+#include "core/base/assert.h"
+#include "core/base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OPEN_FILES_MAX   8
+#define ZERO_BYTES       (256u << 10)
+#define TEMPORARY_SUFFIX ".new"
+#define PATH_BYTES       (HM_DISK_FILE_BYTES_MAX + sizeof TEMPORARY_SUFFIX)
+
+/* A batch on its way: first to the thread, then back. */
+struct batch {
+    struct batch *next;
+    uint64_t number;
+    uint64_t failures; /* that `done` had told of when it was submitted */
+    enum hm_status status;
+    size_t count;
+    struct hm_disk_op *ops; /* with their bytes behind them, in one piece */
+};
+
+struct queue {
+    struct batch *first;
+    struct batch **end; /* where the next one goes; NULL: at first */
+};
+
+struct open_file {
+    char name[HM_DISK_FILE_BYTES_MAX];
+    int fd; /* 0: a free place */
+};
+
+struct hm_disk {
+    uv_async_t *wake;
+    void (*done)(void *context, uint64_t number, enum hm_status status);
+    void *context;
+    bool memory;
+    uint64_t failures_told;
+
+    uv_thread_t thread;
+    uv_mutex_t mutex; /* over the fields up to the next gap */
+    uv_cond_t work;
+    struct queue todo;
+    struct queue finished;
+    bool stop;
+
+    /* Of the thread alone. */
+    int directory;
+    struct open_file open[OPEN_FILES_MAX];
+    size_t open_next; /* place to take when all are taken */
+    uint64_t failures;
+    enum hm_status last_failure;
+};
+
+static void push(struct queue *queue, struct batch *batch)
+{
+    batch->next = NULL;
+    *(queue->first ? queue->end : &queue->first) = batch;
+    queue->end = &batch->next;
+}
+
+static struct batch *pop(struct queue *queue)
+{
+    struct batch *batch = queue->first;
+    if (batch != NULL) {
+        queue->first = batch->next;
+    }
+    return batch;
+}
+
+/* ---- the thread's side ---- */
+
+static enum hm_status status_of(int error)
+{
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return HM_NO_SPACE;
+    case EEXIST:
+        return HM_EXISTS;
+    default:
+        return HM_IO;
+    }
+}
+
+static enum hm_status failed(void)
+{
+    return status_of(errno);
+}
+
+static void close_file(struct hm_disk *disk, const char *name)
+{
+    for (size_t i = 0; i < OPEN_FILES_MAX; i++) {
+        if (disk->open[i].fd != 0 && (name == NULL || strcmp(disk->open[i].name, name) == 0)) {
+            close(disk->open[i].fd);
+            disk->open[i].fd = 0;
+        }
+    }
+}
+
+/* -1 with errno when it cannot be opened. */
+static int open_file(struct hm_disk *disk, const char *name, int flags)
+{
+    for (size_t i = 0; i < OPEN_FILES_MAX && flags == 0; i++) {
+        if (disk->open[i].fd != 0 && strcmp(disk->open[i].name, name) == 0) {
+            return disk->open[i].fd;
+        }
+    }
+    int fd = openat(disk->directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+    if (fd < 0) {
+        return -1;
+    }
+    struct open_file *place = &disk->open[disk->open_next];
+    disk->open_next = (disk->open_next + 1) % OPEN_FILES_MAX;
+    if (place->fd != 0) {
+        close(place->fd);
+    }
+    place->fd = fd;
+    snprintf(place->name, sizeof place->name, "%s", name);
+    return fd;
+}
+
+static enum hm_status write_at(int fd, const uint8_t *data, size_t size, uint64_t offset)
+{
+    while (size > 0) {
+        ssize_t done = pwrite(fd, data, size, (off_t)offset);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done <= 0) {
+            return done < 0 ? failed() : HM_IO;
+        }
+        data += done;
+        size -= (size_t)done;
+        offset += (uint64_t)done;
+    }
+    return HM_OK;
+}
+
+/* Written zeros, not only reserved space: later writes then change no metadata, and fdatasync has
+ * nothing but data to wait for. */
+static enum hm_status allocate(struct hm_disk *disk, const struct hm_disk_op *op)
+{
+    static const uint8_t zeros[ZERO_BYTES];
+    int fd = open_file(disk, op->file, O_CREAT | O_EXCL);
+    if (fd < 0) {
+        return failed();
+    }
+    enum hm_status status = HM_OK;
+    if (op->size > 0 && fallocate(fd, 0, 0, (off_t)op->size) != 0 && errno != EOPNOTSUPP) {
+        status = failed();
+    }
+    for (uint64_t at = 0; status == HM_OK && at < op->size;) {
+        size_t size = op->size - at < ZERO_BYTES ? (size_t)(op->size - at) : ZERO_BYTES;
+        status = write_at(fd, zeros, size, at);
+        at += size;
+    }
+    if (status == HM_OK && (fsync(fd) != 0 || fsync(disk->directory) != 0)) {
+        status = failed();
+    }
+    if (status != HM_OK) {
+        close_file(disk, op->file);
+        unlinkat(disk->directory, op->file, 0);
+    }
+    return status;
+}
+
+static enum hm_status replace(struct hm_disk *disk, const struct hm_disk_op *op)
+{
+    char temporary[PATH_BYTES];
+    snprintf(temporary, sizeof temporary, "%s" TEMPORARY_SUFFIX, op->file);
+    close_file(disk, op->file);
+    int fd = openat(disk->directory, temporary,
+                    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return failed();
+    }
+    enum hm_status status = write_at(fd, op->bytes.data, op->bytes.size, 0);
+    if (status == HM_OK && fsync(fd) != 0) {
+        status = failed();
+    }
+    if (close(fd) != 0 && status == HM_OK) {
+        status = failed();
+    }
+    if (status == HM_OK && (renameat(disk->directory, temporary, disk->directory, op->file) != 0 ||
+                            fsync(disk->directory) != 0)) {
+        status = failed();
+    }
+    if (status != HM_OK) {
+        unlinkat(disk->directory, temporary, 0);
+    }
+    return status;
+}
+
+static enum hm_status do_op(struct hm_disk *disk, const struct hm_disk_op *op)
+{
+    int fd;
+    switch (op->kind) {
+    case HM_DISK_ALLOCATE:
+        return allocate(disk, op);
+    case HM_DISK_WRITE:
+        fd = open_file(disk, op->file, 0);
+        return fd < 0 ? failed() : write_at(fd, op->bytes.data, op->bytes.size, op->offset);
+    case HM_DISK_SYNC:
+        fd = open_file(disk, op->file, 0);
+        return fd < 0 || fdatasync(fd) != 0 ? failed() : HM_OK;
+    case HM_DISK_REPLACE:
+        return replace(disk, op);
+    case HM_DISK_REMOVE:
+        close_file(disk, op->file);
+        if (unlinkat(disk->directory, op->file, 0) != 0) {
+            return errno == ENOENT ? HM_OK : failed();
+        }
+        return fsync(disk->directory) != 0 ? failed() : HM_OK;
+    }
+    HM_ASSERT(!"a kind of disk operation");
+    return HM_IO;
+}
+
+static void do_batch(struct hm_disk *disk, struct batch *batch)
+{
+    if (batch->failures < disk->failures) {
+        batch->status = disk->last_failure;
+        disk->failures++;
+        return;
+    }
+    for (size_t i = 0; i < batch->count && batch->status == HM_OK; i++) {
+        batch->status = do_op(disk, &batch->ops[i]);
+    }
+    if (batch->status != HM_OK) {
+        disk->failures++;
+        disk->last_failure = batch->status;
+        close_file(disk, NULL);
+    }
+}
+
+static void run_thread(void *argument)
+{
+    struct hm_disk *disk = argument;
+    uv_mutex_lock(&disk->mutex);
+    for (;;) {
+        struct batch *batch = pop(&disk->todo);
+        if (batch != NULL) {
+            uv_mutex_unlock(&disk->mutex);
+            do_batch(disk, batch);
+            uv_mutex_lock(&disk->mutex);
+            push(&disk->finished, batch);
+            uv_async_send(disk->wake);
+        } else if (disk->stop) {
+            break;
+        } else {
+            uv_cond_wait(&disk->work, &disk->mutex);
+        }
+    }
+    uv_mutex_unlock(&disk->mutex);
+}
+
+/* ---- the loop's side ---- */
+
+static void on_wake(uv_async_t *wake)
+{
+    struct hm_disk *disk = wake->data;
+    for (;;) {
+        uv_mutex_lock(&disk->mutex);
+        struct batch *batch = pop(&disk->finished);
+        uv_mutex_unlock(&disk->mutex);
+        if (batch == NULL) {
+            return;
+        }
+        disk->failures_told += batch->status != HM_OK;
+        disk->done(disk->context, batch->number, batch->status);
+        hm_free(batch);
+    }
+}
+
+struct hm_disk *hm_disk_new(uv_loop_t *loop, const char *directory,
+                            void (*done)(void *context, uint64_t number, enum hm_status status),
+                            void *context)
+{
+    struct hm_disk *disk = hm_alloc(1, sizeof *disk);
+    disk->done = done;
+    disk->context = context;
+    disk->memory = directory == NULL;
+    disk->directory = directory != NULL ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    disk->wake = hm_alloc(1, sizeof *disk->wake);
+    HM_ASSERT(uv_async_init(loop, disk->wake, on_wake) == 0);
+    disk->wake->data = disk;
+    HM_ASSERT(uv_mutex_init(&disk->mutex) == 0 && uv_cond_init(&disk->work) == 0);
+    if (!disk->memory) {
+        HM_ASSERT(uv_thread_create(&disk->thread, run_thread, disk) == 0);
+    }
+    return disk;
+}
+
+/* One piece of memory for a batch, its operations and their bytes. */
+static struct batch *copy_batch(const struct hm_disk_op *ops, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += ops[i].bytes.size;
+    }
+    struct batch *batch = hm_alloc(1, sizeof *batch + count * sizeof *ops + bytes);
+    batch->count = count;
+    batch->ops = (struct hm_disk_op *)(batch + 1);
+    uint8_t *into = (uint8_t *)(batch->ops + count);
+    for (size_t i = 0; i < count; i++) {
+        batch->ops[i] = ops[i];
+        batch->ops[i].bytes.data = into;
+        if (ops[i].bytes.size > 0) {
+            memcpy(into, ops[i].bytes.data, ops[i].bytes.size);
+        }
+        into += ops[i].bytes.size;
+    }
+    return batch;
+}
+
+void hm_disk_submit(struct hm_disk *disk, const struct hm_disk_op *ops, size_t count,
+                    uint64_t number)
+{
+    struct batch *batch = copy_batch(ops, disk->memory ? 0 : count);
+    batch->number = number;
+    batch->failures = disk->failures_told;
+    uv_mutex_lock(&disk->mutex);
+    push(disk->memory ? &disk->finished : &disk->todo, batch);
+    uv_cond_signal(&disk->work);
+    uv_mutex_unlock(&disk->mutex);
+    if (disk->memory) {
+        uv_async_send(disk->wake);
+    }
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    hm_free(handle);
+}
+
+void hm_disk_free(struct hm_disk *disk)
+{
+    if (disk == NULL) {
+        return;
+    }
+    uv_mutex_lock(&disk->mutex);
+    disk->stop = true;
+    uv_cond_signal(&disk->work);
+    uv_mutex_unlock(&disk->mutex);
+    if (!disk->memory) {
+        uv_thread_join(&disk->thread);
+    }
+    for (struct batch *batch; (batch = pop(&disk->finished)) != NULL;) {
+        hm_free(batch);
+    }
+    close_file(disk, NULL);
+    if (disk->directory >= 0) {
+        close(disk->directory);
+    }
+    uv_mutex_destroy(&disk->mutex);
+    uv_cond_destroy(&disk->work);
+    uv_close((uv_handle_t *)disk->wake, free_handle);
+    hm_free(disk);
+}
