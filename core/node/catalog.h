@@ -26,7 +26,7 @@ enum hm_change_kind {
     HM_CHANGE_HOST,    /* a host came, went or changed: `name` */
     HM_CHANGE_VHOST,   /* a virtual host: `key` */
     HM_CHANGE_RECORD,  /* a record of another scope: `scope`, `key` */
-    HM_CHANGE_MEMBERS, /* the nodes of some role */
+    HM_CHANGE_MEMBERS, /* the nodes of a role came, went or moved: `name` */
     HM_CHANGE_ALL,     /* everything: after a bootstrap */
 };
 
@@ -39,14 +39,16 @@ struct hm_change_note {
 
 typedef void hm_change_function(void *context, const struct hm_change_note *note);
 
-/* `view` outlives the catalog. */
+/* Starts with what is in `view`, which outlives the catalog. Notes come when the catalog has
+ * changed already, and what they point to lives during the call; none come before this returns. */
 struct hm_catalog *hm_catalog_new(const struct hm_view *view, hm_change_function *changed,
                                   void *context);
 void hm_catalog_free(struct hm_catalog *catalog);
 
 /* The committed config of a host, or its membership, changed in the view: takes it over. */
 void hm_catalog_refresh(struct hm_catalog *catalog, const struct hm_id *host);
-/* A pushed config; the higher version wins. HM_BAD_BYTES: its config does not decode. */
+/* A pushed config; the higher version wins, and an older one changes nothing. HM_BAD_BYTES: its
+ * config does not decode. HM_NOT_FOUND: the host is no member. */
 HM_MUST_USE enum hm_status hm_catalog_push(struct hm_catalog *catalog,
                                            const struct hm_host_state *state);
 /* A hint: suspect until then (0: no longer). */
@@ -74,8 +76,8 @@ struct hm_catalog_instance {
     const struct hm_catalog_host *host;
     const struct hm_service *service;
     struct hm_addr addr;
-    bool served;        /* not draining, and checked ones have passed at least once */
-    bool healthy;       /* unchecked or passing */
+    bool served;        /* eligible: not draining, and a checked one has passed once */
+    bool healthy;       /* unchecked or passing; others are for when no eligible one is */
     bool suspect;       /* to be preferred last */
     const char *reason; /* why it is not served, or what is unusual; "" */
 };
@@ -85,7 +87,7 @@ struct hm_catalog_instance {
 void hm_catalog_instances(const struct hm_catalog *catalog, const struct hm_name *service,
                           void (*each)(void *context, const struct hm_catalog_instance *instance),
                           void *context);
-/* The service that a virtual host belongs to; false when nobody committed it. */
+/* The service that a virtual host (lower case) belongs to; false when nobody committed it. */
 bool hm_catalog_vhost(const struct hm_catalog *catalog, struct hm_bytes vhost,
                       struct hm_name *service);
 
