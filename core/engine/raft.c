@@ -79,7 +79,14 @@ static void applied_voters(struct hm_raft *raft, uint64_t index)
     hm_outbox_notify(&raft->outbox, HM_RAFT_VOTERS_CHANGED, NULL, index);
     bool is_in = raft_voters_find(raft->voters, raft->voters_count, &raft->config.self.id) <
                  raft->voters_count;
-    if (index < raft->voters_index || is_in || !raft->was_in) {
+    if (index < raft->voters_index) {
+        return;
+    }
+    if (raft->campaigns && !raft_is_voter(raft)) {
+        raft->campaigns = false;
+        raft->election_at = HM_NEVER;
+    }
+    if (is_in || !raft->was_in) {
         return;
     }
     raft->was_in = false;
@@ -185,7 +192,7 @@ static void tick_leader(struct hm_raft *raft)
     if (raft->now < raft->heartbeat_at) {
         return;
     }
-    if (raft_quorum_heard(raft) + raft->config.election_ms <= raft->now) {
+    if (raft_quorum_heard(raft, raft->now) + raft->config.election_ms <= raft->now) {
         raft_step_down(raft, raft->term); /* quorum check (dissertation, 6.2) */
         return;
     }
@@ -306,7 +313,7 @@ bool hm_raft_has_quorum(const struct hm_raft *raft, hm_ms now)
 {
     now = now > raft->now ? now : raft->now;
     if (raft->role == HM_RAFT_LEADER) {
-        return now < raft_quorum_heard(raft) + raft->config.election_ms;
+        return now < raft_quorum_heard(raft, now) + raft->config.election_ms;
     }
     return raft->hears_leader && now < raft->leader_heard + raft->config.election_ms;
 }

@@ -107,6 +107,7 @@ struct hm_raft {
     uint32_t voters_count;
     uint64_t voters_index; /* of its entry; 0: from the snapshot, or none */
     bool was_in;           /* a configuration had us */
+    bool campaigns;        /* we vote in it, or did before it and it may not be committed */
 
     /* candidates */
     uint64_t granted; /* bit i: voters[i] said yes */
@@ -201,13 +202,13 @@ struct raft_peer *raft_peer_find(const struct hm_raft *raft, const struct hm_id 
 /* Makes the peers those of the configuration in force. */
 void raft_peers_sync(struct hm_raft *raft);
 void raft_peers_clear(struct hm_raft *raft);
-void raft_peer_reprobe(struct raft_peer *peer, uint64_t next);
+void raft_peer_reprobe(const struct hm_raft *raft, struct raft_peer *peer, uint64_t next);
 const struct raft_peer *raft_peer_best(const struct hm_raft *raft);
 void raft_count_commit(struct hm_raft *raft);
 /* Sends what each peer lacks, as far as its window allows, and the heartbeats that are due. */
 void raft_replicate(struct hm_raft *raft);
-/* Time by which a quorum answered last. */
-hm_ms raft_quorum_heard(const struct hm_raft *raft);
+/* Time by which a quorum answered last; this node itself did so just `now`. */
+hm_ms raft_quorum_heard(const struct hm_raft *raft, hm_ms now);
 enum hm_status raft_on_append(struct hm_raft *raft, const struct hm_peer *from,
                               const struct hm_append *append);
 enum hm_status raft_on_append_reply(struct hm_raft *raft, const struct hm_peer *from,

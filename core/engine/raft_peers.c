@@ -93,12 +93,12 @@ const struct raft_peer *raft_peer_best(const struct hm_raft *raft)
     return best;
 }
 
-hm_ms raft_quorum_heard(const struct hm_raft *raft)
+hm_ms raft_quorum_heard(const struct hm_raft *raft, hm_ms now)
 {
     uint64_t heard[HM_RAFT_VOTERS_MAX];
     for (uint32_t i = 0; i < raft->voters_count; i++) {
         const struct raft_peer *peer = raft_peer_find(raft, &raft->voters[i].id);
-        heard[i] = peer ? peer->heard : raft->now;
+        heard[i] = peer ? peer->heard : now;
     }
     return raft_voters_quorum(raft->voters, raft->voters_count, heard);
 }

@@ -59,7 +59,6 @@ static void replicate_to(struct hm_raft *raft, struct raft_peer *peer)
     uint64_t known = raft->commit < peer->next - 1 ? raft->commit : peer->next - 1;
     if (peer->heartbeat_due || (peer->state == RAFT_REPLICATE && peer->commit_sent < known)) {
         send_append(raft, peer, peer->next - 1, 0);
-        peer->probe_round = peer->state == RAFT_PROBE ? raft->round : peer->probe_round;
     }
 }
 
@@ -78,10 +77,11 @@ void raft_replicate(struct hm_raft *raft)
     }
 }
 
-void raft_peer_reprobe(struct raft_peer *peer, uint64_t next)
+void raft_peer_reprobe(const struct hm_raft *raft, struct raft_peer *peer, uint64_t next)
 {
     peer->state = RAFT_PROBE;
     peer->next = next > peer->match ? next : peer->match + 1;
+    peer->probe_round = raft->round + 1;
     peer->flights_count = 0;
     peer->heartbeat_due = true;
     raft_snapshot_drop(peer->snapshot);
@@ -128,7 +128,7 @@ static void accepted(struct hm_raft *raft, struct raft_peer *peer,
     if (peer->state == RAFT_PROBE && reply->round >= peer->probe_round) {
         peer->state = RAFT_REPLICATE;
     } else if (peer->state == RAFT_SNAPSHOT && peer->match >= raft->log.base_index) {
-        raft_peer_reprobe(peer, peer->match + 1);
+        raft_peer_reprobe(raft, peer, peer->match + 1);
     }
 }
 
@@ -150,7 +150,7 @@ static void refused(struct hm_raft *raft, struct raft_peer *peer,
         (reply->match < prev || reply->hint_term < raft->log.base_term)) {
         prev = prev ? prev - 1 : 0; /* they part before the base: only a snapshot helps */
     }
-    raft_peer_reprobe(peer, prev + 1);
+    raft_peer_reprobe(raft, peer, prev + 1);
 }
 
 enum hm_status raft_on_append_reply(struct hm_raft *raft, const struct hm_peer *from,
@@ -161,7 +161,7 @@ enum hm_status raft_on_append_reply(struct hm_raft *raft, const struct hm_peer *
         return HM_OK;
     }
     struct raft_peer *peer = raft_peer_find(raft, &from->id);
-    if (raft->role != HM_RAFT_LEADER || reply->term < raft->term || !peer) {
+    if (raft->role != HM_RAFT_LEADER || reply->term < raft->term || !peer || reply->round == 0) {
         return HM_OK;
     }
     if (reply->round > raft->round ||
@@ -290,8 +290,9 @@ enum hm_status raft_on_append(struct hm_raft *raft, const struct hm_peer *from,
         return HM_BAD_BYTES;
     }
     if (append->term < raft->term) {
-        struct hm_append_reply no = {
-            .log = raft->config.log, .term = raft->term, .round = append->round};
+        /* Only our term counts. The round is another leader's: echoed, it would confirm a read of
+         * the leader of our term. */
+        struct hm_append_reply no = {.log = raft->config.log, .term = raft->term};
         hm_outbox_send(&raft->outbox, from,
                        &(struct hm_message){.kind = HM_MSG_append_reply, .append_reply = no});
         return HM_OK;

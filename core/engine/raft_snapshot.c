@@ -134,7 +134,7 @@ enum hm_status raft_on_snapshot_reply(struct hm_raft *raft, const struct hm_peer
     peer->offset = reply->offset;
     if (reply->offset == peer->snapshot->blob.size) {
         peer->match = reply->last_index > peer->match ? reply->last_index : peer->match;
-        raft_peer_reprobe(peer, peer->match + 1);
+        raft_peer_reprobe(raft, peer, peer->match + 1);
         peer->state = RAFT_REPLICATE;
     }
     raft_count_commit(raft);

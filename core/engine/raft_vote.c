@@ -3,7 +3,7 @@
 
 void raft_restart_timer(struct hm_raft *raft)
 {
-    if (raft->failed || !raft_is_voter(raft)) {
+    if (raft->failed || !raft->campaigns) {
         raft->election_at = HM_NEVER;
     } else if (raft->role == HM_RAFT_FOLLOWER && raft_is_sole_voter(raft)) {
         raft->election_at = raft->now;
@@ -79,7 +79,7 @@ bool raft_lease_holds(const struct hm_raft *raft)
         return false;
     }
     if (raft->role == HM_RAFT_LEADER) {
-        return raft->now < raft_quorum_heard(raft) + raft->config.election_ms;
+        return raft->now < raft_quorum_heard(raft, raft->now) + raft->config.election_ms;
     }
     return raft->hears_leader && raft->now < raft->leader_heard + raft->config.election_ms;
 }
@@ -138,7 +138,7 @@ static void count_votes(struct hm_raft *raft)
 void raft_campaign(struct hm_raft *raft, bool prevote)
 {
     uint64_t term;
-    if (!raft_is_voter(raft) || raft->failed || raft->term >= RAFT_NUMBER_MAX ||
+    if (!raft->campaigns || raft->failed || raft->term >= RAFT_NUMBER_MAX ||
         !raft_log_term(&raft->log, raft->durable_index, &term)) {
         raft_restart_timer(raft);
         return;

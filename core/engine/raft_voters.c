@@ -108,17 +108,32 @@ void raft_voters_at(struct hm_raft *raft, uint64_t index, struct hm_voter *out, 
     }
 }
 
+/* Until the entry that removes a node is committed, that node may be the only one whose log is good
+ * enough to lead: it still campaigns, without a vote of its own (dissertation, 4.2.2). */
+static bool may_campaign(struct hm_raft *raft)
+{
+    if (raft_is_voter(raft) || raft->voters_index <= raft->commit) {
+        return raft_is_voter(raft);
+    }
+    struct hm_voter before[HM_RAFT_VOTERS_MAX];
+    uint32_t count;
+    uint64_t index;
+    raft_voters_at(raft, raft->voters_index - 1, before, &count, &index);
+    uint32_t at = raft_voters_find(before, count, &raft->config.self.id);
+    raft->was_in = raft->was_in || at < count;
+    return at < count && before[at].voting;
+}
+
 void raft_voters_reload(struct hm_raft *raft)
 {
     raft_voters_at(raft, raft_log_last(&raft->log), raft->voters, &raft->voters_count,
                    &raft->voters_index);
-    if (raft_voters_find(raft->voters, raft->voters_count, &raft->config.self.id) <
-        raft->voters_count) {
-        raft->was_in = true;
-    }
+    uint32_t at = raft_voters_find(raft->voters, raft->voters_count, &raft->config.self.id);
+    raft->was_in = raft->was_in || at < raft->voters_count;
+    raft->campaigns = may_campaign(raft);
     if (raft->role == HM_RAFT_LEADER) {
         raft_peers_sync(raft);
-    } else if (raft_is_voter(raft) != (raft->election_at != HM_NEVER)) {
+    } else if (raft->campaigns != (raft->election_at != HM_NEVER)) {
         raft_restart_timer(raft);
     }
 }
