@@ -106,7 +106,7 @@ static bool gather_glue(struct hm_dns_build *build, const struct forward *forwar
     return found;
 }
 
-/* What stands at a name besides NS: the first that exists of glue, host, virtual host, service.
+/* What stands at a name besides NS: the first that exists of host, glue, virtual host, service.
  * Sets its TTL; tells by `alarmed` of a service without a healthy instance. */
 static bool gather_name(struct hm_dns_build *build, const struct forward *forward,
                         const struct hm_dns_name *name, uint32_t *ttl, bool *alarmed)
@@ -114,10 +114,6 @@ static bool gather_name(struct hm_dns_build *build, const struct forward *forwar
     struct hm_dns_gather *gather = &build->gather;
     const struct hm_dns_view *view = &build->view;
     hm_dns_gather_clear(gather);
-    *ttl = forward->config.ttl_zone;
-    if (gather_glue(build, forward, name)) {
-        return true;
-    }
     struct hm_name label = first_label(name);
     bool is_label = hm_name_is_label(&label);
     int depth = hm_dns_name_labels_before(name, &forward->name);
@@ -126,16 +122,18 @@ static bool gather_name(struct hm_dns_build *build, const struct forward *forwar
         view->host(view->context, &label, gather)) {
         return true;
     }
+    *ttl = forward->config.ttl_zone;
+    if (gather_glue(build, forward, name)) {
+        return true;
+    }
     *ttl = forward->config.ttl_service;
     char text[HM_DNS_NAME_TEXT_BYTES];
-    if (view->vhost(view->context, hm_dns_name_format(name, text), gather)) {
-        return true;
+    bool found = view->vhost(view->context, hm_dns_name_format(name, text), gather) ||
+                 (is_label && depth == 1 && view->service(view->context, &label, gather));
+    if (!hm_dns_gather_select(gather, forward->config.none_healthy)) {
+        *alarmed = true;
     }
-    if (is_label && depth == 1 && view->service(view->context, &label, gather)) {
-        *alarmed = !hm_dns_gather_select(gather, forward->config.none_healthy);
-        return true;
-    }
-    return false;
+    return found;
 }
 
 static void put_or_remove(struct hm_dns_build *build, struct hm_dns_zone *zone,
@@ -339,6 +337,53 @@ void hm_dns_build_vhost(struct hm_dns_build *build, const char *name)
         compose(build, &owner, &alarmed);
         urcu_qsbr_thread_offline();
     }
+}
+
+struct names {
+    struct hm_dns_name *items;
+    size_t count;
+    size_t capacity;
+};
+
+static void note_name(void *context, const struct hm_dns_name *name)
+{
+    struct names *names = context;
+    names->items = hm_grow(names->items, names->count, &names->capacity, sizeof *names->items);
+    names->items[names->count++] = *name;
+}
+
+/* Composes a name of unknown kind. */
+static void compose_any(struct hm_dns_build *build, const struct hm_dns_name *name)
+{
+    struct forward *forward = forward_of(build, hm_dns_map_zone_of(build->map, name));
+    bool alarmed = false;
+    struct hm_name service = {0};
+    if (forward && hm_dns_name_labels_before(name, &forward->tcp) == 1 && name->wire[1] == '_' &&
+        hm_name_set(&service, (const char *)name->wire + 2, name->wire[0] - 1U)) {
+        compose_srv(build, forward, &service, name);
+    } else {
+        compose(build, name, &alarmed);
+    }
+}
+
+void hm_dns_build_all(struct hm_dns_build *build)
+{
+    urcu_qsbr_thread_online();
+    struct names names = {0};
+    hm_dns_map_each(build->map, note_name, &names);
+    for (size_t i = 0; i < names.count; i++) {
+        compose_any(build, &names.items[i]);
+    }
+    hm_free(names.items);
+    for (size_t i = 0; i < build->holders.count; i++) {
+        struct hm_name host = build->holders.holdings[i].host;
+        if (host.size > 0) {
+            hm_dns_gather_clear(&build->gather);
+            (void)build->view.host(build->view.context, &host, &build->gather);
+            build_holdings(build, &host);
+        }
+    }
+    urcu_qsbr_thread_offline();
 }
 
 /* --- Zones ------------------------------------------------------------------------------------ */

@@ -69,4 +69,8 @@ enum hm_dns_service_state hm_dns_build_service(struct hm_dns_build *build,
 void hm_dns_build_host(struct hm_dns_build *build, const struct hm_name *name);
 void hm_dns_build_vhost(struct hm_dns_build *build, const char *name);
 
+/* The view was replaced: composes every name anew that has an answer, so that what is gone goes.
+ * What came is up to the functions above. */
+void hm_dns_build_all(struct hm_dns_build *build);
+
 #endif

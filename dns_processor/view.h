@@ -47,7 +47,7 @@ struct hm_dns_view {
     bool (*service)(void *context, const struct hm_name *name, struct hm_dns_gather *out);
     /* Addresses and tags. */
     bool (*host)(void *context, const struct hm_name *name, struct hm_dns_gather *out);
-    /* Addresses of the virtual host with this full name, without a last dot. */
+    /* Addresses or instances behind the virtual host with this full name, without a last dot. */
     bool (*vhost)(void *context, const char *name, struct hm_dns_gather *out);
 };
 

@@ -26,6 +26,25 @@ struct hm_dns_map {
     unsigned labels_max; /* of any name ever held: longer ones need no look */
 };
 
+/* liburcu keeps its registration in thread-local memory, so what counts its users is there too. */
+static _Thread_local unsigned thread_users;
+
+void hm_dns_thread_enter(void)
+{
+    if (thread_users++ == 0) {
+        urcu_qsbr_register_thread();
+        urcu_qsbr_thread_offline();
+    }
+}
+
+void hm_dns_thread_leave(void)
+{
+    HM_ASSERT(thread_users > 0);
+    if (--thread_users == 0) {
+        urcu_qsbr_unregister_thread();
+    }
+}
+
 /* --- Readers ---------------------------------------------------------------------------------- */
 
 static int node_matches(struct cds_lfht_node *link, const void *key)
@@ -429,6 +448,21 @@ void hm_dns_map_free(struct hm_dns_map *map)
     }
     hm_free(map->zones);
     hm_free(map);
+}
+
+void hm_dns_map_each(const struct hm_dns_map *map,
+                     void (*each)(void *context, const struct hm_dns_name *name), void *context)
+{
+    struct cds_lfht_iter iter;
+    struct hm_dns_node *node;
+    cds_lfht_for_each_entry(map->table, &iter, node, link)
+    {
+        if (node->named) {
+            struct hm_dns_name name = {.size = node->name_size};
+            memcpy(name.wire, node->name, node->name_size);
+            each(context, &name);
+        }
+    }
 }
 
 size_t hm_dns_map_name_count(const struct hm_dns_map *map)

@@ -50,6 +50,11 @@ struct hm_dns_soa {
     uint8_t negative[2 * HM_DNS_NAME_MAX + 40];
 };
 
+/* The calling thread is registered with urcu_qsbr, and offline, until as many leaves as enters:
+ * some programs have several maps in one thread. */
+void hm_dns_thread_enter(void);
+void hm_dns_thread_leave(void);
+
 /* --- Readers: registered with urcu_qsbr and online ------------------------------------------- */
 
 /* The node at a query's name, or NULL. Valid until the reader's next quiescent state. */
@@ -128,6 +133,10 @@ void hm_dns_map_remove(struct hm_dns_map *map, struct hm_dns_zone *zone,
 /* The zone that a name would be in: the longest that it ends in; NULL when none. */
 struct hm_dns_zone *hm_dns_map_zone_of(const struct hm_dns_map *map,
                                        const struct hm_dns_name *name);
+
+/* Calls `each` for every name that was put. It may not change the map. */
+void hm_dns_map_each(const struct hm_dns_map *map,
+                     void (*each)(void *context, const struct hm_dns_name *name), void *context);
 
 /* Names held, empty non-terminals included. */
 size_t hm_dns_map_name_count(const struct hm_dns_map *map);

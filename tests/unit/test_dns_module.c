@@ -1,0 +1,435 @@
+/* Role `dns` as a node sees it: settings from YAML, changes in, answers out over UDP. The node's
+ * side of the ABI is played by this file. */
+#include "core/base/memory.h"
+#include "core/conf/parse.h"
+#include "core/include/hivemind/module.h"
+#include "dns_processor/settings.h"
+#include "dns_processor/socket.h"
+#include "tests/unit/dns_fixture.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+extern const struct hm_module hm_module;
+
+/* --- The node's side -------------------------------------------------------------------------- */
+
+struct hm_module_ctx {
+    void *state;
+    struct hm_view view;
+    struct hm_node_config config;
+    struct hm_id id;
+    hm_ms wake;
+    struct hm_buf facts;
+};
+
+struct hm_catalog {
+    struct hm_catalog_host host;
+    struct hm_host_config config;
+    struct hm_service service;
+    struct hm_label tag;
+    bool has_host;
+    bool healthy;
+};
+
+static struct hm_catalog catalog;
+
+void *hm_module_state(struct hm_module_ctx *ctx)
+{
+    return ctx->state;
+}
+
+hm_ms hm_module_now(const struct hm_module_ctx *ctx)
+{
+    (void)ctx;
+    return 1000;
+}
+
+void hm_module_wake(struct hm_module_ctx *ctx, hm_ms at)
+{
+    ctx->wake = at;
+}
+
+void hm_module_log(struct hm_module_ctx *ctx, enum hm_log_level level, const char *event,
+                   const char *format, ...)
+{
+    (void)ctx;
+    (void)level;
+    (void)event;
+    (void)format;
+}
+
+void hm_module_fact(struct hm_module_ctx *ctx, const char *key, const char *format, ...)
+{
+    char text[64];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    hm_buf_printf(&ctx->facts, "%s=%s\n", key, text);
+}
+
+const struct hm_view *hm_module_view(const struct hm_module_ctx *ctx)
+{
+    return &ctx->view;
+}
+
+const struct hm_catalog *hm_module_catalog(const struct hm_module_ctx *ctx)
+{
+    (void)ctx;
+    return &catalog;
+}
+
+struct hm_id hm_module_node_id(const struct hm_module_ctx *ctx)
+{
+    return ctx->id;
+}
+
+const struct hm_node_config *hm_module_node_config(const struct hm_module_ctx *ctx)
+{
+    return &ctx->config;
+}
+
+const struct hm_module_io *hm_module_io(const struct hm_module_ctx *ctx)
+{
+    (void)ctx;
+    static const struct hm_module_io io;
+    return &io;
+}
+
+const struct hm_catalog_host *hm_catalog_host_named(const struct hm_catalog *of,
+                                                    const struct hm_name *name)
+{
+    return of->has_host && hm_name_equal_nocase(&of->host.name, name) ? &of->host : NULL;
+}
+
+const struct hm_catalog_host *hm_catalog_next_host(const struct hm_catalog *of, size_t *cursor)
+{
+    return of->has_host && (*cursor)++ == 0 ? &of->host : NULL;
+}
+
+const struct hm_name *hm_catalog_next_service(const struct hm_catalog *of, size_t *cursor)
+{
+    return of->has_host && (*cursor)++ == 0 ? &of->service.name : NULL;
+}
+
+void hm_catalog_instances(const struct hm_catalog *of, const struct hm_name *service,
+                          void (*each)(void *context, const struct hm_catalog_instance *instance),
+                          void *context)
+{
+    if (of->has_host && hm_name_equal(service, &of->service.name)) {
+        struct hm_catalog_instance instance = {
+            .host = &of->host, .service = &of->service, .served = true, .healthy = of->healthy};
+        assert_true(hm_addr_parse("10.0.0.5:8080", 0, &instance.addr));
+        each(context, &instance);
+    }
+}
+
+bool hm_catalog_vhost(const struct hm_catalog *of, struct hm_bytes vhost, struct hm_name *service)
+{
+    if (!of->has_host || (!hm_bytes_equal(vhost, hm_bytes_of_text("shop.corp.internal")) &&
+                          !hm_bytes_equal(vhost, hm_bytes_of_text("corp.internal")))) {
+        return false;
+    }
+    *service = of->service.name;
+    return true;
+}
+
+/* --- The tests -------------------------------------------------------------------------------- */
+
+struct running {
+    struct hm_conf_errors errors;
+    struct hm_conf *conf;
+    const struct hm_conf_node *section;
+    struct hm_module_ctx ctx;
+    int fd; /* connected to the server */
+};
+
+/* Reads a section; asserts that it is one. */
+static void read_section(struct running *running, const char *text)
+{
+    if (hm_conf_parse(hm_module.schema, "dns.yaml", hm_bytes_of_text(text), &running->errors,
+                      &running->conf) != HM_OK) {
+        fail_msg("%s", running->errors.items[0].text);
+    }
+    running->section = hm_conf_root(running->conf);
+}
+
+static void end_section(struct running *running)
+{
+    hm_conf_free(running->conf);
+    hm_conf_errors_fini(&running->errors);
+}
+
+static void test_settings(void **state)
+{
+    (void)state;
+    struct running running = {0};
+    struct hm_dns_settings settings;
+    struct hm_buf error = {0};
+    read_section(&running, "listen: [10.0.0.11, '[2001:db8::11]:5353']\n"
+                           "zones:\n"
+                           "  - name: corp.internal\n"
+                           "    nameservers: {ns1: [10.0.0.11, '2001:db8::11'], ns2: 10.0.0.12}\n"
+                           "    ttl: {service: 10s, host: 60s}\n"
+                           "    reverse: [10.0.0.0/16]\n"
+                           "    none_healthy: nodata\n"
+                           "  - name: home.arpa\n"
+                           "vhosts_allow: [shop.example]\n"
+                           "threads: 3\n"
+                           "udp_payload: 1400\n");
+    assert_int_equal(hm_dns_settings_read(running.section, &settings, &error), HM_OK);
+    assert_int_equal(settings.listen_count, 2);
+    assert_int_equal(settings.listen[0].port, 53);
+    assert_int_equal(settings.listen[1].port, 5353);
+    assert_string_equal(settings.where, "dns.yaml:1:10");
+    assert_int_equal(settings.threads, 3);
+    assert_int_equal(settings.udp_payload, 1400);
+    assert_int_equal(settings.tcp_connections, 256);
+    assert_int_equal(settings.tcp_idle_ms, 10000);
+    assert_int_equal(settings.vhosts_allow_count, 1);
+    assert_int_equal(settings.zone_count, 2);
+    const struct hm_dns_zone_config *zone = &settings.zones[0];
+    assert_string_equal(zone->name, "corp.internal");
+    assert_int_equal(zone->ttl_service, 10);
+    assert_int_equal(zone->ttl_zone, 3600);
+    assert_int_equal(zone->ttl_negative, 5);
+    assert_int_equal(zone->max_answers, 8);
+    assert_int_equal(zone->none_healthy, HM_DNS_NONE_NODATA);
+    assert_int_equal(zone->reverse_count, 1);
+    assert_int_equal(zone->reverse[0].bits, 16);
+    assert_int_equal(settings.nameservers[0]->count, 2);
+    assert_string_equal(settings.nameservers[0]->first->name, "ns1");
+    assert_int_equal(settings.nameservers[0]->first->count, 2);
+    assert_int_equal(settings.nameservers[1]->count, 0);
+    assert_int_equal(settings.zones[1].ttl_service, 5);
+    assert_int_equal(settings.zones[1].none_healthy, HM_DNS_NONE_ALL);
+    hm_dns_settings_fini(&settings);
+    end_section(&running);
+    assert_int_equal(hm_dns_settings_read(NULL, &settings, &error), HM_BAD_CONFIG);
+    hm_buf_fini(&error);
+}
+
+static uint16_t free_port(void)
+{
+    struct hm_dns_bind bind = {.addr = {4, {127, 0, 0, 1}, 0}};
+    struct hm_buf error = {0};
+    int fd = hm_dns_socket_tcp(&bind, &error);
+    assert_true(fd >= 0);
+    close(fd);
+    hm_buf_fini(&error);
+    return bind.addr.port;
+}
+
+static void start(struct running *running, uint16_t port, const char *more)
+{
+    struct hm_buf text = {0};
+    struct hm_buf error = {0};
+    hm_buf_printf(&text, "listen: ['127.0.0.1:%u']\nthreads: 1\n%s", port, more);
+    hm_put_u8(&text, 0);
+    read_section(running, (const char *)text.data);
+    hm_buf_fini(&text);
+    running->ctx.state = hm_alloc(1, hm_module.state_size);
+    assert_int_equal(hm_module.init(&running->ctx, running->section, NULL, &error), HM_OK);
+    assert_int_equal(hm_module.start(&running->ctx, &error), HM_OK);
+    hm_buf_fini(&error);
+    running->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct timeval deadline = {.tv_sec = 20};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(setsockopt(running->fd, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline),
+                     0);
+    assert_int_equal(connect(running->fd, (struct sockaddr *)&address, sizeof address), 0);
+}
+
+static void stop(struct running *running)
+{
+    close(running->fd);
+    hm_module.fini(&running->ctx);
+    hm_free(running->ctx.state);
+    hm_view_fini(&running->ctx.view);
+    hm_buf_fini(&running->ctx.facts);
+    end_section(running);
+}
+
+/* Asks over UDP; asserts the rcode, and the text of the first record unless it is NULL. */
+static void expect(struct running *running, const char *name, ldns_rr_type type, int rcode,
+                   const char *first)
+{
+    size_t size;
+    uint8_t *question = dns_question(&(struct dns_ask){name, type}, &size);
+    uint8_t packet[HM_DNS_UDP_MAX];
+    assert_int_equal(send(running->fd, question, size, 0), size);
+    LDNS_FREE(question);
+    ssize_t came = recv(running->fd, packet, sizeof packet, 0);
+    assert_true(came > 0);
+    ldns_pkt *answer = NULL;
+    assert_int_equal(ldns_wire2pkt(&answer, packet, (size_t)came), LDNS_STATUS_OK);
+    assert_int_equal(ldns_pkt_get_rcode(answer), rcode);
+    if (first) {
+        assert_string_equal(dns_rr_text(ldns_pkt_answer(answer), 0), first);
+    } else {
+        assert_int_equal(ldns_pkt_ancount(answer), 0);
+    }
+    ldns_pkt_free(answer);
+}
+
+static void change(struct running *running, enum hm_change_kind kind, const char *name)
+{
+    struct hm_change_note note = {.kind = kind, .name = hm_name_of(name)};
+    note.key = hm_bytes_of_text(name);
+    hm_module.change(&running->ctx, &note);
+}
+
+static void put_member(struct running *running, uint8_t id, const char *name, const char *role)
+{
+    struct hm_label label = {.name = hm_name_of(role)};
+    struct hm_member member = {
+        .id = {{id}}, .name = hm_name_of(name), .roles = &label, .roles_count = 1};
+    member.addr = (struct hm_addr){4, {127, 0, 0, id}, 9610};
+    hm_members_put(&running->ctx.view.members, &member);
+}
+
+static void put_vhost(struct running *running, const char *name, uint64_t index)
+{
+    struct hm_name scope = hm_name_of(HM_SCOPE_VHOSTS);
+    hm_records_put(&running->ctx.view.records, &scope, hm_bytes_of_text(name),
+                   hm_bytes_of_text("web"), index);
+}
+
+static void set_catalog(void)
+{
+    static struct hm_address address = {.addr = {4, {10, 0, 0, 5}, 0}};
+    catalog = (struct hm_catalog){.has_host = true, .healthy = true};
+    catalog.host.name = hm_name_of("h1");
+    catalog.host.config = &catalog.config;
+    catalog.service.name = hm_name_of("web");
+    catalog.service.weight = 7;
+    catalog.tag.name = hm_name_of("ssd");
+    catalog.config.addresses = &address;
+    catalog.config.addresses_count = 1;
+    catalog.config.tags = &catalog.tag;
+    catalog.config.tags_count = 1;
+}
+
+static void test_from_a_bootstrap_to_answers(void **state)
+{
+    (void)state;
+    struct running running = {0};
+    set_catalog();
+    put_member(&running, 1, "d1", "dns");
+    put_vhost(&running, "shop.corp.internal", 1);
+    start(&running, free_port(), "zones: [{name: corp.internal, reverse: [10.0.0.0/8]}]\n");
+    change(&running, HM_CHANGE_SERVICE, "web"); /* part of what is not whole yet */
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    change(&running, HM_CHANGE_ALL, "");
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 5 IN A 10.0.0.5");
+    expect(&running, "_web._tcp.corp.internal", LDNS_RR_TYPE_SRV, 0,
+           "_web._tcp.corp.internal. 5 IN SRV 10 7 8080 h1.host.corp.internal.");
+    expect(&running, "h1.host.corp.internal", LDNS_RR_TYPE_TXT, 0,
+           "h1.host.corp.internal. 60 IN TXT \"ssd\"");
+    expect(&running, "5.0.0.10.in-addr.arpa", LDNS_RR_TYPE_PTR, 0,
+           "5.0.0.10.in-addr.arpa. 60 IN PTR h1.host.corp.internal.");
+    expect(&running, "corp.internal", LDNS_RR_TYPE_NS, 0,
+           "corp.internal. 3600 IN NS d1.host.corp.internal.");
+    expect(&running, "d1.host.corp.internal", LDNS_RR_TYPE_A, 0,
+           "d1.host.corp.internal. 3600 IN A 127.0.0.1");
+    expect(&running, "shop.corp.internal", LDNS_RR_TYPE_A, 0,
+           "shop.corp.internal. 5 IN A 10.0.0.5"); /* no nginx: the instances */
+    put_member(&running, 2, "n1", "nginx");
+    put_member(&running, 3, "d0", "dns");
+    put_vhost(&running, "corp.internal", 2);
+    change(&running, HM_CHANGE_MEMBERS, "");
+    change(&running, HM_CHANGE_VHOST, "corp.internal");
+    expect(&running, "shop.corp.internal", LDNS_RR_TYPE_A, 0,
+           "shop.corp.internal. 5 IN A 127.0.0.2");
+    expect(&running, "corp.internal", LDNS_RR_TYPE_A, 0, "corp.internal. 5 IN A 127.0.0.2");
+    expect(&running, "d0.host.corp.internal", LDNS_RR_TYPE_A, 0,
+           "d0.host.corp.internal. 3600 IN A 127.0.0.3");
+    expect(&running, "corp.internal", LDNS_RR_TYPE_SOA, 0,
+           "corp.internal. 3600 IN SOA d1.host.corp.internal. hostmaster.corp.internal. "
+           "2 60 10 604800 5");
+    catalog.healthy = false;
+    hm_module.status(&running.ctx);
+    hm_put_u8(&running.ctx.facts, 0);
+    const char *facts = (const char *)running.ctx.facts.data;
+    assert_non_null(strstr(facts, "dns.services_none_healthy=1\n"));
+    assert_non_null(strstr(facts, "dns.servfail=1\n"));
+    catalog.has_host = false; /* another history, without the host */
+    change(&running, HM_CHANGE_ALL, "");
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_NXDOMAIN, NULL);
+    expect(&running, "_web._tcp.corp.internal", LDNS_RR_TYPE_SRV, LDNS_RCODE_NXDOMAIN, NULL);
+    expect(&running, "h1.host.corp.internal", LDNS_RR_TYPE_TXT, LDNS_RCODE_NXDOMAIN, NULL);
+    expect(&running, "shop.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_NXDOMAIN, NULL);
+    expect(&running, "5.0.0.10.in-addr.arpa", LDNS_RR_TYPE_PTR, LDNS_RCODE_NXDOMAIN, NULL);
+    stop(&running);
+}
+
+static void test_a_founder_has_nobody_to_wait_for(void **state)
+{
+    (void)state;
+    struct running running = {.ctx = {.id = {{1}}, .config = {.bootstrap = true}}};
+    set_catalog();
+    start(&running, free_port(),
+          "zones: [{name: corp.internal, nameservers: {ns1: [10.0.0.1]}}]\n"
+          "vhosts_allow: [a.corp.internal]\n");
+    hm_module.tick(&running.ctx, running.ctx.wake);
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    put_member(&running, 1, "all", "dns");
+    hm_module.tick(&running.ctx, running.ctx.wake);
+    assert_true(running.ctx.wake == HM_NEVER);
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 5 IN A 10.0.0.5");
+    expect(&running, "ns1.corp.internal", LDNS_RR_TYPE_A, 0,
+           "ns1.corp.internal. 3600 IN A 10.0.0.1");
+    put_vhost(&running, "shop.corp.internal", 1);
+    change(&running, HM_CHANGE_VHOST, "shop.corp.internal"); /* not among vhosts_allow */
+    expect(&running, "shop.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_NXDOMAIN, NULL);
+    catalog.has_host = false;
+    change(&running, HM_CHANGE_SERVICE, "web");
+    change(&running, HM_CHANGE_HOST, "h1");
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_NXDOMAIN, NULL);
+    expect(&running, "h1.host.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_NXDOMAIN, NULL);
+    stop(&running);
+}
+
+static void test_a_port_in_use_stops_the_start(void **state)
+{
+    (void)state;
+    struct running running = {0};
+    struct running second = {0};
+    struct hm_buf error = {0};
+    uint16_t port = free_port();
+    char text[128];
+    start(&running, port, "zones: [{name: corp.internal}]\n");
+    snprintf(text, sizeof text, "zones: [{name: a.internal}]\nlisten: ['127.0.0.1:%u']\n", port);
+    read_section(&second, text);
+    second.ctx.state = hm_alloc(1, hm_module.state_size);
+    assert_int_equal(hm_module.init(&second.ctx, second.section, NULL, &error), HM_OK);
+    assert_int_equal(hm_module.start(&second.ctx, &error), HM_BUSY);
+    hm_put_u8(&error, 0);
+    assert_non_null(strstr((const char *)error.data, "is in use by test_dns_module (pid "));
+    assert_non_null(strstr((const char *)error.data, "change dns.listen at dns.yaml:2:10"));
+    hm_buf_fini(&error);
+    hm_module.fini(&second.ctx);
+    hm_free(second.ctx.state);
+    end_section(&second);
+    stop(&running);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_from_a_bootstrap_to_answers),
+        cmocka_unit_test(test_a_founder_has_nobody_to_wait_for),
+        cmocka_unit_test(test_a_port_in_use_stops_the_start),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
