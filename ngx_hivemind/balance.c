@@ -8,8 +8,8 @@
 
 struct choice {
     struct hm_balance *balance;
-    const struct hm_view *view;
-    const struct hm_view_service *service;
+    const struct hm_table_view *view;
+    const struct hm_table_service *service;
     const struct hm_addr *tried;
     size_t tried_count;
     hm_ms now;
@@ -43,7 +43,7 @@ static bool is_tried(const struct choice *choice, const struct hm_addr *addr)
     return false;
 }
 
-static uint32_t first_of(const struct hm_view_service *service, enum hm_table_state state)
+static uint32_t first_of(const struct hm_table_service *service, enum hm_table_state state)
 {
     uint32_t first = service->first;
     for (unsigned before = 0; before < (unsigned)state; before++) {
@@ -64,7 +64,7 @@ static uint32_t draw(const struct choice *choice, enum hm_table_state state)
     uint32_t low = 0, high = count; /* before(low) <= point, and point < before(high) if there */
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        if (hm_view_weight_before(choice->view, first + middle) <= point) {
+        if (hm_table_view_weight_before(choice->view, first + middle) <= point) {
             low = middle;
         } else {
             high = middle;
@@ -91,8 +91,8 @@ static bool choose_by_draws(const struct choice *choice, struct hm_table_endpoin
     for (int i = 0; i < DRAWS_MAX; i++) {
         struct hm_table_endpoint drawn;
         uint32_t number = first + draw(choice, HM_TABLE_PASSING);
-        if (!hm_view_endpoint(choice->view, number, &drawn) || is_tried(choice, &drawn.addr) ||
-            is_shunned(choice, &drawn.addr)) {
+        if (!hm_table_view_endpoint(choice->view, number, &drawn) ||
+            is_tried(choice, &drawn.addr) || is_shunned(choice, &drawn.addr)) {
             continue;
         }
         if (found) {
@@ -120,7 +120,7 @@ static bool choose_in_turn(const struct choice *choice, enum hm_table_state stat
     uint32_t start = draw(choice, state);
     for (uint32_t i = 0; i < count; i++) {
         struct hm_table_endpoint endpoint;
-        if (hm_view_endpoint(choice->view, first + (start + i) % count, &endpoint) &&
+        if (hm_table_view_endpoint(choice->view, first + (start + i) % count, &endpoint) &&
             !is_tried(choice, &endpoint.addr) &&
             (shunned_too || !is_shunned(choice, &endpoint.addr))) {
             *out = endpoint;
@@ -138,11 +138,11 @@ static bool choose(const struct choice *choice, struct hm_table_endpoint *out)
            choose_in_turn(choice, HM_TABLE_SUSPECT, true, out);
 }
 
-static bool find(const struct hm_view *view, const struct hm_balance_target *target,
-                 struct hm_view_service *service)
+static bool find(const struct hm_table_view *view, const struct hm_balance_target *target,
+                 struct hm_table_service *service)
 {
-    return target->vhost.size ? hm_view_vhost(view, target->vhost, service)
-                              : hm_view_service(view, &target->service, service);
+    return target->vhost.size ? hm_table_view_vhost(view, target->vhost, service)
+                              : hm_table_view_service(view, &target->service, service);
 }
 
 enum hm_status hm_balance_count(const struct hm_table *table,
@@ -151,7 +151,7 @@ enum hm_status hm_balance_count(const struct hm_table *table,
 {
     for (int attempt = 0; attempt < HM_TABLE_ATTEMPTS; attempt++) {
         struct hm_table_reading reading;
-        struct hm_view_service found = {0};
+        struct hm_table_service found = {0};
         bool begun = hm_table_begin(table, &reading);
         bool there = begun && find(&reading.view, target, &found);
         if (begun && hm_table_end(table, &reading)) {
@@ -173,7 +173,7 @@ enum hm_status hm_balance_choose(struct hm_balance *balance, const struct hm_tab
 {
     for (int attempt = 0; attempt < HM_TABLE_ATTEMPTS; attempt++) {
         struct hm_table_reading reading;
-        struct hm_view_service service;
+        struct hm_table_service service;
         struct hm_table_endpoint chosen;
         struct choice choice = {balance, &reading.view, &service, tried, tried_count, now};
         bool begun = hm_table_begin(table, &reading);

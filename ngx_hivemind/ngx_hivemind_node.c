@@ -29,7 +29,7 @@ static enum hm_status change(void *context, const struct hm_draft *draft)
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "hivemind: the routing table needs %uz bytes and has %uz, the old one stays: "
                       "raise \"table_size\"",
-                      hm_snapshot_bytes(draft), hm_table_capacity(&node.table));
+                      hm_table_snapshot_bytes(draft), hm_table_capacity(&node.table));
     }
     return status;
 }

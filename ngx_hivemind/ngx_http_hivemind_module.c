@@ -277,7 +277,7 @@ static ngx_int_t status_handler(ngx_http_request_t *r)
     }
     struct hm_buf json = {0};
     ngx_buf_t *b = NULL;
-    if (hm_report_json(&ngx_hivemind_conf_of((ngx_cycle_t *)ngx_cycle)->table, &json) == HM_OK) {
+    if (hm_table_json(&ngx_hivemind_conf_of((ngx_cycle_t *)ngx_cycle)->table, &json) == HM_OK) {
         b = ngx_create_temp_buf(r->pool, json.size);
     }
     if (b) {

@@ -33,11 +33,11 @@ static void put_endpoint(struct hm_buf *out, const struct hm_table_endpoint *end
 
 /* Services own their endpoints in order (*next is where the next one starts), so that a file whose
  * services overlap cannot make the report longer than the table. */
-static bool put_service(struct hm_buf *out, const struct hm_view *view, uint32_t number,
+static bool put_service(struct hm_buf *out, const struct hm_table_view *view, uint32_t number,
                         uint32_t *next)
 {
-    struct hm_view_service service;
-    if (!hm_view_service_at(view, number, &service) || service.first != *next) {
+    struct hm_table_service service;
+    if (!hm_table_view_service_at(view, number, &service) || service.first != *next) {
         return false;
     }
     hm_buf_append_text(out, number ? ",{\"name\":" : "{\"name\":");
@@ -51,7 +51,7 @@ static bool put_service(struct hm_buf *out, const struct hm_view *view, uint32_t
     hm_buf_append_text(out, ",\"endpoints\":[");
     for (uint32_t i = 0; i < count; i++) {
         struct hm_table_endpoint endpoint;
-        if (!hm_view_endpoint(view, service.first + i, &endpoint)) {
+        if (!hm_table_view_endpoint(view, service.first + i, &endpoint)) {
             return false;
         }
         hm_buf_append_text(out, i ? "," : "");
@@ -62,14 +62,14 @@ static bool put_service(struct hm_buf *out, const struct hm_view *view, uint32_t
     return true;
 }
 
-static bool put_vhost(struct hm_buf *out, const struct hm_view *view, uint32_t number)
+static bool put_vhost(struct hm_buf *out, const struct hm_table_view *view, uint32_t number)
 {
     uint8_t name[HM_TABLE_VHOST_MAX];
     size_t size;
     uint32_t service_number;
-    struct hm_view_service service;
-    if (!hm_view_vhost_at(view, number, name, &size, &service_number) ||
-        !hm_view_service_at(view, service_number, &service)) {
+    struct hm_table_service service;
+    if (!hm_table_view_vhost_at(view, number, name, &size, &service_number) ||
+        !hm_table_view_service_at(view, service_number, &service)) {
         return false;
     }
     hm_buf_append_text(out, number ? ",{\"name\":" : "{\"name\":");
@@ -80,8 +80,8 @@ static bool put_vhost(struct hm_buf *out, const struct hm_view *view, uint32_t n
     return true;
 }
 
-static bool put_table(struct hm_buf *out, const struct hm_table *table, const struct hm_view *view,
-                      uint64_t generation)
+static bool put_table(struct hm_buf *out, const struct hm_table *table,
+                      const struct hm_table_view *view, uint64_t generation)
 {
     bool whole = true;
     uint32_t next = 0;
@@ -98,7 +98,7 @@ static bool put_table(struct hm_buf *out, const struct hm_table *table, const st
     return whole;
 }
 
-enum hm_status hm_report_json(const struct hm_table *table, struct hm_buf *out)
+enum hm_status hm_table_json(const struct hm_table *table, struct hm_buf *out)
 {
     size_t size = out->size;
     for (int attempt = 0; attempt < HM_TABLE_ATTEMPTS; attempt++) {

@@ -5,6 +5,6 @@
 #include "ngx_hivemind/table.h"
 
 /* Appends one JSON object. HM_BUSY, with `out` as it was, when the table cannot be read. */
-HM_MUST_USE enum hm_status hm_report_json(const struct hm_table *table, struct hm_buf *out);
+HM_MUST_USE enum hm_status hm_table_json(const struct hm_table *table, struct hm_buf *out);
 
 #endif

@@ -61,7 +61,7 @@ static struct plan plan_of(const struct hm_draft *draft)
     return plan;
 }
 
-size_t hm_snapshot_bytes(const struct hm_draft *draft)
+size_t hm_table_snapshot_bytes(const struct hm_draft *draft)
 {
     return plan_of(draft).size;
 }
@@ -139,7 +139,7 @@ static bool weights_fit(const struct hm_draft *draft)
     return true;
 }
 
-enum hm_status hm_snapshot_encode(const struct hm_draft *draft, void *out, size_t size)
+enum hm_status hm_table_snapshot_encode(const struct hm_draft *draft, void *out, size_t size)
 {
     struct plan plan = plan_of(draft);
     if (plan.size > size || plan.size > UINT32_MAX || !weights_fit(draft)) {
@@ -181,15 +181,15 @@ enum hm_status hm_snapshot_encode(const struct hm_draft *draft, void *out, size_
     return HM_OK;
 }
 
-size_t hm_snapshot_used(const void *data, size_t size)
+size_t hm_table_snapshot_used(const void *data, size_t size)
 {
-    struct hm_view view;
-    return hm_view_open(&view, data, size) ? view.size : 0;
+    struct hm_table_view view;
+    return hm_table_view_open(&view, data, size) ? view.size : 0;
 }
 
-bool hm_snapshot_is_sound(const void *data, size_t size)
+bool hm_table_snapshot_is_sound(const void *data, size_t size)
 {
-    size_t used = hm_snapshot_used(data, size);
+    size_t used = hm_table_snapshot_used(data, size);
     uint32_t checksum;
     if (used == 0) {
         return false;

@@ -55,22 +55,23 @@ HM_MUST_USE enum hm_status hm_draft_vhost(struct hm_draft *draft, struct hm_byte
 /* Empties it, keeping nothing. */
 void hm_draft_fini(struct hm_draft *draft);
 
-/* Bytes that hm_snapshot_encode needs for this draft. */
-size_t hm_snapshot_bytes(const struct hm_draft *draft);
+/* Bytes that hm_table_snapshot_encode needs for this draft. */
+size_t hm_table_snapshot_bytes(const struct hm_draft *draft);
 
 /* Writes the draft into `size` bytes at `out`, aligned to 8. HM_TOO_LARGE, with `out` untouched,
  * when it does not fit or the weights of one service sum above 2^32 - 1. */
-HM_MUST_USE enum hm_status hm_snapshot_encode(const struct hm_draft *draft, void *out, size_t size);
+HM_MUST_USE enum hm_status hm_table_snapshot_encode(const struct hm_draft *draft, void *out,
+                                                    size_t size);
 
 /* Whether the checksum over the snapshot at `data` holds. */
-bool hm_snapshot_is_sound(const void *data, size_t size);
+bool hm_table_snapshot_is_sound(const void *data, size_t size);
 
 /* Bytes of it that are in use, 0 when the header is impossible. */
-size_t hm_snapshot_used(const void *data, size_t size);
+size_t hm_table_snapshot_used(const void *data, size_t size);
 
 /* Where the parts of a snapshot lie; every part ends at or before `size`. The bytes themselves may
  * change under the reader (another process writes them), so what is read is checked at each use. */
-struct hm_view {
+struct hm_table_view {
     const uint8_t *data;
     size_t size;
     uint32_t service_count, endpoint_count, vhost_count, text_bytes;
@@ -79,7 +80,7 @@ struct hm_view {
 };
 
 /* Endpoints of one service: passing ones first, then suspects, then draining ones. */
-struct hm_view_service {
+struct hm_table_service {
     struct hm_name name;
     uint32_t first;                    /* first + all counts <= endpoint_count */
     uint32_t counts[HM_TABLE_STATES];  /* by state */
@@ -87,24 +88,24 @@ struct hm_view_service {
 };
 
 /* False when the bytes cannot be a snapshot. */
-HM_MUST_USE bool hm_view_open(struct hm_view *view, const void *data, size_t size);
+HM_MUST_USE bool hm_table_view_open(struct hm_table_view *view, const void *data, size_t size);
 
 /* Each is false when there is none, or when what is there is out of bounds. */
-HM_MUST_USE bool hm_view_service_at(const struct hm_view *view, uint32_t number,
-                                    struct hm_view_service *out);
-HM_MUST_USE bool hm_view_service(const struct hm_view *view, const struct hm_name *name,
-                                 struct hm_view_service *out);
+HM_MUST_USE bool hm_table_view_service_at(const struct hm_table_view *view, uint32_t number,
+                                          struct hm_table_service *out);
+HM_MUST_USE bool hm_table_view_service(const struct hm_table_view *view, const struct hm_name *name,
+                                       struct hm_table_service *out);
 /* By virtual host, without case. */
-HM_MUST_USE bool hm_view_vhost(const struct hm_view *view, struct hm_bytes vhost,
-                               struct hm_view_service *out);
+HM_MUST_USE bool hm_table_view_vhost(const struct hm_table_view *view, struct hm_bytes vhost,
+                                     struct hm_table_service *out);
 /* `name` has room for HM_TABLE_VHOST_MAX bytes. */
-HM_MUST_USE bool hm_view_vhost_at(const struct hm_view *view, uint32_t number, uint8_t *name,
-                                  size_t *size, uint32_t *service);
-/* `number` counts from 0 over all endpoints, as hm_view_service.first does. */
-HM_MUST_USE bool hm_view_endpoint(const struct hm_view *view, uint32_t number,
-                                  struct hm_table_endpoint *out);
+HM_MUST_USE bool hm_table_view_vhost_at(const struct hm_table_view *view, uint32_t number,
+                                        uint8_t *name, size_t *size, uint32_t *service);
+/* `number` counts from 0 over all endpoints, as hm_table_view_service.first does. */
+HM_MUST_USE bool hm_table_view_endpoint(const struct hm_table_view *view, uint32_t number,
+                                        struct hm_table_endpoint *out);
 /* Sum of the weights before this endpoint within its service and state: what a weighted draw is
  * compared with. */
-uint32_t hm_view_weight_before(const struct hm_view *view, uint32_t number);
+uint32_t hm_table_view_weight_before(const struct hm_table_view *view, uint32_t number);
 
 #endif

@@ -130,14 +130,15 @@ enum hm_status hm_table_publish(struct hm_table *table, const struct hm_draft *d
     HM_ASSERT(table->writer);
     struct header *header = header_of(table);
     uint64_t next = __atomic_load_n(&header->generation, __ATOMIC_RELAXED) + 1;
-    if (hm_snapshot_bytes(draft) > table->half_bytes) {
+    if (hm_table_snapshot_bytes(draft) > table->half_bytes) {
         return HM_TOO_LARGE;
     }
     /* A reader that sees any byte of the new half must also see `writing`, and one that sees the
      * new generation must see the whole half. */
     __atomic_store_n(&header->writing, next, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    enum hm_status status = hm_snapshot_encode(draft, half_of(table, next), table->half_bytes);
+    enum hm_status status =
+        hm_table_snapshot_encode(draft, half_of(table, next), table->half_bytes);
     if (status == HM_OK) {
         __atomic_store_n(&header->generation, next, __ATOMIC_RELEASE);
     }
@@ -148,7 +149,7 @@ bool hm_table_begin(const struct hm_table *table, struct hm_table_reading *readi
 {
     uint64_t generation = hm_table_generation(table);
     reading->generation = generation;
-    return hm_view_open(&reading->view, half_of(table, generation), table->half_bytes);
+    return hm_table_view_open(&reading->view, half_of(table, generation), table->half_bytes);
 }
 
 bool hm_table_end(const struct hm_table *table, const struct hm_table_reading *reading)
@@ -174,7 +175,7 @@ static const uint8_t *sound_half(const struct hm_table *table, bool *shown)
     struct hm_table_reading reading;
     for (int attempt = 0; attempt < HM_TABLE_ATTEMPTS; attempt++) {
         bool begun = hm_table_begin(table, &reading);
-        bool sound = begun && hm_snapshot_is_sound(reading.view.data, table->half_bytes);
+        bool sound = begun && hm_table_snapshot_is_sound(reading.view.data, table->half_bytes);
         if (sound && hm_table_end(table, &reading)) {
             *shown = true;
             return reading.view.data;
@@ -182,7 +183,7 @@ static const uint8_t *sound_half(const struct hm_table *table, bool *shown)
     }
     *shown = false;
     const uint8_t *other = half_of(table, hm_table_generation(table) + 1);
-    return hm_snapshot_is_sound(other, table->half_bytes) ? other : NULL;
+    return hm_table_snapshot_is_sound(other, table->half_bytes) ? other : NULL;
 }
 
 /* Fills the new file; `from` is the snapshot that it starts with, or NULL. */
@@ -201,7 +202,8 @@ static enum hm_status fill_file(int fd, size_t half, const uint8_t *from, size_t
     if (from) {
         memcpy(map + HEADER_BYTES, from, used);
     } else {
-        enum hm_status status = hm_snapshot_encode(&(struct hm_draft){0}, map + HEADER_BYTES, half);
+        enum hm_status status =
+            hm_table_snapshot_encode(&(struct hm_draft){0}, map + HEADER_BYTES, half);
         HM_ASSERT(status == HM_OK);
     }
     struct header header = {.half_bytes = half};
@@ -259,7 +261,7 @@ enum hm_status hm_table_prepare(const char *path, size_t bytes, uid_t owner, gid
     if (status == HM_OK) {
         bool shown = false;
         from = sound_half(&old, &shown);
-        used = from ? hm_snapshot_used(from, old.half_bytes) : 0;
+        used = from ? hm_table_snapshot_used(from, old.half_bytes) : 0;
         if (from) {
             what = !shown                   ? HM_TABLE_RESTORED
                    : old.half_bytes == half ? HM_TABLE_KEPT

@@ -49,12 +49,12 @@ HM_MUST_USE enum hm_status hm_table_open_writer(struct hm_table *table, const ch
 void hm_table_close(struct hm_table *table);
 
 /* Shows the draft to every reader, all of it or nothing. HM_TOO_LARGE when a half cannot hold it
- * (hm_snapshot_bytes says what it takes): the readers keep what they have. */
+ * (hm_table_snapshot_bytes says what it takes): the readers keep what they have. */
 HM_MUST_USE enum hm_status hm_table_publish(struct hm_table *table, const struct hm_draft *draft);
 
 /* A reader's use of the shown half, from begin to end, without blocking anyone. */
 struct hm_table_reading {
-    struct hm_view view;
+    struct hm_table_view view;
     uint64_t generation;
 };
 

@@ -4,13 +4,13 @@
 
 /* One word, read once: the compiler must not go back to memory that another process may have
  * changed between the check and the use. */
-static uint32_t word_at(const struct hm_view *view, size_t offset, size_t word)
+static uint32_t word_at(const struct hm_table_view *view, size_t offset, size_t word)
 {
     return __atomic_load_n((const uint32_t *)(const void *)(view->data + offset) + word,
                            __ATOMIC_RELAXED);
 }
 
-static bool text_at(const struct hm_view *view, uint32_t offset, uint32_t size,
+static bool text_at(const struct hm_table_view *view, uint32_t offset, uint32_t size,
                     struct hm_bytes *out)
 {
     if (offset > view->text_bytes || size > view->text_bytes - offset) {
@@ -25,9 +25,9 @@ static bool slots_possible(uint32_t slots, uint32_t count)
     return (slots & (slots - 1)) == 0 && (count == 0 || slots > count);
 }
 
-bool hm_view_open(struct hm_view *view, const void *data, size_t size)
+bool hm_table_view_open(struct hm_table_view *view, const void *data, size_t size)
 {
-    struct hm_view open = {.data = data, .size = size};
+    struct hm_table_view open = {.data = data, .size = size};
     if (size < HEADER_WORDS * WORD || (uintptr_t)data % WORD != 0) {
         return false;
     }
@@ -63,13 +63,14 @@ bool hm_view_open(struct hm_view *view, const void *data, size_t size)
     return true;
 }
 
-bool hm_view_service_at(const struct hm_view *view, uint32_t number, struct hm_view_service *out)
+bool hm_table_view_service_at(const struct hm_table_view *view, uint32_t number,
+                              struct hm_table_service *out)
 {
     if (number >= view->service_count) {
         return false;
     }
     size_t at = view->services + (size_t)number * SERVICE_WORDS * WORD;
-    struct hm_view_service service = {.first = word_at(view, at, SERVICE_FIRST)};
+    struct hm_table_service service = {.first = word_at(view, at, SERVICE_FIRST)};
     uint64_t end = service.first;
     for (unsigned state = 0; state < HM_TABLE_STATES; state++) {
         service.counts[state] = word_at(view, at, SERVICE_COUNTS + state);
@@ -89,15 +90,15 @@ bool hm_view_service_at(const struct hm_view *view, uint32_t number, struct hm_v
     return true;
 }
 
-bool hm_view_service(const struct hm_view *view, const struct hm_name *name,
-                     struct hm_view_service *out)
+bool hm_table_view_service(const struct hm_table_view *view, const struct hm_name *name,
+                           struct hm_table_service *out)
 {
     uint64_t hash = hm_table_hash((struct hm_bytes){(const uint8_t *)name->text, name->size});
     for (uint32_t tries = 0; tries < view->service_slots; tries++) {
         size_t slot = (hash + tries) & (view->service_slots - 1);
         uint32_t number = word_at(view, view->service_table, slot);
-        struct hm_view_service service;
-        if (number == 0 || !hm_view_service_at(view, number - 1, &service)) {
+        struct hm_table_service service;
+        if (number == 0 || !hm_table_view_service_at(view, number - 1, &service)) {
             return false;
         }
         if (hm_name_equal(&service.name, name)) {
@@ -108,8 +109,8 @@ bool hm_view_service(const struct hm_view *view, const struct hm_name *name,
     return false;
 }
 
-bool hm_view_vhost_at(const struct hm_view *view, uint32_t number, uint8_t *name, size_t *size,
-                      uint32_t *service)
+bool hm_table_view_vhost_at(const struct hm_table_view *view, uint32_t number, uint8_t *name,
+                            size_t *size, uint32_t *service)
 {
     if (number >= view->vhost_count) {
         return false;
@@ -126,7 +127,8 @@ bool hm_view_vhost_at(const struct hm_view *view, uint32_t number, uint8_t *name
     return true;
 }
 
-bool hm_view_vhost(const struct hm_view *view, struct hm_bytes vhost, struct hm_view_service *out)
+bool hm_table_view_vhost(const struct hm_table_view *view, struct hm_bytes vhost,
+                         struct hm_table_service *out)
 {
     uint8_t lower[HM_TABLE_VHOST_MAX];
     if (vhost.size == 0 || vhost.size > HM_TABLE_VHOST_MAX) {
@@ -140,17 +142,18 @@ bool hm_view_vhost(const struct hm_view *view, struct hm_bytes vhost, struct hm_
         uint8_t name[HM_TABLE_VHOST_MAX];
         size_t size;
         uint32_t service;
-        if (number == 0 || !hm_view_vhost_at(view, number - 1, name, &size, &service)) {
+        if (number == 0 || !hm_table_view_vhost_at(view, number - 1, name, &size, &service)) {
             return false;
         }
         if (size == vhost.size && memcmp(name, lower, size) == 0) {
-            return hm_view_service_at(view, service, out);
+            return hm_table_view_service_at(view, service, out);
         }
     }
     return false;
 }
 
-bool hm_view_endpoint(const struct hm_view *view, uint32_t number, struct hm_table_endpoint *out)
+bool hm_table_view_endpoint(const struct hm_table_view *view, uint32_t number,
+                            struct hm_table_endpoint *out)
 {
     if (number >= view->endpoint_count) {
         return false;
@@ -177,7 +180,7 @@ bool hm_view_endpoint(const struct hm_view *view, uint32_t number, struct hm_tab
     return true;
 }
 
-uint32_t hm_view_weight_before(const struct hm_view *view, uint32_t number)
+uint32_t hm_table_view_weight_before(const struct hm_table_view *view, uint32_t number)
 {
     if (number >= view->endpoint_count) {
         return 0;

@@ -94,16 +94,16 @@ static int check_round(const struct hm_table *table)
     struct hm_table_reading reading;
     struct hm_name web = hm_name_of("web");
     for (int attempt = 0; attempt < HM_TABLE_ATTEMPTS * 10; attempt++) {
-        struct hm_view_service service = {0};
+        struct hm_table_service service = {0};
         if (!hm_table_begin(table, &reading)) {
             continue;
         }
-        bool whole = hm_view_service(&reading.view, &web, &service);
+        bool whole = hm_table_view_service(&reading.view, &web, &service);
         uint32_t count = service.counts[HM_TABLE_PASSING];
         uint32_t weight = count ? service.weights[HM_TABLE_PASSING] / count : 0;
         for (uint32_t i = 0; whole && i < count; i++) {
             struct hm_table_endpoint endpoint;
-            whole = hm_view_endpoint(&reading.view, service.first + i, &endpoint) &&
+            whole = hm_table_view_endpoint(&reading.view, service.first + i, &endpoint) &&
                     endpoint.weight == weight && endpoint.addr.ip[3] == (uint8_t)i;
         }
         if (hm_table_end(table, &reading)) {
@@ -145,27 +145,27 @@ static void shows_what_was_published(void **state)
     hm_draft_fini(&draft);
 
     struct hm_table_reading reading;
-    struct hm_view_service service;
+    struct hm_table_service service;
     struct hm_table_endpoint endpoint;
     char text[HM_ADDR_TEXT_BYTES];
     assert_true(hm_table_begin(&reader, &reading));
-    assert_true(hm_view_vhost(&reading.view, hm_bytes_of_text("shop.EXAMPLE"), &service));
+    assert_true(hm_table_view_vhost(&reading.view, hm_bytes_of_text("shop.EXAMPLE"), &service));
     assert_true(hm_name_is(&service.name, "web"));
     assert_int_equal(service.counts[HM_TABLE_PASSING], 1);
     assert_int_equal(service.counts[HM_TABLE_SUSPECT], 1);
     assert_int_equal(service.counts[HM_TABLE_DRAINING], 1);
-    assert_true(hm_view_endpoint(&reading.view, service.first, &endpoint));
+    assert_true(hm_table_view_endpoint(&reading.view, service.first, &endpoint));
     assert_string_equal(hm_addr_format(&endpoint.addr, text), "[2001:db8::1]:8080");
     assert_int_equal(endpoint.weight, 1);
-    assert_true(hm_view_endpoint(&reading.view, service.first + 1, &endpoint));
+    assert_true(hm_table_view_endpoint(&reading.view, service.first + 1, &endpoint));
     assert_int_equal(endpoint.weight, HM_TABLE_WEIGHT_MAX);
     struct hm_name name = hm_name_of("api");
-    assert_true(hm_view_service(&reading.view, &name, &service));
+    assert_true(hm_table_view_service(&reading.view, &name, &service));
     assert_int_equal(service.weights[HM_TABLE_PASSING], 6);
     assert_int_equal(service.counts[HM_TABLE_SUSPECT], 0);
     name = hm_name_of("API"); /* services are compared with case, virtual hosts without */
-    assert_false(hm_view_service(&reading.view, &name, &service));
-    assert_false(hm_view_vhost(&reading.view, hm_bytes_of_text("other.example"), &service));
+    assert_false(hm_table_view_service(&reading.view, &name, &service));
+    assert_false(hm_table_view_vhost(&reading.view, hm_bytes_of_text("other.example"), &service));
     assert_true(hm_table_end(&reader, &reading));
     hm_table_close(&reader);
     hm_table_close(&writer);
@@ -197,7 +197,7 @@ static void too_large_a_draft_changes_nothing(void **state)
     publish_round(&table, 3);
     struct hm_draft draft = {0};
     uint32_t web = add_service(&draft, "web");
-    for (uint32_t i = 0; hm_snapshot_bytes(&draft) <= hm_table_capacity(&table); i++) {
+    for (uint32_t i = 0; hm_table_snapshot_bytes(&draft) <= hm_table_capacity(&table); i++) {
         struct hm_table_endpoint endpoint = {
             .addr = {.family = 4, .ip = {10, 0, (uint8_t)(i >> 8), (uint8_t)i}, .port = 80}};
         assert_int_equal(hm_draft_endpoint(&draft, web, &endpoint), HM_OK);
@@ -382,7 +382,7 @@ static void use(const struct hm_table *table, struct hm_balance *balance)
     (void)!hm_balance_choose(balance, table, &target, NULL, 0, 0, &endpoint);
     target.vhost = hm_bytes_of_text("shop.example");
     (void)!hm_balance_choose(balance, table, &target, NULL, 0, 0, &endpoint);
-    (void)!hm_report_json(table, &out);
+    (void)!hm_table_json(table, &out);
     hm_buf_fini(&out);
 }
 
@@ -401,7 +401,7 @@ static void hostile_bytes_are_survived(void **state)
     add_vhost(&draft, "shop.example", 0);
     add_service(&draft, "empty");
     assert_int_equal(hm_table_publish(&table, &draft), HM_OK);
-    size_t used = hm_snapshot_bytes(&draft);
+    size_t used = hm_table_snapshot_bytes(&draft);
     hm_draft_fini(&draft);
     /* Generation 1 lies in the second half, behind header and first half. */
     uint32_t *words = (uint32_t *)(void *)(table.map + 4096 + table.half_bytes);
@@ -509,7 +509,7 @@ static void reports_as_json(void **state)
     add_vhost(&draft, "shop.example", web);
     assert_int_equal(hm_table_publish(&table, &draft), HM_OK);
     hm_draft_fini(&draft);
-    assert_int_equal(hm_report_json(&table, &out), HM_OK);
+    assert_int_equal(hm_table_json(&table, &out), HM_OK);
     hm_buf_append(&out, "", 1);
     assert_non_null(strstr((char *)out.data, "{\"generation\":1,"));
     assert_non_null(strstr((char *)out.data,
