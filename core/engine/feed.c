@@ -262,7 +262,9 @@ void hm_feed_publish(struct hm_feed *feed, hm_ms now, const struct hm_event *eve
     uint64_t position = place_of(feed, event).position;
     HM_ASSERT(feed->config.source && feed->started);
     hm_arena_clear(&feed->arena);
-    HM_ASSERT(position <= feed->place.position + 1);
+    if (position > feed->place.position + 1) { /* Raft began at a snapshot */
+        hm_feed_start(feed, (struct hm_place){event->epoch, position - 1});
+    }
     if (position > feed->place.position) {
         take_next(feed, event, NULL, true);
     }

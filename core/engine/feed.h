@@ -78,8 +78,8 @@ void hm_feed_start(struct hm_feed *feed, struct hm_place place);
  * another predecessor is then not entered. Crossing into an epoch keeps it up to date. */
 void hm_feed_set_history(struct hm_feed *feed, const struct hm_id *history);
 
-/* A source has applied this event: held and pushed. Positions must be dense; one that is known
- * already is ignored. */
+/* A source has applied this event: held and pushed. One that is known already is ignored; after a
+ * gap (a snapshot came between) the feed starts anew before this event. */
 void hm_feed_publish(struct hm_feed *feed, hm_ms now, const struct hm_event *event);
 
 /* The neighbours that carry this feed; those that stay keep their links. Copied. */

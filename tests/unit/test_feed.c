@@ -364,6 +364,33 @@ static void test_epoch_names_its_predecessor(void **state)
     hm_feed_fini(&feed);
 }
 
+/* A voter that starts from a snapshot has nothing older to give. */
+static void test_source_begins_at_a_snapshot(void **state)
+{
+    (void)state;
+    struct hm_feed feed;
+    struct hm_effect effect;
+    struct hm_peer peer = net_peer(1);
+    struct hm_event event = event_at(4, 100);
+    hm_feed_init(&feed, &(struct hm_feed_config){.feed = FEED_STATE, .source = true}, 1);
+    hm_feed_start(&feed, (struct hm_place){0, 0});
+    hm_feed_publish(&feed, 1, &event);
+    hm_feed_publish(&feed, 1, &event); /* told again: nothing happens */
+    assert_int_equal(hm_feed_place(&feed).position, 100);
+    assert_int_equal(hm_feed_place(&feed).epoch, 4);
+    struct hm_message message = {.kind = HM_MSG_feed_pull};
+    message.feed_pull.feed = FEED_STATE;
+    message.feed_pull.after = (struct hm_place){4, 99};
+    assert_int_equal(hm_feed_input(&feed, 1, &peer, &message), HM_OK);
+    assert_true(hm_feed_output(&feed, &effect));
+    assert_int_equal(effect.message.data[0], HM_MSG_feed_range);
+    message.feed_pull.after = (struct hm_place){4, 98};
+    assert_int_equal(hm_feed_input(&feed, 1, &peer, &message), HM_OK);
+    assert_true(hm_feed_output(&feed, &effect));
+    assert_int_equal(effect.message.data[0], HM_MSG_feed_behind);
+    hm_feed_fini(&feed);
+}
+
 /* An event of the next epoch that does not raise it is refused. */
 static void test_odd_input(void **state)
 {
@@ -411,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_too_far_behind),
         cmocka_unit_test(test_epochs),
         cmocka_unit_test(test_epoch_names_its_predecessor),
+        cmocka_unit_test(test_source_begins_at_a_snapshot),
         cmocka_unit_test(test_odd_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
