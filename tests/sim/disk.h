@@ -1,0 +1,49 @@
+/* A node's disk: does batches of operations with a latency, fails, fills up, and forgets at a power
+ * cut what was not synced: whole writes, or sectors of them. */
+#ifndef TESTS_SIM_DISK_H
+#define TESTS_SIM_DISK_H
+
+#include "core/engine/disk.h"
+#include "tests/sim/world.h"
+
+#define SIM_FILES_MAX 64
+
+struct sim_file {
+    struct hm_disk_file seen; /* what a reader would find */
+    struct hm_bytes safe;     /* what survives a power cut */
+};
+
+/* A batch is done: whose, its number, and how. */
+typedef void sim_disk_done(void *context, uint64_t number, enum hm_status status);
+
+struct sim_disk {
+    struct sim_world *world;
+    sim_disk_done *done;
+    void *context;
+    struct sim_file files[SIM_FILES_MAX];
+    size_t file_count;
+    struct hm_disk_op *ops; /* the batch in flight, with bytes of its own */
+    size_t op_count;
+    uint64_t number;
+    uint64_t generation; /* of the batch; completions of older ones are void */
+    hm_ms latency_min;
+    hm_ms latency_max;
+    uint32_t error_permille;
+    bool full; /* nothing new can be allocated */
+    uint64_t synced;
+};
+
+void sim_disk_init(struct sim_disk *disk, struct sim_world *world, sim_disk_done *done,
+                   void *context);
+void sim_disk_fini(struct sim_disk *disk);
+/* One batch at a time; it is copied. */
+void sim_disk_submit(struct sim_disk *disk, const struct hm_disk_op *ops, size_t count,
+                     uint64_t number);
+/* The process ends: of the batch in flight some first operations are done. With `power` everything
+ * that was not synced is lost or torn. */
+void sim_disk_crash(struct sim_disk *disk, bool power);
+void sim_disk_wipe(struct sim_disk *disk);
+/* What a start finds; all of it is synced first. Valid until the disk changes. */
+size_t sim_disk_read(struct sim_disk *disk, struct hm_disk_file files[SIM_FILES_MAX]);
+
+#endif

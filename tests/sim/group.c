@@ -1,0 +1,575 @@
+#include "tests/sim/group.h"
+
+#include "core/base/assert.h"
+#include "core/base/hash.h"
+#include "core/base/memory.h"
+
+#include <string.h>
+
+#define DISK_RETRY_MS 500u
+
+struct hm_peer group_peer(const struct group_node *node)
+{
+    struct hm_peer peer = {.addr = {.family = 4, .port = 9610}};
+    peer.id.bytes[0] = 1;
+    peer.id.bytes[1] = (uint8_t)node->slot;
+    peer.id.bytes[2] = (uint8_t)node->life;
+    peer.addr.ip[0] = 10;
+    peer.addr.ip[2] = (uint8_t)node->life;
+    peer.addr.ip[3] = (uint8_t)(node->slot + 1);
+    return peer;
+}
+
+struct group_node *group_find(struct group *group, const struct hm_id *id)
+{
+    for (size_t i = 0; i < group->options.nodes; i++) {
+        struct hm_id here = group_peer(&group->nodes[i]).id;
+        if (hm_id_equal(&here, id)) {
+            return &group->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+struct group_node *group_leader(struct group *group)
+{
+    struct group_node *leader = NULL;
+    for (size_t i = 0; i < group->options.nodes; i++) {
+        struct group_node *node = &group->nodes[i];
+        if (node->runs && hm_raft_role(node->raft) == HM_RAFT_LEADER &&
+            (!leader || hm_raft_term(node->raft) > hm_raft_term(leader->raft))) {
+            leader = node;
+        }
+    }
+    return leader;
+}
+
+/* ---- the state machine ---- */
+
+static void machine_put(const struct machine *machine, struct hm_buf *out)
+{
+    hm_put_u64(out, machine->length);
+    hm_put_u64(out, machine->hash);
+    for (size_t i = 0; i < GROUP_CLIENTS_MAX; i++) {
+        hm_put_u64(out, machine->last_seq[i]);
+        hm_put_u64(out, machine->place[i]);
+    }
+    /* Some weight, so that a snapshot takes several chunks now and then. */
+    size_t weight = (size_t)(machine->length % 7) * 30000;
+    memset(hm_buf_extend(out, weight), 0, weight);
+}
+
+static void machine_get(struct machine *machine, uint64_t index, struct hm_bytes state)
+{
+    struct hm_reader in = hm_reader_of(state);
+    *machine = (struct machine){.applied = index};
+    machine->length = hm_get_u64(&in);
+    machine->hash = hm_get_u64(&in);
+    for (size_t i = 0; i < GROUP_CLIENTS_MAX; i++) {
+        machine->last_seq[i] = hm_get_u64(&in);
+        machine->place[i] = hm_get_u64(&in);
+    }
+}
+
+static void machine_append(struct group_node *node, const struct hm_log_request *request)
+{
+    struct machine *machine = &node->machine;
+    size_t client = request->session.bytes[0];
+    if (client < GROUP_CLIENTS_MAX && request->seq > machine->last_seq[client]) {
+        uint64_t words[2] = {client, request->seq};
+        machine->last_seq[client] = request->seq;
+        machine->place[client] = ++machine->length;
+        machine->hash = hm_hash(machine->hash, (struct hm_bytes){(uint8_t *)words, sizeof words});
+    }
+}
+
+static void apply(struct group_node *node, uint64_t index, struct hm_bytes bytes)
+{
+    struct hm_arena arena = {0};
+    struct hm_message message = {0};
+    struct hm_reader in = hm_reader_of(bytes);
+    if (bytes.size && hm_message_decode(&in, &arena, &message) != HM_OK) {
+        sim_fail(&node->group->world, "node %zu applied an entry that does not decode", node->slot);
+    } else if (message.kind == HM_MSG_log_snapshot) {
+        machine_get(&node->machine, index, message.log_snapshot.state);
+        sim_trace(&node->group->world, "node %zu: snapshot at %llu", node->slot,
+                  (unsigned long long)index);
+        check_installed(node, index);
+    } else if (index != node->machine.applied + 1) {
+        sim_fail(&node->group->world, "node %zu applied %llu after %llu", node->slot,
+                 (unsigned long long)index, (unsigned long long)node->machine.applied);
+    } else {
+        node->machine.applied = index;
+        if (message.kind == HM_MSG_log_request) {
+            machine_append(node, &message.log_request);
+        } else if (message.kind == HM_MSG_log_voters) {
+            check_voters(node->group, index, &message.log_voters);
+        }
+        check_applied(node, index, bytes);
+    }
+    hm_arena_fini(&arena);
+    for (size_t i = 0; i < node->group->client_count; i++) {
+        client_applied(node, i);
+    }
+}
+
+/* ---- effects ---- */
+
+static void send(struct group_node *node, const struct hm_effect *effect)
+{
+    struct group *group = node->group;
+    struct group_node *to = group_find(group, &effect->peer.id);
+    if (!to || to == node) {
+        return;
+    }
+    /* First who sends and who is meant: a slot may have a new life when it arrives. */
+    struct hm_buf bytes = {0};
+    struct hm_id id = group_peer(node).id;
+    hm_buf_append(&bytes, id.bytes, sizeof id.bytes);
+    hm_buf_append(&bytes, effect->peer.id.bytes, sizeof id.bytes);
+    hm_buf_append(&bytes, effect->message.data, effect->message.size);
+    if (group->options.datagrams) {
+        sim_net_datagram(&group->net, node->slot, to->slot, hm_buf_view(&bytes));
+    } else {
+        sim_net_stream(&group->net, node->slot, to->slot, hm_buf_view(&bytes));
+    }
+    hm_buf_fini(&bytes);
+}
+
+static void persist(struct group_node *node, const struct hm_effect *effect)
+{
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    struct hm_reader in = hm_reader_of(effect->message);
+    enum hm_status status = hm_message_decode(&in, &arena, &message);
+    HM_ASSERT(status == HM_OK);
+    hm_journal_write(node->journal, &message, effect->number);
+    hm_arena_fini(&arena);
+}
+
+/* Could its old id still come back to the voters? */
+static bool is_remembered(struct group *group, const struct hm_id *id)
+{
+    for (size_t i = 0; i < group->options.nodes; i++) {
+        struct group_node *node = &group->nodes[i];
+        struct hm_id self = group_peer(node).id;
+        if (!check_is_member(group, &self)) {
+            continue;
+        }
+        size_t count = 0;
+        const struct hm_voter *voters = node->runs ? hm_raft_voters(node->raft, &count) : NULL;
+        for (size_t at = 0; at < count; at++) {
+            if (hm_id_equal(&voters[at].id, id)) {
+                return true;
+            }
+        }
+        if (!node->runs) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void retire(void *context, uint64_t life, struct hm_bytes bytes)
+{
+    (void)bytes;
+    struct group_node *node = context;
+    struct group *group = node->group;
+    struct hm_id id = group_peer(node).id;
+    if (node->life != life || check_is_member(group, &id)) {
+        return;
+    }
+    if (is_remembered(group, &id)) {
+        sim_after(&group->world, 1000, retire, node, life);
+        return;
+    }
+    sim_trace(&group->world, "node %zu: removed, comes back as a new one", node->slot);
+    group_crash(group, node->slot, false);
+    sim_net_died(&group->net, node->slot, false);
+    sim_disk_wipe(&node->disk);
+    node->life++;
+    group_boot(group, node->slot);
+}
+
+static void retire_removed(struct group *group)
+{
+    for (size_t i = 0; i < group->options.nodes; i++) {
+        struct group_node *node = &group->nodes[i];
+        struct hm_id id = group_peer(node).id;
+        if (node->runs && hm_raft_last_index(node->raft) && !check_is_member(group, &id) &&
+            group->checker.member_count) {
+            sim_after(&group->world, 2000, retire, node, node->life);
+        }
+    }
+}
+
+static void notice(struct group_node *node, const struct hm_effect *effect)
+{
+    switch (effect->notice) {
+    case HM_RAFT_READ_READY:
+        client_read_ready(node, effect->number);
+        break;
+    case HM_RAFT_VOTERS_CHANGED:
+    case HM_RAFT_REMOVED:
+        retire_removed(node->group);
+        break;
+    default:
+        break;
+    }
+}
+
+static void compact(struct group_node *node)
+{
+    uint64_t behind = node->machine.applied - hm_raft_snapshot_index(node->raft);
+    if (!node->compact_every || behind < node->compact_every) {
+        return;
+    }
+    struct hm_buf state = {0};
+    machine_put(&node->machine, &state);
+    enum hm_status status = hm_raft_compact(node->raft, node->machine.applied, hm_buf_view(&state));
+    hm_buf_fini(&state);
+    if (status == HM_OK) {
+        sim_trace(&node->group->world, "node %zu: compacted at %llu", node->slot,
+                  (unsigned long long)node->machine.applied);
+    }
+}
+
+static void wake(void *context, uint64_t starts, struct hm_bytes bytes)
+{
+    (void)bytes;
+    struct group_node *node = context;
+    struct sim_world *world = &node->group->world;
+    if (!node->runs || starts != node->starts) {
+        return;
+    }
+    if (node->paused_until > world->now) {
+        sim_after(world, node->paused_until - world->now, wake, node, starts);
+        return;
+    }
+    if (node->wake_at <= world->now) {
+        node->wake_at = HM_NEVER;
+        hm_raft_tick(node->raft, world->now);
+        group_pump(node);
+    }
+}
+
+static void do_effects(struct group_node *node)
+{
+    struct hm_effect effect;
+    while (!node->group->world.failed && hm_raft_output(node->raft, &effect)) {
+        switch (effect.kind) {
+        case HM_EFFECT_SEND:
+            send(node, &effect);
+            break;
+        case HM_EFFECT_PERSIST:
+            persist(node, &effect);
+            break;
+        case HM_EFFECT_APPLY:
+            apply(node, effect.number, effect.message);
+            break;
+        case HM_EFFECT_NOTIFY:
+            notice(node, &effect);
+            break;
+        case HM_EFFECT_NONE:
+            break;
+        }
+        check_role(node);
+    }
+}
+
+void group_pump(struct group_node *node)
+{
+    struct sim_world *world = &node->group->world;
+    struct hm_journal_batch batch;
+    do_effects(node);
+    compact(node);
+    do_effects(node);
+    check_role(node);
+    if (!node->disk_busy && hm_journal_output(node->journal, &batch)) {
+        node->disk_busy = true;
+        sim_disk_submit(&node->disk, batch.ops, batch.count, node->starts);
+    }
+    hm_ms deadline = hm_raft_deadline(node->raft);
+    if (deadline < node->wake_at) {
+        node->wake_at = deadline;
+        sim_after(world, deadline > world->now ? deadline - world->now : 0, wake, node,
+                  node->starts);
+    }
+}
+
+/* ---- what comes in, put off while the node is paused ---- */
+
+static void retry_disk(void *context, uint64_t starts, struct hm_bytes bytes)
+{
+    (void)bytes;
+    struct group_node *node = context;
+    if (node->runs && starts == node->starts && hm_journal_failed(node->journal)) {
+        hm_journal_retry(node->journal);
+        group_pump(node);
+    }
+}
+
+static void disk_done(void *context, uint64_t starts, enum hm_status status);
+
+static void disk_done_late(void *context, uint64_t starts, struct hm_bytes bytes)
+{
+    (void)bytes;
+    struct group_node *node = context;
+    disk_done(node, starts, node->disk_status);
+}
+
+static void disk_done(void *context, uint64_t starts, enum hm_status status)
+{
+    struct group_node *node = context;
+    struct sim_world *world = &node->group->world;
+    if (!node->runs || starts != node->starts) {
+        return;
+    }
+    if (node->paused_until > world->now) {
+        node->disk_status = status;
+        sim_after(world, node->paused_until - world->now, disk_done_late, node, starts);
+        return;
+    }
+    node->disk_busy = false;
+    uint64_t durable = hm_journal_done(node->journal, status);
+    hm_raft_durable(node->raft, world->now, durable);
+    if (status != HM_OK) {
+        sim_trace(world, "node %zu: disk: %s", node->slot, hm_status_text(status));
+    }
+    if (hm_journal_failed(node->journal)) {
+        hm_raft_persist_failed(node->raft, world->now);
+        sim_after(world, DISK_RETRY_MS, retry_disk, node, starts);
+    } else {
+        hm_raft_persist_recovered(node->raft, world->now);
+    }
+    group_pump(node);
+}
+
+static void receive_late(void *context, uint64_t starts, struct hm_bytes bytes);
+
+static void receive(void *context, size_t slot, size_t from, struct hm_bytes bytes)
+{
+    (void)from;
+    struct group *group = context;
+    struct group_node *node = &group->nodes[slot];
+    struct sim_world *world = &group->world;
+    if (node->paused_until > world->now) {
+        sim_after_with(world, node->paused_until - world->now, receive_late, node, node->starts,
+                       hm_bytes_copy(bytes));
+        return;
+    }
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    struct hm_reader in = hm_reader_of(bytes);
+    struct hm_peer peer = {0};
+    struct hm_bytes id = hm_get_bytes(&in, sizeof peer.id.bytes);
+    memcpy(peer.id.bytes, id.data, sizeof peer.id.bytes);
+    struct hm_id self = group_peer(node).id;
+    struct hm_bytes meant = hm_get_bytes(&in, sizeof self.bytes);
+    if (memcmp(meant.data, self.bytes, sizeof self.bytes) != 0) {
+        return;
+    }
+    enum hm_status status = hm_message_decode(&in, &arena, &message);
+    HM_ASSERT(status == HM_OK);
+    status = hm_raft_input(node->raft, world->now, &peer, &message);
+    if (status != HM_OK && status != HM_IO) {
+        struct hm_buf line = {0};
+        hm_message_print(&line, &message);
+        sim_fail(world, "node %zu refused %.*s: %s", slot, (int)line.size, (char *)line.data,
+                 hm_status_text(status));
+        hm_buf_fini(&line);
+    }
+    hm_arena_fini(&arena);
+    group_pump(node);
+}
+
+static void receive_late(void *context, uint64_t starts, struct hm_bytes bytes)
+{
+    struct group_node *node = context;
+    if (node->runs && node->starts == starts) {
+        receive(node->group, node->slot, 0, bytes);
+    }
+}
+
+static bool runs(void *context, size_t slot)
+{
+    struct group *group = context;
+    return group->nodes[slot].runs;
+}
+
+static void stream_up(void *context, size_t slot, size_t peer)
+{
+    (void)context;
+    (void)slot;
+    (void)peer;
+}
+
+static void stream_down(void *context, size_t slot, size_t peer, enum hm_status why)
+{
+    struct group *group = context;
+    struct group_node *node = &group->nodes[slot];
+    if (why == HM_IO && node->paused_until <= group->world.now) {
+        struct hm_id id = group_peer(&group->nodes[peer]).id;
+        hm_raft_peer_reset(node->raft, group->world.now, &id);
+        group_pump(node);
+    }
+}
+
+static const struct sim_net_hooks net_hooks = {runs, receive, receive, stream_up, stream_down};
+
+/* ---- lives ---- */
+
+void group_crash(struct group *group, size_t slot, bool power)
+{
+    struct group_node *node = &group->nodes[slot];
+    if (!node->runs) {
+        return;
+    }
+    sim_trace(&group->world, "node %zu: %s", slot, power ? "power cut" : "killed");
+    node->runs = false;
+    node->starts++;
+    hm_raft_free(node->raft);
+    hm_journal_free(node->journal);
+    node->raft = NULL;
+    node->journal = NULL;
+    sim_disk_crash(&node->disk, power);
+}
+
+static void restore(void *context, const struct hm_message *message)
+{
+    struct group_node *node = context;
+    if (hm_raft_restore(node->raft, message) != HM_OK) {
+        sim_fail(&node->group->world, "node %zu: its log does not fit together (%s)", node->slot,
+                 hm_message_name(message->kind));
+    }
+}
+
+void group_boot(struct group *group, size_t slot)
+{
+    struct group_node *node = &group->nodes[slot];
+    struct sim_world *world = &group->world;
+    if (node->runs) {
+        return;
+    }
+    struct hm_peer self = group_peer(node);
+    node->runs = true;
+    node->starts++;
+    node->disk_busy = false;
+    node->paused_until = 0;
+    node->wake_at = HM_NEVER;
+    node->machine = (struct machine){0};
+    memset(node->waiting, 0, sizeof node->waiting);
+    node->compact_every = sim_chance(world, 700) ? sim_between(world, 5, 300) : 0;
+    node->raft = hm_raft_new(
+        &(struct hm_raft_config){.self = self, .seed = sim_between(world, 0, UINT32_MAX)},
+        world->now);
+    node->journal = hm_journal_new(&(struct hm_journal_config){
+        .segment_bytes = group->options.segment_bytes, .owner = self.id});
+    struct hm_disk_file files[SIM_FILES_MAX];
+    size_t count = sim_disk_read(&node->disk, files);
+    struct hm_buf error = {0};
+    struct hm_buf report = {0};
+    if (hm_journal_recover(node->journal, files, count, restore, node, &error, &report) != HM_OK) {
+        sim_fail(world, "node %zu: %.*s", slot, (int)error.size, (char *)error.data);
+    }
+    sim_trace(world, "node %zu: starts, term %llu, last %llu %.*s", slot,
+              (unsigned long long)hm_raft_term(node->raft),
+              (unsigned long long)hm_raft_last_index(node->raft), (int)report.size,
+              report.size ? (char *)report.data : "");
+    hm_buf_fini(&error);
+    hm_buf_fini(&report);
+    group_pump(node);
+}
+
+static void fault_crash(void *context, size_t slot, bool power)
+{
+    group_crash(context, slot, power);
+}
+
+static void fault_start(void *context, size_t slot)
+{
+    group_boot(context, slot);
+}
+
+static void fault_pause(void *context, size_t slot, hm_ms until)
+{
+    struct group *group = context;
+    group->nodes[slot].paused_until = until;
+}
+
+static struct sim_disk *fault_disk(void *context, size_t slot)
+{
+    struct group *group = context;
+    return &group->nodes[slot].disk;
+}
+
+static const struct sim_fault_hooks fault_hooks = {fault_crash, fault_start, fault_pause,
+                                                   fault_disk};
+
+void group_init(struct group *group, uint64_t seed, bool loud)
+{
+    memset(group, 0, sizeof *group);
+    sim_world_init(&group->world, seed, loud);
+    struct sim_world *world = &group->world;
+    group->options = (struct group_options){
+        .nodes = sim_between(world, 1, GROUP_NODES_MAX),
+        .churn = sim_chance(world, 500),
+        .faults = true,
+        .datagrams = sim_chance(world, 500),
+        .segment_bytes = (uint64_t)4096 << sim_between(world, 0, 4),
+        .until = sim_between(world, 8000, 20000),
+    };
+    group->client_count = sim_between(world, 1, GROUP_CLIENTS_MAX);
+}
+
+void group_start(struct group *group)
+{
+    struct sim_world *world = &group->world;
+    sim_trace(world, "%zu nodes, %zu clients, %s%s", group->options.nodes, group->client_count,
+              group->options.datagrams ? "datagrams" : "streams",
+              group->options.churn ? ", churn" : "");
+    sim_net_init(&group->net, world, group->options.nodes, &net_hooks, group);
+    for (size_t i = 0; i < group->options.nodes; i++) {
+        struct group_node *node = &group->nodes[i];
+        node->group = group;
+        node->slot = i;
+        sim_disk_init(&node->disk, world, disk_done, node);
+        group_boot(group, i);
+    }
+    enum hm_status status = hm_raft_found(group->nodes[0].raft, world->now);
+    HM_ASSERT(status == HM_OK);
+    group_pump(&group->nodes[0]);
+    for (size_t i = 0; i < group->client_count; i++) {
+        group->clients[i] = (struct group_client){.group = group, .number = i};
+        client_start(&group->clients[i]);
+    }
+    admin_start(group);
+    if (group->options.faults) {
+        group->faults = (struct sim_faults){.world = world,
+                                            .net = &group->net,
+                                            .hooks = &fault_hooks,
+                                            .context = group,
+                                            .node_count = group->options.nodes,
+                                            .until = group->options.until};
+        sim_faults_start(&group->faults);
+    }
+}
+
+void group_run(struct group *group, hm_ms until)
+{
+    while (group->world.now < until && sim_step(&group->world)) {
+    }
+}
+
+void group_fini(struct group *group)
+{
+    for (size_t i = 0; i < group->options.nodes; i++) {
+        hm_raft_free(group->nodes[i].raft);
+        hm_journal_free(group->nodes[i].journal);
+        sim_disk_fini(&group->nodes[i].disk);
+    }
+    sim_net_fini(&group->net);
+    sim_world_fini(&group->world);
+    hm_free(group->checker.facts);
+    hm_free(group->checker.leaders);
+}

@@ -1,0 +1,133 @@
+/* A replicated log under test: Raft and its journal on some nodes, a state machine that counts,
+ * clients that append and read with retries, an administrator that changes the voters. */
+#ifndef TESTS_SIM_GROUP_H
+#define TESTS_SIM_GROUP_H
+
+#include "core/engine/journal.h"
+#include "core/engine/raft.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/net.h"
+
+#define GROUP_NODES_MAX   5
+#define GROUP_CLIENTS_MAX 4
+
+/* An ordered set of appended values, as its length and a hash over it. */
+struct machine {
+    uint64_t applied; /* index of the log */
+    uint64_t length;
+    uint64_t hash;
+    uint64_t last_seq[GROUP_CLIENTS_MAX];
+    uint64_t place[GROUP_CLIENTS_MAX]; /* of that value */
+};
+
+struct group;
+
+struct group_node {
+    struct group *group;
+    size_t slot;
+    uint64_t life;   /* of the id: raised when a removed node comes back as a new one */
+    uint64_t starts; /* of the process; events for older ones are void */
+    bool runs;
+    hm_ms paused_until;
+    struct hm_raft *raft;
+    struct hm_journal *journal;
+    struct sim_disk disk;
+    bool disk_busy;
+    enum hm_status disk_status; /* of a batch that ended during a pause */
+    hm_ms wake_at;
+    struct machine machine;
+    uint64_t waiting[GROUP_CLIENTS_MAX]; /* seq of a proposal made here and not applied yet */
+    uint64_t compact_every;
+};
+
+struct group_client {
+    struct group *group;
+    size_t number;
+    size_t target;
+    uint64_t op;      /* counts operations */
+    uint64_t attempt; /* counts attempts of all operations */
+    bool busy;
+    bool reads;
+    uint64_t seq;
+    uint64_t acked_seq;
+    uint64_t floor; /* what a read must see at least */
+};
+
+/* What is known of an index: the same for every node, for ever. */
+struct group_fact {
+    bool known;
+    uint64_t entry;
+    uint64_t state;
+};
+
+struct group_checker {
+    struct group_fact *facts; /* by index */
+    size_t fact_count;
+    struct hm_id *leaders; /* by term */
+    size_t leader_count;
+    uint64_t highest;      /* index applied by anyone */
+    uint64_t acked_length; /* some client knows that the list is at least so long */
+    uint64_t acked_after_heal;
+    struct hm_id members[GROUP_NODES_MAX + 1]; /* of the committed configuration */
+    bool voting[GROUP_NODES_MAX + 1];
+    size_t member_count;
+    uint64_t members_index;
+};
+
+struct group_options {
+    size_t nodes;
+    bool churn; /* voters come and go all the time */
+    bool faults;
+    bool datagrams; /* messages may be lost, doubled, overtaken */
+    uint64_t segment_bytes;
+    hm_ms until; /* of faults */
+};
+
+struct group {
+    struct sim_world world;
+    struct sim_net net;
+    struct sim_faults faults;
+    struct group_options options;
+    struct group_node nodes[GROUP_NODES_MAX];
+    struct group_client clients[GROUP_CLIENTS_MAX];
+    size_t client_count;
+    struct group_checker checker;
+    uint64_t acked;
+    uint64_t elections;
+};
+
+/* A group whose shape follows from the seed; scenarios change `options` before group_start. */
+void group_init(struct group *group, uint64_t seed, bool loud);
+void group_start(struct group *group);
+/* Runs until the time, or until an invariant breaks. */
+void group_run(struct group *group, hm_ms until);
+/* After everything was healed and has settled: all agree, nothing acknowledged is lost. */
+void group_check_end(struct group *group);
+void group_fini(struct group *group);
+
+struct hm_peer group_peer(const struct group_node *node);
+/* The node with this id in its present life, or NULL. */
+struct group_node *group_find(struct group *group, const struct hm_id *id);
+/* The running leader of the highest term, or NULL. */
+struct group_node *group_leader(struct group *group);
+void group_crash(struct group *group, size_t slot, bool power);
+void group_boot(struct group *group, size_t slot);
+/* Does what the engine wants. To be called after every call on it. */
+void group_pump(struct group_node *node);
+
+/* clients.c */
+void client_start(struct group_client *client);
+/* The machine of `node` has applied what the client waits for there. */
+void client_applied(struct group_node *node, size_t client);
+void client_read_ready(struct group_node *node, uint64_t context);
+void admin_start(struct group *group);
+
+/* check.c */
+void check_applied(struct group_node *node, uint64_t index, struct hm_bytes entry);
+void check_installed(struct group_node *node, uint64_t index);
+void check_role(struct group_node *node);
+void check_voters(struct group *group, uint64_t index, const struct hm_log_voters *voters);
+bool check_is_member(const struct group *group, const struct hm_id *id);
+
+#endif

@@ -1,0 +1,153 @@
+#include "tests/sim/world.h"
+
+#include "core/base/hash.h"
+#include "core/base/memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TRACE_KEPT_BYTES (256u << 10)
+
+struct sim_event {
+    hm_ms at;
+    uint64_t order;
+    sim_fire *fire;
+    void *context;
+    uint64_t number;
+    struct hm_bytes bytes;
+};
+
+void sim_world_init(struct sim_world *world, uint64_t seed, bool loud)
+{
+    *world = (struct sim_world){.loud = loud};
+    hm_random_init(&world->random, seed);
+}
+
+void sim_world_fini(struct sim_world *world)
+{
+    for (size_t i = 0; i < world->event_count; i++) {
+        hm_bytes_free(world->events[i].bytes);
+    }
+    hm_free(world->events);
+    hm_buf_fini(&world->trace);
+}
+
+static bool is_before(const struct sim_event *a, const struct sim_event *b)
+{
+    return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+static void swap(struct sim_event *a, struct sim_event *b)
+{
+    struct sim_event held = *a;
+    *a = *b;
+    *b = held;
+}
+
+void sim_after_with(struct sim_world *world, hm_ms delay, sim_fire *fire, void *context,
+                    uint64_t number, struct hm_bytes bytes)
+{
+    world->events =
+        hm_grow(world->events, world->event_count, &world->event_capacity, sizeof *world->events);
+    struct sim_event *events = world->events;
+    size_t at = world->event_count++;
+    events[at] =
+        (struct sim_event){world->now + delay, world->order++, fire, context, number, bytes};
+    while (at > 0 && is_before(&events[at], &events[(at - 1) / 2])) {
+        swap(&events[at], &events[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+}
+
+void sim_after(struct sim_world *world, hm_ms delay, sim_fire *fire, void *context, uint64_t number)
+{
+    sim_after_with(world, delay, fire, context, number, (struct hm_bytes){0});
+}
+
+static struct sim_event pop(struct sim_world *world)
+{
+    struct sim_event *events = world->events;
+    struct sim_event first = events[0];
+    events[0] = events[--world->event_count];
+    size_t at = 0;
+    for (;;) {
+        size_t least = at;
+        for (size_t child = 2 * at + 1; child <= 2 * at + 2; child++) {
+            if (child < world->event_count && is_before(&events[child], &events[least])) {
+                least = child;
+            }
+        }
+        if (least == at) {
+            return first;
+        }
+        swap(&events[at], &events[least]);
+        at = least;
+    }
+}
+
+bool sim_step(struct sim_world *world)
+{
+    if (world->failed || world->event_count == 0) {
+        return false;
+    }
+    struct sim_event event = pop(world);
+    world->now = event.at;
+    event.fire(event.context, event.number, event.bytes);
+    hm_bytes_free(event.bytes);
+    return !world->failed;
+}
+
+static void add_line(struct sim_world *world, const char *format, va_list arguments)
+{
+    char line[600];
+    int start = snprintf(line, sizeof line, "%8llu ", (unsigned long long)world->now);
+    size_t used = (size_t)start;
+    int size = vsnprintf(line + used, sizeof line - used - 1, format, arguments);
+    used += size < 0 ? 0 : (size_t)size;
+    used = used < sizeof line - 2 ? used : sizeof line - 2;
+    line[used++] = '\n';
+    struct hm_bytes bytes = {(const uint8_t *)line, used};
+    world->trace_hash = hm_hash(world->trace_hash, bytes);
+    if (world->loud) {
+        fwrite(line, 1, used, stdout);
+        return;
+    }
+    if (world->trace.size + used > TRACE_KEPT_BYTES) {
+        size_t half = world->trace.size / 2;
+        memmove(world->trace.data, world->trace.data + half, world->trace.size - half);
+        world->trace.size -= half;
+    }
+    hm_buf_append(&world->trace, line, used);
+}
+
+void sim_trace(struct sim_world *world, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add_line(world, format, arguments);
+    va_end(arguments);
+}
+
+void sim_fail(struct sim_world *world, const char *format, ...)
+{
+    if (world->failed) {
+        return;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(world->why, sizeof world->why, format, arguments);
+    va_end(arguments);
+    sim_trace(world, "FAILED: %s", world->why);
+    world->failed = true;
+}
+
+uint64_t sim_between(struct sim_world *world, uint64_t low, uint64_t high)
+{
+    return hm_random_between(&world->random, low, high);
+}
+
+bool sim_chance(struct sim_world *world, uint32_t permille)
+{
+    return hm_random_chance(&world->random, permille);
+}
