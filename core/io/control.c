@@ -1,0 +1,300 @@
+/* The node's side of the control socket. */
+#include "core/io/control.h"
+
+#include "core/base/assert.h"
+#include "core/base/memory.h"
+#include "core/io/watch.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define READ_BYTES (16u << 10)
+#define KEEP_BYTES (256u << 10)
+
+struct connection {
+    struct hm_control *control;
+    uint64_t number;
+    struct hm_control_peer peer;
+    int fd;
+    struct hm_watch *watch;
+    struct hm_buf in;
+    struct hm_buf out;
+    size_t out_at; /* bytes before are written */
+    bool doomed;   /* shut down; its end is handled in the loop */
+};
+
+struct hm_control {
+    uv_loop_t *loop;
+    struct hm_control_events events;
+    char path[sizeof((struct sockaddr_un *)0)->sun_path];
+    int fd;
+    struct hm_watch *watch;
+    struct connection *connections[HM_CONTROL_CONNECTIONS_MAX];
+    size_t count;
+    uint64_t last_number;
+};
+
+static void drop(struct connection *connection)
+{
+    struct hm_control *control = connection->control;
+    for (size_t i = 0; i < control->count; i++) {
+        if (control->connections[i] == connection) {
+            control->connections[i] = control->connections[--control->count];
+            break;
+        }
+    }
+    if (control->count == HM_CONTROL_CONNECTIONS_MAX - 1 && control->watch != NULL) {
+        hm_watch_set(control->watch, HM_WATCH_READ);
+    }
+    hm_watch_close(connection->watch);
+    close(connection->fd);
+    hm_buf_fini(&connection->in);
+    hm_buf_fini(&connection->out);
+    hm_free(connection);
+}
+
+/* Ends it without calling anybody now: the loop then sees its end. */
+static void doom(struct connection *connection)
+{
+    connection->doomed = true;
+    hm_buf_fini(&connection->out);
+    connection->out_at = 0;
+    shutdown(connection->fd, SHUT_RDWR);
+    hm_watch_set(connection->watch, HM_WATCH_READ);
+}
+
+static void write_out(struct connection *connection)
+{
+    struct hm_buf *out = &connection->out;
+    while (connection->out_at < out->size) {
+        ssize_t done = send(connection->fd, out->data + connection->out_at,
+                            out->size - connection->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done < 0 && errno == EAGAIN) {
+            hm_watch_set(connection->watch, HM_WATCH_READ | HM_WATCH_WRITE);
+            return;
+        }
+        if (done < 0) {
+            doom(connection);
+            return;
+        }
+        connection->out_at += (size_t)done;
+    }
+    hm_watch_set(connection->watch, HM_WATCH_READ);
+    connection->out_at = 0;
+    if (out->capacity > KEEP_BYTES) {
+        hm_buf_fini(out);
+    } else {
+        hm_buf_clear(out);
+    }
+}
+
+/* Hands on all whole messages; false when the connection breaks the rules. */
+static bool take_messages(struct connection *connection)
+{
+    struct hm_control *control = connection->control;
+    struct hm_reader in = hm_reader_of(hm_buf_view(&connection->in));
+    size_t done = 0;
+    while (hm_reader_left(&in) >= sizeof(uint32_t) && !connection->doomed) {
+        uint32_t size = hm_get_u32(&in);
+        if (size == 0 || size > HM_CONTROL_REQUEST_BYTES_MAX) {
+            return false;
+        }
+        if (size > hm_reader_left(&in)) {
+            break;
+        }
+        control->events.message(control->events.context, connection->number, &connection->peer,
+                                hm_get_bytes(&in, size));
+        done += sizeof size + size;
+    }
+    memmove(connection->in.data, connection->in.data + done, connection->in.size - done);
+    connection->in.size -= done;
+    if (connection->in.size == 0) {
+        hm_buf_fini(&connection->in);
+    }
+    return true;
+}
+
+static void on_ready(void *user, int events)
+{
+    struct connection *connection = user;
+    struct hm_control *control = connection->control;
+    if ((events & HM_WATCH_WRITE) && !connection->doomed) {
+        write_out(connection);
+    }
+    if (!(events & HM_WATCH_READ)) {
+        return;
+    }
+    size_t before = connection->in.size;
+    uint8_t *into = hm_buf_extend(&connection->in, READ_BYTES);
+    ssize_t got = recv(connection->fd, into, READ_BYTES, MSG_DONTWAIT);
+    int why = errno;
+    connection->in.size = before + (got > 0 ? (size_t)got : 0);
+    bool alive = got > 0 || (got < 0 && (why == EAGAIN || why == EINTR));
+    if (got > 0 && !connection->doomed) {
+        alive = take_messages(connection);
+    }
+    if (!alive) {
+        uint64_t number = connection->number;
+        drop(connection);
+        control->events.closed(control->events.context, number);
+    }
+}
+
+static void on_accept(void *user, int events)
+{
+    struct hm_control *control = user;
+    struct ucred credentials = {0};
+    socklen_t size = sizeof credentials;
+    (void)events;
+    int fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        return;
+    }
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+        close(fd);
+        return;
+    }
+    struct connection *connection = hm_alloc(1, sizeof *connection);
+    connection->control = control;
+    connection->number = ++control->last_number;
+    connection->peer = (struct hm_control_peer){credentials.pid, credentials.uid, credentials.gid};
+    connection->fd = fd;
+    connection->watch = hm_watch_open(control->loop, fd, HM_WATCH_READ, on_ready, connection);
+    control->connections[control->count++] = connection;
+    if (control->count == HM_CONTROL_CONNECTIONS_MAX) {
+        hm_watch_set(control->watch, 0); /* others wait in the backlog */
+    }
+}
+
+void hm_control_reply(struct hm_control *control, uint64_t number, struct hm_bytes message)
+{
+    for (size_t i = 0; i < control->count; i++) {
+        struct connection *connection = control->connections[i];
+        if (connection->number != number || connection->doomed) {
+            continue;
+        }
+        size_t waiting = connection->out.size - connection->out_at;
+        if (waiting + message.size > HM_CONTROL_QUEUE_BYTES_MAX) {
+            doom(connection);
+            return;
+        }
+        hm_put_u32(&connection->out, (uint32_t)message.size);
+        hm_buf_append(&connection->out, message.data, message.size);
+        write_out(connection);
+        return;
+    }
+}
+
+/* ---- listening ---- */
+
+static bool is_answered(const struct sockaddr_un *name)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool answered = fd >= 0 && (connect(fd, (const struct sockaddr *)name, sizeof *name) == 0 ||
+                                errno == EAGAIN);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return answered;
+}
+
+static void give_to_group(const char *path)
+{
+    struct group group;
+    struct group *found = NULL;
+    char memory[4096];
+    if (getgrnam_r(HM_CONTROL_GROUP, &group, memory, sizeof memory, &found) == 0 && found != NULL &&
+        chown(path, (uid_t)-1, found->gr_gid) != 0) {
+        return; /* not a member of it: then the socket is for its own user and group */
+    }
+}
+
+static void make_parent(const char *path)
+{
+    char parent[sizeof((struct sockaddr_un *)0)->sun_path];
+    const char *slash = strrchr(path, '/');
+    if (slash != NULL && slash != path) {
+        memcpy(parent, path, (size_t)(slash - path));
+        parent[slash - path] = 0;
+        if (mkdir(parent, 0750) == 0) {
+            give_to_group(parent);
+        }
+    }
+}
+
+/* The listening descriptor; -1 with a sentence. */
+static int listen_at(const char *path, struct hm_buf *error)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof name.sun_path) {
+        hm_buf_printf(error, "the path of the control socket is longer than %zu bytes: %s",
+                      sizeof name.sun_path - 1, path);
+        return -1;
+    }
+    memcpy(name.sun_path, path, strlen(path));
+    if (is_answered(&name)) {
+        hm_buf_printf(error, "another node answers on the control socket %s", path);
+        return -1;
+    }
+    make_parent(path);
+    struct stat about;
+    if (lstat(path, &about) == 0 && S_ISSOCK(about.st_mode)) {
+        unlink(path);
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    mode_t before = umask(0117);
+    bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof name) == 0;
+    int why = errno;
+    umask(before);
+    if (bound) {
+        give_to_group(path);
+        if (listen(fd, SOMAXCONN) == 0) {
+            return fd;
+        }
+        why = errno;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    hm_buf_printf(error, "cannot make the control socket %s: %s", path, strerror(why));
+    return -1;
+}
+
+struct hm_control *hm_control_new(uv_loop_t *loop, const char *path,
+                                  const struct hm_control_events *events, struct hm_buf *error)
+{
+    int fd = listen_at(path, error);
+    if (fd < 0) {
+        return NULL;
+    }
+    struct hm_control *control = hm_alloc(1, sizeof *control);
+    control->loop = loop;
+    control->events = *events;
+    control->fd = fd;
+    memcpy(control->path, path, strlen(path));
+    control->watch = hm_watch_open(loop, fd, HM_WATCH_READ, on_accept, control);
+    return control;
+}
+
+void hm_control_free(struct hm_control *control)
+{
+    if (control == NULL) {
+        return;
+    }
+    hm_watch_close(control->watch);
+    control->watch = NULL;
+    while (control->count > 0) {
+        drop(control->connections[control->count - 1]);
+    }
+    close(control->fd);
+    unlink(control->path);
+    hm_free(control);
+}

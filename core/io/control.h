@@ -1,0 +1,86 @@
+/* The control socket: a UNIX socket on which commands ask a node. Frames are a length u32 and one
+ * encoded message; who may connect is said by the file's mode. */
+#ifndef HM_IO_CONTROL_H
+#define HM_IO_CONTROL_H
+
+#include "core/base/status.h"
+#include "core/wire/message.h"
+
+#include <sys/types.h>
+#include <uv.h>
+
+#define HM_CONTROL_REQUEST_BYTES_MAX (1u << 20)
+#define HM_CONTROL_QUEUE_BYTES_MAX   (HM_WIRE_MESSAGE_BYTES_MAX * 2)
+#define HM_CONTROL_CONNECTIONS_MAX   64
+#define HM_CONTROL_GROUP             "hivemind"
+
+/* ---- where sockets are ---- */
+
+/* Appends the default path of a node's socket: /run/hivemind/NAME.sock where this process may write
+ * there, else $XDG_RUNTIME_DIR/hivemind/NAME.sock. */
+void hm_control_path(const char *name, struct hm_buf *out);
+
+struct hm_control_paths {
+    char **paths; /* sorted */
+    size_t count;
+};
+
+/* The sockets in both places, answered on or not. Free with hm_control_paths_fini. */
+struct hm_control_paths hm_control_list(void);
+void hm_control_paths_fini(struct hm_control_paths *paths);
+
+/* ---- the node's side ---- */
+
+/* Who is at the other end, as the kernel says (SO_PEERCRED). */
+struct hm_control_peer {
+    pid_t pid;
+    uid_t uid;
+    gid_t gid;
+};
+
+struct hm_control_events {
+    void *context;
+    /* One frame's content, not looked into; valid during the call. */
+    void (*message)(void *context, uint64_t connection, const struct hm_control_peer *peer,
+                    struct hm_bytes message);
+    void (*closed)(void *context, uint64_t connection);
+};
+
+struct hm_control;
+
+/* Listens at `path`, mode 0660, of the group hivemind if there is one; makes the directory (0750)
+ * when its parent is there. A socket file on which nobody answers is replaced. NULL with a sentence
+ * in `error`: the path is too long, another node answers there, or the file cannot be made. */
+struct hm_control *hm_control_new(uv_loop_t *loop, const char *path,
+                                  const struct hm_control_events *events, struct hm_buf *error);
+/* Queues one encoded message (copied). A connection that is gone is passed over; one that reads too
+ * slowly is closed, and `closed` is called from the loop. */
+void hm_control_reply(struct hm_control *control, uint64_t connection, struct hm_bytes message);
+/* Writes what the system takes at once, closes everything, removes the file, tells nobody. The loop
+ * must run once more. NULL is fine. */
+void hm_control_free(struct hm_control *control);
+
+/* ---- the command's side: blocking ---- */
+
+struct hm_control_client {
+    int fd;
+};
+
+/* HM_UNREACHABLE (nobody listens there) or HM_DENIED, with a sentence in `error`. */
+HM_MUST_USE enum hm_status hm_control_connect(const char *path, struct hm_control_client *out,
+                                              struct hm_buf *error);
+/* HM_IO: the node went away; HM_TIMEOUT: it takes nothing for 5 s. */
+HM_MUST_USE enum hm_status hm_control_send(struct hm_control_client *client,
+                                           const struct hm_message *message);
+/* Waits for the next message; it lives in `arena`. HM_TIMEOUT, HM_IO (the node went away) or
+ * HM_BAD_BYTES. `timeout` HM_NEVER: waits for ever. */
+HM_MUST_USE enum hm_status hm_control_receive(struct hm_control_client *client, hm_ms timeout,
+                                              struct hm_arena *arena, struct hm_message *out);
+void hm_control_close(struct hm_control_client *client);
+
+/* One question, one answer, over a connection of its own. */
+HM_MUST_USE enum hm_status hm_control_call(const char *path, const struct hm_message *request,
+                                           hm_ms timeout, struct hm_arena *arena,
+                                           struct hm_message *reply, struct hm_buf *error);
+
+#endif

@@ -1,0 +1,225 @@
+/* The command's side of the control socket, and where sockets are. */
+#include "core/base/memory.h"
+#include "core/io/control.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SYSTEM_DIRECTORY "/run/hivemind"
+#define SEND_TIMEOUT_S   5
+
+/* ---- where sockets are ---- */
+
+void hm_control_path(const char *name, struct hm_buf *out)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    bool system = access(SYSTEM_DIRECTORY, W_OK) == 0 || geteuid() == 0;
+    if (system || runtime == NULL || runtime[0] == 0) {
+        hm_buf_printf(out, SYSTEM_DIRECTORY "/%s.sock", name);
+    } else {
+        hm_buf_printf(out, "%s/hivemind/%s.sock", runtime, name);
+    }
+}
+
+static void list_in(const char *directory, struct hm_control_paths *paths, size_t *capacity)
+{
+    DIR *listing = opendir(directory);
+    if (listing == NULL) {
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+        size_t size = strlen(entry->d_name);
+        if (size > 5 && strcmp(entry->d_name + size - 5, ".sock") == 0) {
+            struct hm_buf path = {0};
+            hm_buf_printf(&path, "%s/%s", directory, entry->d_name);
+            hm_put_u8(&path, 0);
+            paths->paths = hm_grow(paths->paths, paths->count, capacity, sizeof *paths->paths);
+            paths->paths[paths->count++] = (char *)path.data;
+        }
+    }
+    closedir(listing);
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+struct hm_control_paths hm_control_list(void)
+{
+    struct hm_control_paths paths = {0};
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    size_t capacity = 0;
+    list_in(SYSTEM_DIRECTORY, &paths, &capacity);
+    if (runtime != NULL && runtime[0] != 0) {
+        struct hm_buf directory = {0};
+        hm_buf_printf(&directory, "%s/hivemind", runtime);
+        hm_put_u8(&directory, 0);
+        list_in((char *)directory.data, &paths, &capacity);
+        hm_buf_fini(&directory);
+    }
+    if (paths.count > 1) {
+        qsort(paths.paths, paths.count, sizeof *paths.paths, compare_paths);
+    }
+    return paths;
+}
+
+void hm_control_paths_fini(struct hm_control_paths *paths)
+{
+    for (size_t i = 0; i < paths->count; i++) {
+        hm_free(paths->paths[i]);
+    }
+    hm_free(paths->paths);
+    *paths = (struct hm_control_paths){0};
+}
+
+/* ---- talking ---- */
+
+enum hm_status hm_control_connect(const char *path, struct hm_control_client *out,
+                                  struct hm_buf *error)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    const struct timeval patience = {.tv_sec = SEND_TIMEOUT_S};
+    if (strlen(path) >= sizeof name.sun_path) {
+        hm_buf_printf(error, "no node answers on %s: the path is too long for a socket", path);
+        return HM_UNREACHABLE;
+    }
+    memcpy(name.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&name, sizeof name) != 0) {
+        int why = errno;
+        if (fd >= 0) {
+            close(fd);
+        }
+        if (why == EACCES || why == EPERM) {
+            hm_buf_printf(error,
+                          "%s: not allowed; it is for its user and the group " //
+                          HM_CONTROL_GROUP,
+                          path);
+            return HM_DENIED;
+        }
+        hm_buf_printf(error, "no node answers on %s: %s", path, strerror(why));
+        return HM_UNREACHABLE;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    out->fd = fd;
+    return HM_OK;
+}
+
+enum hm_status hm_control_send(struct hm_control_client *client, const struct hm_message *message)
+{
+    struct hm_buf body = {0};
+    struct hm_buf frame = {0};
+    enum hm_status status = HM_OK;
+    hm_message_encode(&body, message);
+    hm_put_u32(&frame, (uint32_t)body.size);
+    hm_buf_append(&frame, body.data, body.size);
+    for (size_t at = 0; at < frame.size && status == HM_OK;) {
+        ssize_t done = send(client->fd, frame.data + at, frame.size - at, MSG_NOSIGNAL);
+        if (done >= 0) {
+            at += (size_t)done;
+        } else if (errno != EINTR) {
+            status = errno == EAGAIN ? HM_TIMEOUT : HM_IO;
+        }
+    }
+    hm_buf_fini(&body);
+    hm_buf_fini(&frame);
+    return status;
+}
+
+static hm_ms now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (hm_ms)now.tv_sec * 1000 + (hm_ms)now.tv_nsec / 1000000;
+}
+
+/* Reads exactly `size` bytes before the deadline. */
+static enum hm_status read_all(int fd, uint8_t *into, size_t size, hm_ms deadline)
+{
+    while (size > 0) {
+        hm_ms now = now_ms();
+        hm_ms left = deadline == HM_NEVER ? HM_NEVER : deadline > now ? deadline - now : 0;
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        int ready = poll(&wait, 1, left == HM_NEVER ? -1 : left < 60000 ? (int)left : 60000);
+        if (ready == 0 && left <= 60000) {
+            return HM_TIMEOUT;
+        }
+        if (ready <= 0) {
+            if (ready < 0 && errno != EINTR) {
+                return HM_IO;
+            }
+            continue;
+        }
+        ssize_t got = recv(fd, into, size, 0);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            return HM_IO;
+        }
+        into += got;
+        size -= (size_t)got;
+    }
+    return HM_OK;
+}
+
+enum hm_status hm_control_receive(struct hm_control_client *client, hm_ms timeout,
+                                  struct hm_arena *arena, struct hm_message *out)
+{
+    uint8_t start[4];
+    hm_ms deadline = timeout == HM_NEVER ? HM_NEVER : now_ms() + timeout;
+    enum hm_status status = read_all(client->fd, start, sizeof start, deadline);
+    if (status != HM_OK) {
+        return status;
+    }
+    struct hm_reader head = hm_reader_of((struct hm_bytes){start, sizeof start});
+    uint32_t size = hm_get_u32(&head);
+    if (size == 0 || size > HM_WIRE_MESSAGE_BYTES_MAX + 16) {
+        return HM_BAD_BYTES;
+    }
+    uint8_t *body = hm_arena_alloc(arena, size, 1);
+    status = read_all(client->fd, body, size, deadline);
+    if (status != HM_OK) {
+        return status;
+    }
+    struct hm_reader in = hm_reader_of((struct hm_bytes){body, size});
+    status = hm_message_decode(&in, arena, out);
+    return status == HM_OK && hm_reader_left(&in) > 0 ? HM_BAD_BYTES : status;
+}
+
+void hm_control_close(struct hm_control_client *client)
+{
+    close(client->fd);
+    client->fd = -1;
+}
+
+enum hm_status hm_control_call(const char *path, const struct hm_message *request, hm_ms timeout,
+                               struct hm_arena *arena, struct hm_message *reply,
+                               struct hm_buf *error)
+{
+    struct hm_control_client client;
+    enum hm_status status = hm_control_connect(path, &client, error);
+    if (status != HM_OK) {
+        return status;
+    }
+    status = hm_control_send(&client, request);
+    if (status == HM_OK) {
+        status = hm_control_receive(&client, timeout, arena, reply);
+    }
+    if (status != HM_OK) {
+        hm_buf_printf(error, "%s: %s", path,
+                      status == HM_TIMEOUT     ? "the node did not answer in time"
+                      : status == HM_BAD_BYTES ? "what came was no answer"
+                                               : "the node went away");
+    }
+    hm_control_close(&client);
+    return status;
+}
