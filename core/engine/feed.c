@@ -380,7 +380,7 @@ hm_ms hm_feed_deadline(const struct hm_feed *feed)
 void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
                         struct hm_place place)
 {
-    if (!feed->started || place.position == 0) {
+    if (place.position == 0) {
         return; /* it does not carry the feed */
     }
     struct hm_feed_link *link = link_of(feed, &from->id);
@@ -639,6 +639,9 @@ enum hm_status hm_feed_input(struct hm_feed *feed, hm_ms now, const struct hm_pe
         return HM_BAD_ARGUMENT;
     }
     if (!feed->started) {
+        if (message->kind == HM_MSG_feed_event) { /* so that the start knows of whom to pull */
+            reach(meet(feed, from), place_of(feed, &message->feed_event.event));
+        }
         return HM_NOT_STARTED;
     }
     hm_arena_clear(&feed->arena);

@@ -71,7 +71,8 @@ void hm_feed_init(struct hm_feed *feed, const struct hm_feed_config *config, uin
 void hm_feed_fini(struct hm_feed *feed);
 
 /* Everything up to `place` is known (from a digest, a snapshot, the journal); nothing is held. Also
- * to start again after HM_FEED_BEHIND. Before the first start all input is refused. */
+ * to start again after HM_FEED_BEHIND. Before the first start input is refused; only how far
+ * others are is noted. */
 void hm_feed_start(struct hm_feed *feed, struct hm_place place);
 
 /* The history id of the epoch that the feed was started in, where it is known: an epoch that names

@@ -403,7 +403,11 @@ static void test_odd_input(void **state)
     message.feed_event.feed = FEED_STATE;
     message.feed_event.event = event_at(1, 6);
     assert_int_equal(hm_feed_input(&feed, 1, &peer, &message), HM_NOT_STARTED);
+    assert_true(hm_feed_deadline(&feed) == HM_NEVER);
     hm_feed_start(&feed, (struct hm_place){1, 5});
+    hm_feed_tick(&feed, 1); /* it saw that the other has more */
+    assert_true(hm_feed_output(&feed, &effect));
+    assert_int_equal(effect.message.data[0], HM_MSG_feed_pull);
     message.feed_event.feed = FEED_MEMBERS;
     assert_int_equal(hm_feed_input(&feed, 1, &peer, &message), HM_BAD_ARGUMENT);
     message.feed_event.feed = FEED_STATE;
