@@ -195,6 +195,9 @@ static void send_answer(struct hm_raft *raft)
         if (hm_plant("ack_before_durable")) {
             reply.match = raft->ack_match;
         }
+        if (hm_plant("ack_unverified")) {
+            reply.match = raft->durable_index;
+        }
         raft->ack_sent = reply.match;
     }
     raft->answer_due = false;
@@ -293,6 +296,9 @@ enum hm_status raft_on_append(struct hm_raft *raft, const struct hm_peer *from,
         /* Only our term counts. The round is another leader's: echoed, it would confirm a read of
          * the leader of our term. */
         struct hm_append_reply no = {.log = raft->config.log, .term = raft->term};
+        if (hm_plant("round_of_older_term")) {
+            no.round = append->round;
+        }
         hm_outbox_send(&raft->outbox, from,
                        &(struct hm_message){.kind = HM_MSG_append_reply, .append_reply = no});
         return HM_OK;

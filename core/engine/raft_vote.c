@@ -192,9 +192,6 @@ enum hm_status raft_on_vote_reply(struct hm_raft *raft, const struct hm_peer *fr
     enum hm_raft_role asking = reply->prevote ? HM_RAFT_PRECANDIDATE : HM_RAFT_CANDIDATE;
     bool fits = raft->role == asking && reply->term == raft->term + reply->prevote &&
                 (reply->prevote || raft->asked);
-    if (hm_plant("votes_of_any_term")) {
-        fits = raft->role == asking;
-    }
     uint32_t voter = raft_voters_find(raft->voters, raft->voters_count, &from->id);
     if (reply->granted && fits && voter < raft->voters_count) {
         raft->granted |= UINT64_C(1) << voter;
