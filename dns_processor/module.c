@@ -11,7 +11,8 @@
 
 #define ROLE              "dns"
 #define ROLE_PROXY        "nginx"
-#define FOUNDING_CHECK_MS 200  /* until a founding node is a member */
+#define COMPLETE_CHECK_MS 200  /* until the catalog is complete */
+#define EMPTY_BELIEF_MS   1000 /* a cluster without any state is believed after so long */
 #define ADDRESS_CHECK_MS  5000 /* for the machine's addresses, where none are configured */
 
 struct dns {
@@ -24,6 +25,7 @@ struct dns {
     struct hm_addr *machine; /* the machine's addresses that are bound, if none are configured */
     size_t machine_count;
     bool complete; /* the catalog holds the whole cluster; before that zones answer SERVFAIL */
+    hm_ms told_at; /* when we were last told that it is whole; 0: never */
     uint32_t serial;
 };
 
@@ -248,10 +250,45 @@ static void update_all(struct dns *dns)
     }
 }
 
+/* A node that founds a cluster, or comes back to the one it founded, has nobody to fetch from. */
+static bool has_founded(const struct dns *dns)
+{
+    struct hm_id id = hm_module_node_id(dns->ctx);
+    return hm_module_node_config(dns->ctx)->bootstrap && hm_module_catalog(dns->ctx) &&
+           hm_members_find(&hm_module_view(dns->ctx)->members, &id);
+}
+
+/* A catalog that is told to be whole while there is no state at all may also be one that has not
+ * been fetched yet: only time tells. */
+static bool is_complete(const struct dns *dns, hm_ms now)
+{
+    bool told = dns->told_at != 0;
+    bool has_state = hm_module_view(dns->ctx)->state_position > 0;
+    return has_founded(dns) || (told && (has_state || now - dns->told_at >= EMPTY_BELIEF_MS));
+}
+
+/* The nodes of a role changed; without a name, of any. */
+static void on_members(struct dns *dns, const struct hm_name *role)
+{
+    if (role->size == 0 || hm_name_is(role, ROLE)) {
+        update_nameservers(dns, false);
+    }
+    if (role->size == 0 || hm_name_is(role, ROLE_PROXY)) {
+        update_vhosts(dns, NULL);
+    }
+}
+
 static void on_change(struct hm_module_ctx *ctx, const struct hm_change_note *note)
 {
     struct dns *dns = hm_module_state(ctx);
-    if (!hm_module_catalog(ctx) || (!dns->complete && note->kind != HM_CHANGE_ALL)) {
+    if (note->kind == HM_CHANGE_ALL) {
+        dns->told_at = hm_module_now(ctx);
+        if (dns->complete || is_complete(dns, dns->told_at)) {
+            update_all(dns);
+        }
+        return;
+    }
+    if (!dns->complete) {
         return; /* what is not complete is built whole, later */
     }
     switch (note->kind) {
@@ -264,15 +301,12 @@ static void on_change(struct hm_module_ctx *ctx, const struct hm_change_note *no
     case HM_CHANGE_VHOST:
         update_vhost(dns, note->key);
         break;
-    case HM_CHANGE_RECORD:
-        break;
     case HM_CHANGE_MEMBERS:
-        update_nameservers(dns, false);
-        update_vhosts(dns, NULL);
+        on_members(dns, &note->name);
         break;
+    case HM_CHANGE_RECORD:
     case HM_CHANGE_ALL:
-        update_all(dns);
-        return;
+        break;
     }
     update_serial(dns);
 }
@@ -367,22 +401,14 @@ static enum hm_status on_start(struct hm_module_ctx *ctx, struct hm_buf *error)
                      ? listen_on(dns, dns->settings.listen, dns->settings.listen_count, error)
                      : follow_addresses(dns, error);
     }
-    hm_module_wake(ctx, hm_module_now(ctx) + FOUNDING_CHECK_MS);
+    hm_module_wake(ctx, hm_module_now(ctx) + COMPLETE_CHECK_MS);
     return status;
-}
-
-/* A node that founds a cluster, or comes back to the one it founded, has nobody to fetch from. */
-static bool has_founded(const struct dns *dns)
-{
-    struct hm_id id = hm_module_node_id(dns->ctx);
-    return hm_module_node_config(dns->ctx)->bootstrap && hm_module_catalog(dns->ctx) &&
-           hm_members_find(&hm_module_view(dns->ctx)->members, &id);
 }
 
 static void on_tick(struct hm_module_ctx *ctx, hm_ms now)
 {
     struct dns *dns = hm_module_state(ctx);
-    if (!dns->complete && has_founded(dns)) {
+    if (!dns->complete && is_complete(dns, now)) {
         update_all(dns);
     }
     bool follows = hm_module_io(ctx) && dns->settings.listen_count == 0;
@@ -395,7 +421,7 @@ static void on_tick(struct hm_module_ctx *ctx, hm_ms now)
         hm_buf_fini(&error);
     }
     if (!dns->complete) {
-        hm_module_wake(ctx, now + FOUNDING_CHECK_MS);
+        hm_module_wake(ctx, now + COMPLETE_CHECK_MS);
     } else {
         hm_module_wake(ctx, follows ? now + ADDRESS_CHECK_MS : HM_NEVER);
     }

@@ -329,6 +329,9 @@ static void test_from_a_bootstrap_to_answers(void **state)
     start(&running, free_port(), "zones: [{name: corp.internal, reverse: [10.0.0.0/8]}]\n");
     change(&running, HM_CHANGE_SERVICE, "web"); /* part of what is not whole yet */
     expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    change(&running, HM_CHANGE_ALL, ""); /* a member now, but nothing has been fetched */
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    running.ctx.view.state_position = 1;
     change(&running, HM_CHANGE_ALL, "");
     expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 5 IN A 10.0.0.5");
     expect(&running, "_web._tcp.corp.internal", LDNS_RR_TYPE_SRV, 0,
@@ -361,7 +364,7 @@ static void test_from_a_bootstrap_to_answers(void **state)
     hm_put_u8(&running.ctx.facts, 0);
     const char *facts = (const char *)running.ctx.facts.data;
     assert_non_null(strstr(facts, "dns.services_none_healthy=1\n"));
-    assert_non_null(strstr(facts, "dns.servfail=1\n"));
+    assert_non_null(strstr(facts, "dns.servfail=2\n"));
     catalog.has_host = false; /* another history, without the host */
     change(&running, HM_CHANGE_ALL, "");
     expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_NXDOMAIN, NULL);
@@ -399,6 +402,22 @@ static void test_a_founder_has_nobody_to_wait_for(void **state)
     stop(&running);
 }
 
+static void test_a_cluster_without_state_is_believed_in_time(void **state)
+{
+    (void)state;
+    struct running running = {0};
+    catalog = (struct hm_catalog){0};
+    start(&running, free_port(), "zones: [{name: corp.internal}]\n");
+    hm_module.tick(&running.ctx, 5000); /* never told: not believed */
+    expect(&running, "x.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    change(&running, HM_CHANGE_ALL, "");
+    hm_module.tick(&running.ctx, hm_module_now(&running.ctx) + 999);
+    expect(&running, "x.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    hm_module.tick(&running.ctx, hm_module_now(&running.ctx) + 1000);
+    expect(&running, "x.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_NXDOMAIN, NULL);
+    stop(&running);
+}
+
 static void test_a_port_in_use_stops_the_start(void **state)
 {
     (void)state;
@@ -429,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_from_a_bootstrap_to_answers),
         cmocka_unit_test(test_a_founder_has_nobody_to_wait_for),
+        cmocka_unit_test(test_a_cluster_without_state_is_believed_in_time),
         cmocka_unit_test(test_a_port_in_use_stops_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
