@@ -10,6 +10,7 @@ import http.server
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -124,7 +125,8 @@ class Nginx:
         self.values = {"module": MODULE, "dir": directory, "http": self.http, "node": self.node,
                        "size": "256k"}
         self.write(CONFIG)
-        (self.dir / "key").write_text("ab" * 32 + "\n")
+        self.key = random.Random(1).randbytes(32)
+        (self.dir / "key").write_text(self.key.hex() + "\n")
         (self.dir / "key").chmod(0o600)
         self.masters = []  # process ids; the last one counts
 
@@ -393,6 +395,27 @@ def test_reload(nginx, ports):
     expect(nginx.status()["bytes_max"], 256 << 10)
 
 
+def memory_holds(pid, secret):
+    """Whether readable memory of a process holds these bytes."""
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+            place, rights = line.split()[:2]
+            start, end = (int(x, 16) for x in place.split("-"))
+            with contextlib.suppress(OSError, ValueError):  # not every mapping can be read
+                memory.seek(start)
+                if rights.startswith("r") and secret in memory.read(end - start):
+                    return True
+    return False
+
+
+def test_key_is_wiped(nginx):
+    """After the first start and after reloads; a test of a process that is not ours needs root."""
+    assert memory_holds(node_pid(nginx), nginx.key), "where it is needed"
+    for pid in nginx.processes("worker process"):
+        for secret in nginx.key, nginx.key.hex().encode():
+            assert not memory_holds(pid, secret), f"worker {pid} holds the key"
+
+
 def test_upgrade(nginx, ports):
     old = nginx.masters[-1]
     with Load(nginx, "/", "shop.example") as load:
@@ -438,6 +461,7 @@ def main():
     try:
         step(test_bad_directives)
         nginx.start()
+        step(test_key_is_wiped)
         step(test_routes, ports)
         step(test_tries_every_endpoint, ports)
         step(test_changes_under_load, ports)
@@ -445,6 +469,7 @@ def main():
         step(test_too_large, ports)
         step(test_node_killed, ports)
         step(test_reload, ports)
+        step(test_key_is_wiped)
         step(test_upgrade, ports)
         step(test_stop)
         nginx.start()
