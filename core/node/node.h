@@ -102,6 +102,10 @@ void hm_node_disk_done(struct hm_node *node, hm_ms now, uint64_t number, enum hm
 /* SIGTERM: stop, meaning to come back. The node says so to its observers and ends with STOPPED. */
 void hm_node_stop(struct hm_node *node, hm_ms now);
 void hm_node_set_wall(struct hm_node *node, hm_ms now, uint64_t wall_ms);
+/* The configuration was read anew and only keys marked live differ: modules take it over.
+ * `sections` and `root` live on; the old ones are no longer used. */
+void hm_node_reload(struct hm_node *node, hm_ms now, const struct hm_conf_node *const *sections,
+                    const struct hm_conf_node *root);
 /* The names of `join` were resolved anew. */
 void hm_node_set_join(struct hm_node *node, const struct hm_addr *join, size_t count);
 

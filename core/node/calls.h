@@ -1,0 +1,42 @@
+/* Questions that this node has asked others and that are not answered yet. */
+#ifndef HM_NODE_CALLS_H
+#define HM_NODE_CALLS_H
+
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+
+enum hm_call_kind {
+    HM_CALL_HOST,    /* a submit of our host config */
+    HM_CALL_RETURN,  /* a submit of our own member record after a restart */
+    HM_CALL_LEAVE,   /* a submit of our leave */
+    HM_CALL_FORWARD, /* a command passed on: `user` is the token to answer */
+    HM_CALL_MEMBERS, /* who the consumers are: `user` is the number of a change report */
+    HM_CALL_VERSION, /* version[host] of a consumer: `user` as above */
+};
+
+struct hm_call {
+    uint64_t id;
+    enum hm_call_kind kind;
+    uint64_t user;
+    struct hm_buf message; /* what to send again; owned */
+    uint32_t attempt;
+    hm_ms retry_at; /* HM_NEVER: sent once */
+    hm_ms deadline; /* HM_NEVER: it waits for ever */
+};
+
+/* All zero is a valid empty table. */
+struct hm_calls {
+    struct hm_call *items;
+    size_t count;
+    size_t capacity;
+    uint64_t last_id;
+};
+
+/* A new call; valid until the next add or remove. */
+struct hm_call *hm_calls_add(struct hm_calls *calls, enum hm_call_kind kind, uint64_t user);
+struct hm_call *hm_calls_find(struct hm_calls *calls, uint64_t id);
+void hm_calls_remove(struct hm_calls *calls, uint64_t id);
+hm_ms hm_calls_deadline(const struct hm_calls *calls);
+void hm_calls_fini(struct hm_calls *calls);
+
+#endif

@@ -1,0 +1,260 @@
+/* What a node consumes: the feeds, the records at its bootstrap, and the host configs that are
+ * pushed to it. */
+#include "core/node/internal.h"
+
+#define PULL_RETRY_MS 1000u
+#define PULL_AGAIN_MS 20u
+#define PAGE_BYTES    (256u << 10)
+#define PAGE_RECORDS  1024u
+
+struct hm_place hm_node_place(const struct hm_node *node, unsigned feed)
+{
+    return hm_feed_place(&node->feeds[feed]);
+}
+
+/* ---- bootstrap ---- */
+
+/* The first try goes to a peer of our kind, if there is one; then the control plane is asked. */
+static bool pick_source(struct hm_node *node, struct hm_peer *out)
+{
+    struct hm_bootstrap *bootstrap = &node->bootstrap;
+    if (!bootstrap->asked_peer) {
+        bootstrap->asked_peer = true;
+        for (size_t i = 0; i < node->view->members.count; i++) {
+            const struct hm_member *member = node->view->members.items[i];
+            if ((member->feeds & HM_MEMBER_CONSUMES) && !hm_id_equal(&member->id, &node->id)) {
+                *out = (struct hm_peer){member->id, member->addr};
+                return true;
+            }
+        }
+    }
+    return hm_node_pick_control(node, 0, out);
+}
+
+static void pull(struct hm_node *node)
+{
+    struct hm_bootstrap *bootstrap = &node->bootstrap;
+    struct hm_peer source;
+    bootstrap->retry_at = node->now + PULL_RETRY_MS;
+    if (!pick_source(node, &source)) {
+        return;
+    }
+    bootstrap->call = ++node->calls.last_id;
+    hm_node_send(
+        node, &source,
+        &(struct hm_message){.kind = HM_MSG_records_pull,
+                             .records_pull = {.call = bootstrap->call,
+                                              .after_scope = bootstrap->after_scope,
+                                              .after_key = hm_buf_view(&bootstrap->after_key)}});
+}
+
+/* Every host is asked for its own word: what it pushed to others may not be committed yet. */
+static void ask_hosts(struct hm_node *node)
+{
+    for (size_t i = 0; i < node->view->members.count; i++) {
+        const struct hm_member *member = node->view->members.items[i];
+        if (hm_member_has_role(member, "host")) {
+            hm_node_send(node, &(struct hm_peer){member->id, member->addr},
+                         &(struct hm_message){.kind = HM_MSG_config_pull,
+                                              .config_pull = {.host = member->id}});
+        }
+    }
+}
+
+void hm_node_start_bootstrap(struct hm_node *node)
+{
+    struct hm_bootstrap *bootstrap = &node->bootstrap;
+    if (node->is_control) {
+        /* Its records come through the log. */
+        bootstrap->done = true;
+        bootstrap->retry_at = HM_NEVER;
+        ask_hosts(node);
+        return;
+    }
+    bootstrap->asked_peer = false;
+    bootstrap->after_scope = (struct hm_name){0};
+    hm_buf_clear(&bootstrap->after_key);
+    pull(node);
+}
+
+void hm_node_tick_bootstrap(struct hm_node *node)
+{
+    if (node->now >= node->bootstrap.retry_at && node->phase == HM_PHASE_MEMBER) {
+        pull(node);
+    }
+}
+
+void hm_node_on_records_pull(struct hm_node *node, const struct hm_request *request)
+{
+    const struct hm_records_pull *query = &request->message->records_pull;
+    const struct hm_records *records = &node->view->records;
+    struct hm_message reply = {.kind = HM_MSG_records_page};
+    struct hm_records_page *page = &reply.records_page;
+    bool ready = node->is_control ? hm_raft_has_quorum(node->control.raft, node->now)
+                                  : node->consumes && node->bootstrap.done;
+    if (node->phase != HM_PHASE_MEMBER || !ready) {
+        page->status = HM_NOT_READY;
+        hm_node_answer(node, request->token, &reply);
+        return;
+    }
+    struct hm_arena arena = {0};
+    size_t bytes = 0;
+    size_t at = hm_records_after(records, &query->after_scope, query->after_key);
+    page->state_place = hm_node_place(node, HM_FEED_STATE);
+    page->records = hm_arena_alloc(&arena, PAGE_RECORDS, sizeof *page->records);
+    for (; at < records->count && page->records_count < PAGE_RECORDS && bytes < PAGE_BYTES; at++) {
+        page->records[page->records_count++] = *records->items[at];
+        bytes += records->items[at]->value.size;
+    }
+    if (query->after_scope.size == 0) {
+        page->scopes = records->scopes;
+        page->scopes_count = (uint32_t)records->scope_count;
+    }
+    page->last = at == records->count;
+    hm_node_answer(node, request->token, &reply);
+    hm_arena_fini(&arena);
+}
+
+static void take_first_page(struct hm_node *node, const struct hm_records_page *page)
+{
+    struct hm_view *view = &node->own_view;
+    hm_records_fini(&view->records);
+    view->state_position = page->state_place.position;
+    for (uint32_t i = 0; i < page->scopes_count; i++) {
+        hm_records_load_scope(&view->records, &page->scopes[i]);
+    }
+    hm_feed_start(&node->feeds[HM_FEED_STATE], page->state_place);
+}
+
+void hm_node_on_records_page(struct hm_node *node, const struct hm_peer *from,
+                             const struct hm_message *message)
+{
+    const struct hm_records_page *page = &message->records_page;
+    struct hm_bootstrap *bootstrap = &node->bootstrap;
+    (void)from;
+    if (page->call != bootstrap->call || bootstrap->retry_at == HM_NEVER || node->is_control) {
+        return;
+    }
+    if (page->status != HM_OK) {
+        /* A peer that is no further than we are: the control plane is asked instead, soon. */
+        bootstrap->retry_at = node->now + PULL_AGAIN_MS;
+        return;
+    }
+    if (bootstrap->after_scope.size == 0) {
+        take_first_page(node, page);
+    }
+    for (uint32_t i = 0; i < page->records_count; i++) {
+        hm_records_load(&node->own_view.records, &page->records[i]);
+    }
+    if (!page->last && page->records_count) {
+        const struct hm_record *last = &page->records[page->records_count - 1];
+        bootstrap->after_scope = last->scope;
+        hm_buf_clear(&bootstrap->after_key);
+        hm_buf_append(&bootstrap->after_key, last->key.data, last->key.size);
+        pull(node);
+        return;
+    }
+    bootstrap->retry_at = HM_NEVER;
+    bootstrap->done = true;
+    hm_node_log(node, HM_LOG_INFO, "bootstrapped", "records=%zu", node->own_view.records.count);
+    hm_catalog_reload(node->catalog);
+    ask_hosts(node);
+}
+
+/* ---- feeds ---- */
+
+void hm_node_on_feed(struct hm_node *node, const struct hm_peer *from,
+                     const struct hm_message *message)
+{
+    /* All feed messages start with the number of their feed. */
+    uint8_t feed = message->feed_event.feed;
+    if (feed < HM_FEED_COUNT && (feed == HM_FEED_MEMBERS || node->carries_state)) {
+        (void)hm_feed_input(&node->feeds[feed], node->now, from, message);
+    }
+}
+
+static void apply_event(struct hm_node *node, struct hm_bytes bytes)
+{
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    if (node->is_control ||
+        hm_message_decode_only(bytes, HM_MSG_feed_event, &arena, &message) != HM_OK) {
+        hm_arena_fini(&arena);
+        return;
+    }
+    const struct hm_event *event = &message.feed_event.event;
+    if (hm_view_evolve(&node->own_view, event) == HM_OK) {
+        hm_node_on_event(node, event);
+    } else {
+        hm_node_log(node, HM_LOG_ERROR, "event of an unknown kind",
+                    "index=%llu consequence=\"this node stops rather than diverge\" "
+                    "hint=\"upgrade it\"",
+                    (unsigned long long)event->index);
+        node->stop_status = HM_WRONG_FEATURE;
+        node->phase = HM_PHASE_STOPPED;
+    }
+    hm_arena_fini(&arena);
+}
+
+static void feed_is_behind(struct hm_node *node, unsigned feed)
+{
+    hm_node_log(node, HM_LOG_INFO, "too far behind", "feed=%s next=\"bootstraps anew\"",
+                feed == HM_FEED_MEMBERS ? "members" : "state");
+    if (node->is_control || node->phase != HM_PHASE_MEMBER) {
+        return;
+    }
+    if (feed == HM_FEED_MEMBERS) {
+        hm_node_begin_joining(node);
+    } else {
+        hm_node_start_bootstrap(node);
+    }
+}
+
+void hm_node_pump_feeds(struct hm_node *node)
+{
+    for (unsigned feed = 0; feed < HM_FEED_COUNT; feed++) {
+        struct hm_effect effect;
+        while (hm_feed_output(&node->feeds[feed], &effect)) {
+            if (effect.kind == HM_EFFECT_SEND) {
+                hm_node_send_bytes(node, &effect.peer, effect.message);
+            } else if (effect.kind == HM_EFFECT_APPLY) {
+                apply_event(node, effect.message);
+            } else if (effect.kind == HM_EFFECT_NOTIFY && effect.notice == HM_FEED_BEHIND) {
+                feed_is_behind(node, feed);
+            }
+        }
+    }
+}
+
+/* ---- pushed host configs ---- */
+
+void hm_node_on_reconcile(struct hm_node *node, const struct hm_peer *from,
+                          const struct hm_message *message)
+{
+    if (node->consumes) {
+        (void)hm_reconcile_input(&node->reconcile, node->now, from, message);
+    }
+}
+
+static void apply_push(struct hm_node *node, struct hm_bytes bytes)
+{
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    if (hm_message_decode_only(bytes, HM_MSG_push, &arena, &message) == HM_OK &&
+        hm_catalog_push(node->catalog, &message.push.state) == HM_BAD_BYTES) {
+        node->dropped++;
+    }
+    hm_arena_fini(&arena);
+}
+
+void hm_node_pump_reconcile(struct hm_node *node)
+{
+    struct hm_effect effect;
+    while (node->consumes && hm_reconcile_output(&node->reconcile, &effect)) {
+        if (effect.kind == HM_EFFECT_SEND) {
+            hm_node_send_bytes(node, &effect.peer, effect.message);
+        } else if (effect.kind == HM_EFFECT_APPLY) {
+            apply_push(node, effect.message);
+        }
+    }
+}

@@ -1,0 +1,434 @@
+/* A node of the control plane: Raft, journal and state machine as one. */
+#include "core/base/assert.h"
+#include "core/node/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void restore(void *context, const struct hm_message *message)
+{
+    struct hm_node *node = context;
+    if (hm_raft_restore(node->control.raft, message) != HM_OK) {
+        node->stop_status = HM_DAMAGED;
+    }
+}
+
+enum hm_status hm_node_open_control(struct hm_node *node, const struct hm_disk_file *files,
+                                    size_t count, struct hm_buf *error)
+{
+    struct hm_control *control = &node->control;
+    struct hm_raft_config config = {.self = {node->id, node->config.addr},
+                                    .seed = hm_random_u64(&node->random)};
+    control->raft = hm_raft_new(&config, node->now);
+    control->state = hm_state_new();
+    control->voters_at = node->now;
+    node->view = hm_state_view(control->state);
+    if (!node->config.durable) {
+        return HM_OK;
+    }
+    struct hm_buf report = {0};
+    control->journal = hm_journal_new(&(struct hm_journal_config){.owner = node->id});
+    enum hm_status status =
+        hm_journal_recover(control->journal, files, count, restore, node, error, &report);
+    if (status == HM_OK && node->stop_status != HM_OK) {
+        status = node->stop_status;
+        hm_buf_printf(error, "the journal's pieces do not fit together");
+    }
+    if (report.size) {
+        hm_node_log(node, HM_LOG_WARN, "journal recovered", "report=\"%.*s\"", (int)report.size,
+                    (const char *)report.data);
+    }
+    hm_buf_fini(&report);
+    return status;
+}
+
+void hm_node_close_control(struct hm_node *node)
+{
+    struct hm_control *control = &node->control;
+    hm_raft_free(control->raft);
+    hm_journal_free(control->journal);
+    hm_state_free(control->state);
+    hm_free(control->pending);
+    hm_free(control->tallies);
+}
+
+/* ---- requests into the log ---- */
+
+enum hm_status hm_node_propose(struct hm_node *node, const struct hm_id *session, uint64_t seq,
+                               struct hm_bytes request, struct hm_pending *pending)
+{
+    struct hm_control *control = &node->control;
+    if (!control->raft) {
+        return HM_NOT_LEADER;
+    }
+    struct hm_buf body = {0};
+    hm_message_encode(&body,
+                      &(struct hm_message){.kind = HM_MSG_log_request,
+                                           .log_request = {.session = *session,
+                                                           .seq = seq,
+                                                           .time_ms = node->now + node->wall_offset,
+                                                           .request = request}});
+    enum hm_status status = hm_raft_propose(control->raft, node->now, hm_buf_view(&body),
+                                            &pending->index, &pending->term);
+    hm_buf_fini(&body);
+    if (status == HM_OK) {
+        control->pending = hm_grow(control->pending, control->pending_count,
+                                   &control->pending_capacity, sizeof *control->pending);
+        control->pending[control->pending_count++] = *pending;
+    }
+    return status;
+}
+
+static bool take_pending(struct hm_control *control, uint64_t index, struct hm_pending *out)
+{
+    for (size_t i = 0; i < control->pending_count; i++) {
+        if (control->pending[i].index == index) {
+            *out = control->pending[i];
+            control->pending_count--;
+            memmove(control->pending + i, control->pending + i + 1,
+                    (control->pending_count - i) * sizeof *control->pending);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void answer_pending(struct hm_node *node, const struct hm_pending *pending,
+                           const struct hm_outcome *outcome)
+{
+    if (pending->is_join) {
+        hm_node_send_digest(node, &pending->joiner, pending->call, outcome->status,
+                            outcome->reason);
+    } else if (pending->call) {
+        struct hm_peer to = {.id = pending->session, .addr = pending->joiner.addr};
+        hm_node_send(node, &to,
+                     &(struct hm_message){.kind = HM_MSG_submitted,
+                                          .submitted = {.call = pending->call,
+                                                        .status = (uint16_t)outcome->status,
+                                                        .reason = hm_bytes_of_text(outcome->reason),
+                                                        .index = outcome->index}});
+    }
+}
+
+/* ---- what the log says ---- */
+
+static void publish(struct hm_node *node, const struct hm_event *event)
+{
+    if (event->members_position) {
+        hm_feed_publish(&node->feeds[HM_FEED_MEMBERS], node->now, event);
+    }
+    if (event->state_position) {
+        hm_feed_publish(&node->feeds[HM_FEED_STATE], node->now, event);
+    }
+}
+
+static void learn_cluster(struct hm_node *node)
+{
+    if (node->cluster == 0 && node->view->cluster) {
+        node->cluster = node->view->cluster;
+        hm_node_act(node, &(struct hm_act){.kind = HM_ACT_CLUSTER, .number = node->cluster});
+        hm_node_keep_identity(node);
+        node->phase = HM_PHASE_ADOPTING;
+    }
+}
+
+static void apply_request(struct hm_node *node, uint64_t index, const struct hm_message *entry)
+{
+    struct hm_control *control = &node->control;
+    struct hm_outcome outcome;
+    struct hm_pending pending;
+    hm_state_apply(control->state, &entry->log_request, &outcome);
+    uint64_t newest = node->view->index;
+    learn_cluster(node);
+    for (uint64_t i = newest - outcome.events + 1; i <= newest; i++) {
+        const struct hm_event *event = hm_state_event(control->state, i);
+        HM_ASSERT(event != NULL);
+        publish(node, event);
+        hm_node_on_event(node, event);
+    }
+    if (take_pending(control, index, &pending)) {
+        answer_pending(node, &pending, &outcome);
+    }
+}
+
+/* The feeds go on from the oldest event of this epoch that is held, so that those behind can pull.
+ */
+static void restart_feeds(struct hm_node *node)
+{
+    const struct hm_state *state = node->control.state;
+    struct hm_place places[HM_FEED_COUNT] = {{node->view->epoch, node->view->members_position},
+                                             {node->view->epoch, node->view->state_position}};
+    uint64_t oldest;
+    uint64_t newest;
+    hm_state_events_held(state, &oldest, &newest);
+    for (uint64_t i = newest; i >= oldest && i > 0; i--) {
+        const struct hm_event *event = hm_state_event(state, i);
+        if (event->epoch != node->view->epoch) {
+            oldest = i + 1;
+            break;
+        }
+        if (event->members_position) {
+            places[HM_FEED_MEMBERS].position = event->members_position - 1;
+        }
+        if (event->state_position) {
+            places[HM_FEED_STATE].position = event->state_position - 1;
+        }
+    }
+    hm_feed_start(&node->feeds[HM_FEED_MEMBERS], places[HM_FEED_MEMBERS]);
+    hm_feed_start(&node->feeds[HM_FEED_STATE], places[HM_FEED_STATE]);
+    for (uint64_t i = oldest; i <= newest; i++) {
+        publish(node, hm_state_event(state, i));
+    }
+}
+
+static void install(struct hm_node *node, const struct hm_message *snapshot)
+{
+    if (hm_state_install(node->control.state, snapshot->log_snapshot.state) != HM_OK) {
+        hm_node_log(node, HM_LOG_ERROR, "snapshot does not decode",
+                    "consequence=\"this node stops rather than diverge\"");
+        node->stop_status = HM_DAMAGED;
+        node->phase = HM_PHASE_STOPPED;
+        return;
+    }
+    learn_cluster(node);
+    hm_slice_clear(&node->slice);
+    hm_slice_clear(&node->state_slice);
+    for (size_t i = 0; i < node->view->members.count; i++) {
+        const struct hm_member *member = node->view->members.items[i];
+        if (!hm_id_equal(&member->id, &node->id)) {
+            hm_node_add_peer(node, member);
+        }
+    }
+    node->slice_changed = true;
+    restart_feeds(node);
+    if (node->catalog) {
+        hm_catalog_reload(node->catalog);
+    }
+}
+
+static void apply(struct hm_node *node, const struct hm_effect *effect)
+{
+    struct hm_control *control = &node->control;
+    control->applied = effect->number;
+    if (effect->message.size == 0) {
+        return;
+    }
+    struct hm_arena arena = {0};
+    struct hm_message entry;
+    struct hm_reader in = hm_reader_of(effect->message);
+    if (hm_message_decode(&in, &arena, &entry) != HM_OK) {
+        hm_node_log(node, HM_LOG_ERROR, "entry does not decode",
+                    "index=%llu consequence=\"this node stops rather than diverge\"",
+                    (unsigned long long)effect->number);
+        node->stop_status = HM_DAMAGED;
+        node->phase = HM_PHASE_STOPPED;
+    } else if (entry.kind == HM_MSG_log_request) {
+        apply_request(node, effect->number, &entry);
+    } else if (entry.kind == HM_MSG_log_snapshot) {
+        install(node, &entry);
+    }
+    hm_arena_fini(&arena);
+}
+
+static void persist(struct hm_node *node, const struct hm_effect *effect)
+{
+    struct hm_control *control = &node->control;
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    struct hm_reader in = hm_reader_of(effect->message);
+    if (!control->journal) {
+        hm_raft_durable(control->raft, node->now, effect->number);
+        return;
+    }
+    enum hm_status status = hm_message_decode(&in, &arena, &message);
+    HM_ASSERT(status == HM_OK);
+    hm_journal_write(control->journal, &message, effect->number);
+    hm_arena_fini(&arena);
+}
+
+static void take_snapshot(struct hm_node *node)
+{
+    struct hm_control *control = &node->control;
+    struct hm_buf state = {0};
+    hm_state_snapshot(control->state, &state);
+    enum hm_status status = hm_raft_compact(control->raft, control->applied, hm_buf_view(&state));
+    hm_node_log(node, HM_LOG_DEBUG, "snapshot", "index=%llu bytes=%zu status=%s",
+                (unsigned long long)control->applied, state.size, hm_status_name(status));
+    hm_buf_fini(&state);
+}
+
+/* A leader that has lost its place answers nothing more: the askers ask again. */
+static void role_changed(struct hm_node *node, const struct hm_effect *effect)
+{
+    struct hm_control *control = &node->control;
+    bool leads = hm_raft_role(control->raft) == HM_RAFT_LEADER;
+    const struct hm_member *leader = hm_members_find(&node->view->members, &effect->peer.id);
+    if (leads != control->was_leader || leader) {
+        hm_node_log(node, HM_LOG_INFO, leads ? "leads" : "follows", "term=%llu leader=%s",
+                    (unsigned long long)effect->number,
+                    leads    ? node->config.name.text
+                    : leader ? leader->name.text
+                             : "none");
+    }
+    if (control->was_leader && !leads) {
+        control->pending_count = 0;
+        control->tally_count = 0;
+    }
+    control->was_leader = leads;
+}
+
+static void notice(struct hm_node *node, const struct hm_effect *effect)
+{
+    struct hm_pending pending;
+    switch (effect->notice) {
+    case HM_RAFT_ROLE_CHANGED:
+        role_changed(node, effect);
+        break;
+    case HM_RAFT_DROPPED:
+        (void)take_pending(&node->control, effect->number, &pending);
+        break;
+    case HM_RAFT_SNAPSHOT_WANTED:
+        take_snapshot(node);
+        break;
+    case HM_RAFT_REMOVED:
+        hm_node_log(node, HM_LOG_INFO, "no voter any more", "name=%s", node->config.name.text);
+        if (node->phase == HM_PHASE_LEAVING) {
+            node->stop_at = node->now;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+void hm_node_pump_raft(struct hm_node *node)
+{
+    struct hm_effect effect;
+    if (!node->control.raft) {
+        return;
+    }
+    while (hm_raft_output(node->control.raft, &effect)) {
+        /* The effect is borrowed until the next call on the engine, which persist makes last. */
+        switch (effect.kind) {
+        case HM_EFFECT_SEND:
+            hm_node_send_bytes(node, &effect.peer, effect.message);
+            break;
+        case HM_EFFECT_PERSIST:
+            persist(node, &effect);
+            break;
+        case HM_EFFECT_APPLY:
+            apply(node, &effect);
+            break;
+        case HM_EFFECT_NOTIFY:
+            notice(node, &effect);
+            break;
+        case HM_EFFECT_NONE:
+            break;
+        }
+    }
+}
+
+void hm_node_on_raft(struct hm_node *node, const struct hm_peer *from,
+                     const struct hm_message *message)
+{
+    if (!node->control.raft ||
+        hm_raft_input(node->control.raft, node->now, from, message) != HM_OK) {
+        node->dropped++;
+    }
+}
+
+/* ---- founding ---- */
+
+void hm_node_found(struct hm_node *node)
+{
+    struct hm_control *control = &node->control;
+    node->joining.found_at = HM_NEVER;
+    if (!control->raft || hm_raft_found(control->raft, node->now) != HM_OK) {
+        hm_node_log(node, HM_LOG_ERROR, "cannot found a cluster",
+                    "reason=\"only a node with role control and an empty data directory can\"");
+        return;
+    }
+    node->phase = HM_PHASE_FOUNDING;
+    do {
+        control->founding_cluster = hm_random_u64(&node->random);
+    } while (control->founding_cluster == 0);
+    control->founding = true;
+    hm_node_log(node, HM_LOG_INFO, "founding a cluster", "cluster=%016llx",
+                (unsigned long long)control->founding_cluster);
+}
+
+static void propose_founding(struct hm_node *node)
+{
+    struct hm_control *control = &node->control;
+    struct hm_label roles[HM_NODE_ROLES_MAX];
+    struct hm_buf body = {0};
+    struct hm_pending pending = {0};
+    if (!control->founding || hm_raft_role(control->raft) != HM_RAFT_LEADER) {
+        return;
+    }
+    hm_message_encode(
+        &body, &(struct hm_message){.kind = HM_MSG_request_found,
+                                    .request_found = {.cluster = control->founding_cluster,
+                                                      .history = hm_random_id(&node->random),
+                                                      .founder = hm_node_own_member(node, roles)}});
+    if (hm_node_propose(node, &node->id, 0, hm_buf_view(&body), &pending) == HM_OK) {
+        control->founding = false;
+    }
+    hm_buf_fini(&body);
+}
+
+/* ---- after a restart ---- */
+
+/* Tells the log where and what this node is now; nothing is committed when nothing has changed. */
+static void tell_return(struct hm_node *node)
+{
+    struct hm_label roles[HM_NODE_ROLES_MAX];
+    if (node->returned || node->phase != HM_PHASE_MEMBER || node->view->cluster == 0 ||
+        !hm_raft_has_quorum(node->control.raft, node->now)) {
+        return;
+    }
+    node->returned = true;
+    hm_node_submit(node,
+                   &(struct hm_message){.kind = HM_MSG_request_join,
+                                        .request_join = {.member = hm_node_own_member(node, roles),
+                                                         .cluster = node->cluster}},
+                   HM_CALL_RETURN, HM_NEVER);
+}
+
+void hm_node_tick_control(struct hm_node *node)
+{
+    struct hm_control *control = &node->control;
+    if (!control->raft) {
+        return;
+    }
+    hm_raft_tick(control->raft, node->now);
+    propose_founding(node);
+    tell_return(node);
+    if (hm_raft_role(control->raft) == HM_RAFT_LEADER) {
+        hm_node_tick_voters(node);
+        hm_node_count_reports(node);
+    }
+}
+
+hm_ms hm_node_control_deadline(const struct hm_node *node)
+{
+    const struct hm_control *control = &node->control;
+    if (!control->raft) {
+        return HM_NEVER;
+    }
+    hm_ms soonest = hm_raft_deadline(control->raft);
+    if (hm_raft_role(control->raft) == HM_RAFT_LEADER && control->voters_at < soonest) {
+        soonest = control->voters_at;
+    }
+    return soonest;
+}
+
+bool hm_node_is_leader(const struct hm_node *node)
+{
+    return node->control.raft && hm_raft_role(node->control.raft) == HM_RAFT_LEADER;
+}
+
+uint64_t hm_node_term(const struct hm_node *node)
+{
+    return node->control.raft ? hm_raft_term(node->control.raft) : 0;
+}

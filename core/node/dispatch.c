@@ -1,0 +1,336 @@
+/* What arrives finds its handler here: messages between engines at once, requests through the chain
+ * of middlewares. One row a message. */
+#include "core/base/assert.h"
+#include "core/node/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* An asker that was not answered for so long is forgotten. */
+#define REQUEST_MS   60000u
+#define REQUESTS_MAX 16384u
+
+typedef void message_handler(struct hm_node *node, const struct hm_peer *from,
+                             const struct hm_message *message);
+typedef void request_handler(struct hm_node *node, const struct hm_request *request);
+
+struct row {
+    message_handler *message; /* between engines, or an answer */
+    request_handler *request; /* asks for something: passes the chain, is answered */
+    bool strangers;           /* also from nodes that are no members */
+};
+
+static void on_config_pull(struct hm_node *node, const struct hm_peer *from,
+                           const struct hm_message *message)
+{
+    if (hm_id_equal(&message->config_pull.host, &node->id)) {
+        hm_push_pulled(&node->pusher, node->now, from);
+    }
+}
+
+static void on_version_reply(struct hm_node *node, const struct hm_peer *from,
+                             const struct hm_message *message)
+{
+    (void)from;
+    hm_node_report_version(node, message->version_reply.call, &message->version_reply.version);
+}
+
+static void on_pushed(struct hm_node *node, const struct hm_peer *from,
+                      const struct hm_message *message)
+{
+    (void)hm_push_input(&node->pusher, node->now, from, message);
+}
+
+static const struct row rows[] = {
+    [HM_MSG_ping] = {.message = hm_node_on_swim},
+    [HM_MSG_ack] = {.message = hm_node_on_swim},
+    [HM_MSG_probe_request] = {.message = hm_node_on_swim},
+    [HM_MSG_probe_result] = {.message = hm_node_on_swim},
+    [HM_MSG_suspect] = {.message = hm_node_on_swim},
+    [HM_MSG_alive] = {.message = hm_node_on_swim},
+    [HM_MSG_stopping] = {.message = hm_node_on_swim},
+    [HM_MSG_report] = {.message = hm_node_on_report},
+    [HM_MSG_hint] = {.message = hm_node_on_hint},
+    [HM_MSG_feed_event] = {.message = hm_node_on_feed},
+    [HM_MSG_feed_pull] = {.message = hm_node_on_feed},
+    [HM_MSG_feed_range] = {.message = hm_node_on_feed},
+    [HM_MSG_feed_quiet] = {.message = hm_node_on_feed},
+    [HM_MSG_feed_behind] = {.message = hm_node_on_feed},
+    [HM_MSG_push] = {.message = hm_node_on_reconcile},
+    [HM_MSG_pushed] = {.message = on_pushed},
+    [HM_MSG_reconcile_summary] = {.message = hm_node_on_reconcile},
+    [HM_MSG_reconcile_versions] = {.message = hm_node_on_reconcile},
+    [HM_MSG_reconcile_deltas] = {.message = hm_node_on_reconcile},
+    [HM_MSG_config_pull] = {.message = on_config_pull},
+    /* A voter's Raft messages count whether or not it is a member at the moment. */
+    [HM_MSG_vote_request] = {.message = hm_node_on_raft, .strangers = true},
+    [HM_MSG_vote_reply] = {.message = hm_node_on_raft, .strangers = true},
+    [HM_MSG_append] = {.message = hm_node_on_raft, .strangers = true},
+    [HM_MSG_append_reply] = {.message = hm_node_on_raft, .strangers = true},
+    [HM_MSG_snapshot_chunk] = {.message = hm_node_on_raft, .strangers = true},
+    [HM_MSG_snapshot_reply] = {.message = hm_node_on_raft, .strangers = true},
+    [HM_MSG_timeout_now] = {.message = hm_node_on_raft, .strangers = true},
+    [HM_MSG_joined] = {.message = hm_node_on_joined, .strangers = true},
+    [HM_MSG_refusal] = {.message = hm_node_on_refusal, .strangers = true},
+    [HM_MSG_submitted] = {.message = hm_node_on_submitted, .strangers = true},
+    [HM_MSG_records_page] = {.message = hm_node_on_records_page},
+    [HM_MSG_version_reply] = {.message = on_version_reply},
+    [HM_MSG_answer] = {.message = hm_node_on_reply},
+    [HM_MSG_status_reply] = {.message = hm_node_on_reply},
+    [HM_MSG_members_reply] = {.message = hm_node_on_reply},
+    [HM_MSG_services_reply] = {.message = hm_node_on_reply},
+    [HM_MSG_events_reply] = {.message = hm_node_on_reply},
+    [HM_MSG_join] = {.request = hm_node_on_join, .strangers = true},
+    [HM_MSG_submit] = {.request = hm_node_on_submit},
+    [HM_MSG_records_pull] = {.request = hm_node_on_records_pull},
+    [HM_MSG_version_query] = {.request = hm_node_on_version_query},
+    [HM_MSG_status_query] = {.request = hm_node_on_status_query},
+    [HM_MSG_members_query] = {.request = hm_node_on_members_query},
+    [HM_MSG_services_query] = {.request = hm_node_on_services_query},
+    [HM_MSG_events_query] = {.request = hm_node_on_events_query},
+    [HM_MSG_leave] = {.request = hm_node_on_leave},
+};
+
+static const struct row *find(enum hm_message_kind kind)
+{
+    static const struct row none;
+    return (size_t)kind < sizeof rows / sizeof *rows ? &rows[kind] : &none;
+}
+
+struct hm_bytes hm_node_text(struct hm_arena *arena, const char *format, ...)
+{
+    char text[HM_WIRE_TEXT_BYTES_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    size_t used = size < 0 ? 0 : (size_t)size < sizeof text ? (size_t)size : sizeof text - 1;
+    uint8_t *copy = hm_arena_alloc(arena, used, 1);
+    memcpy(copy, text, used);
+    return (struct hm_bytes){copy, used};
+}
+
+/* ---- requests ---- */
+
+/* Every request and every answer starts with its call. */
+static uint64_t *call_of(struct hm_message *message)
+{
+    switch (message->kind) {
+#define CALL_OF(name)   \
+    case HM_MSG_##name: \
+        return &message->name.call;
+        CALL_OF(join)
+        CALL_OF(joined)
+        CALL_OF(submit)
+        CALL_OF(submitted)
+        CALL_OF(records_pull)
+        CALL_OF(records_page)
+        CALL_OF(version_query)
+        CALL_OF(version_reply)
+        CALL_OF(answer)
+        CALL_OF(status_query)
+        CALL_OF(status_reply)
+        CALL_OF(members_query)
+        CALL_OF(members_reply)
+        CALL_OF(services_query)
+        CALL_OF(services_reply)
+        CALL_OF(events_query)
+        CALL_OF(events_reply)
+        CALL_OF(leave)
+        CALL_OF(announce)
+        CALL_OF(withdraw)
+        CALL_OF(drain)
+        CALL_OF(change_report)
+#undef CALL_OF
+    default:
+        return NULL;
+    }
+}
+
+uint64_t hm_node_open_request(struct hm_node *node, const struct hm_origin *origin)
+{
+    if (node->origin_count >= REQUESTS_MAX) {
+        return 0;
+    }
+    node->origins =
+        hm_grow(node->origins, node->origin_count, &node->origin_capacity, sizeof *node->origins);
+    struct hm_origin *opened = &node->origins[node->origin_count++];
+    *opened = *origin;
+    opened->token = ++node->next_token;
+    opened->forget_at = node->now + REQUEST_MS;
+    return opened->token;
+}
+
+const struct hm_origin *hm_node_origin(const struct hm_node *node, uint64_t token)
+{
+    for (size_t i = 0; i < node->origin_count; i++) {
+        if (node->origins[i].token == token) {
+            return &node->origins[i];
+        }
+    }
+    return NULL;
+}
+
+void hm_node_close_request(struct hm_node *node, uint64_t token)
+{
+    const struct hm_origin *found = hm_node_origin(node, token);
+    if (found) {
+        node->origins[found - node->origins] = node->origins[--node->origin_count];
+    }
+}
+
+void hm_node_expire_requests(struct hm_node *node)
+{
+    for (size_t i = node->origin_count; i > 0; i--) {
+        if (node->now >= node->origins[i - 1].forget_at) {
+            node->origins[i - 1] = node->origins[--node->origin_count];
+        }
+    }
+}
+
+void hm_node_answer(struct hm_node *node, uint64_t token, struct hm_message *message)
+{
+    const struct hm_origin *found = hm_node_origin(node, token);
+    uint64_t *call = call_of(message);
+    HM_ASSERT(call != NULL);
+    if (!found) {
+        return;
+    }
+    struct hm_origin origin = *found;
+    hm_node_close_request(node, token);
+    *call = origin.call;
+    if (!origin.local) {
+        hm_node_send(node, &origin.peer, message);
+        return;
+    }
+    struct hm_buf bytes = {0};
+    hm_message_encode(&bytes, message);
+    hm_node_act(node, &(struct hm_act){.kind = HM_ACT_REPLY,
+                                       .number = origin.connection,
+                                       .bytes = hm_buf_view(&bytes)});
+    hm_buf_fini(&bytes);
+}
+
+void hm_node_answer_status(struct hm_node *node, uint64_t token, enum hm_status status,
+                           const char *format, ...)
+{
+    char reason[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    hm_node_answer(node, token,
+                   &(struct hm_message){
+                       .kind = HM_MSG_answer,
+                       .answer = {.status = (uint16_t)status, .reason = hm_bytes_of_text(reason)}});
+}
+
+void hm_node_request(struct hm_node *node, const struct hm_request *request)
+{
+    enum hm_status status = hm_node_run_chain(node, request);
+    if (status == HM_OK) {
+        request_handler *handler = find(request->message->kind)->request;
+        if (handler) {
+            handler(node, request);
+            return;
+        }
+        status = hm_node_offer_request(node, request);
+    }
+    if (status == HM_NOT_FOUND) {
+        hm_node_answer_status(node, request->token, status,
+                              "%s: no role of node %s does this; run it on a node with role host",
+                              hm_message_name(request->message->kind), node->config.name.text);
+    } else if (status != HM_OK) {
+        hm_node_answer_status(node, request->token, status, "%s: %s",
+                              hm_message_name(request->message->kind), hm_status_text(status));
+    }
+}
+
+static void open_and_request(struct hm_node *node, struct hm_origin *origin,
+                             const struct hm_message *message)
+{
+    struct hm_message copy = *message;
+    uint64_t *call = call_of(&copy);
+    if (!call) {
+        node->dropped++;
+        return;
+    }
+    origin->call = *call;
+    struct hm_request request = {.message = message};
+    request.from = origin->local ? (struct hm_id){{0}} : origin->peer.id;
+    request.token = hm_node_open_request(node, origin);
+    if (request.token) {
+        hm_node_request(node, &request);
+    }
+}
+
+/* ---- messages ---- */
+
+void hm_node_deliver(struct hm_node *node, const struct hm_peer *from,
+                     const struct hm_message *message)
+{
+    const struct row *row = find(message->kind);
+    bool member = hm_slice_find(&node->slice, &from->id) != NULL;
+    if (!row->message && !row->request && hm_message_class(message->kind) != HM_CLASS_CONTROL) {
+        node->dropped++;
+    } else if (!member && !row->strangers) {
+        if (message->kind == HM_MSG_ping && node->phase == HM_PHASE_MEMBER) {
+            hm_node_refuse_peer(node, from, HM_REMOVED, "not a member (any more); join again");
+        }
+    } else if (row->message) {
+        row->message(node, from, message);
+    } else {
+        struct hm_origin origin = {.peer = *from};
+        open_and_request(node, &origin, message);
+    }
+}
+
+/* Answers to a command that was passed on look like messages; commands are requests of their own.
+ */
+void hm_node_control(struct hm_node *node, hm_ms now, uint64_t connection, struct hm_bytes bytes)
+{
+    node->now = now;
+    struct hm_reader in = hm_reader_of(bytes);
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    if (hm_message_decode(&in, &arena, &message) != HM_OK || hm_reader_left(&in) ||
+        hm_message_class(message.kind) != HM_CLASS_CONTROL) {
+        node->dropped++;
+    } else {
+        struct hm_origin origin = {.local = true, .connection = connection};
+        open_and_request(node, &origin, &message);
+    }
+    hm_arena_fini(&arena);
+    hm_node_pump(node);
+}
+
+void hm_node_control_closed(struct hm_node *node, hm_ms now, uint64_t connection)
+{
+    node->now = now;
+    for (size_t i = node->origin_count; i > 0; i--) {
+        if (node->origins[i - 1].local && node->origins[i - 1].connection == connection) {
+            node->origins[i - 1] = node->origins[--node->origin_count];
+        }
+    }
+}
+
+void hm_node_deliver_mail(struct hm_node *node)
+{
+    struct hm_peer self = {node->id, node->config.addr};
+    while (node->mail.size) {
+        struct hm_buf mail = node->mail;
+        node->mail = (struct hm_buf){0};
+        struct hm_reader in = hm_reader_of(hm_buf_view(&mail));
+        while (hm_reader_left(&in)) {
+            struct hm_arena arena = {0};
+            struct hm_message message;
+            struct hm_reader one = hm_reader_of(hm_get_bytes(&in, hm_get_u32(&in)));
+            enum hm_status status = hm_message_decode(&one, &arena, &message);
+            HM_ASSERT(status == HM_OK);
+            hm_node_deliver(node, &self, &message);
+            hm_arena_fini(&arena);
+        }
+        hm_buf_fini(&mail);
+    }
+}

@@ -1,0 +1,411 @@
+/* Inside a node: its parts, and what its files share. Only core/node includes this. */
+#ifndef HM_NODE_INTERNAL_H
+#define HM_NODE_INTERNAL_H
+
+#include "core/base/memory.h"
+#include "core/engine/feed.h"
+#include "core/engine/journal.h"
+#include "core/engine/push.h"
+#include "core/engine/raft.h"
+#include "core/engine/reconcile.h"
+#include "core/engine/slice.h"
+#include "core/engine/swim.h"
+#include "core/include/hivemind/module.h"
+#include "core/node/calls.h"
+#include "core/state/state.h"
+
+#define HM_MEMBER_CARRIES_STATE 1u
+#define HM_MEMBER_CONSUMES      2u
+
+/* Feeds, by their numbers on the wire. */
+#define HM_FEED_MEMBERS 0u
+#define HM_FEED_STATE   1u
+#define HM_FEED_COUNT   2u
+
+enum hm_node_phase {
+    HM_PHASE_NEW,
+    HM_PHASE_IDENTIFYING, /* its identity is being made durable, then it joins or goes on */
+    HM_PHASE_JOINING,     /* asks to be let in, or, after a restart, for a digest */
+    HM_PHASE_FOUNDING,    /* is making the cluster's first events */
+    HM_PHASE_ADOPTING,    /* was let in; its cluster is being made durable */
+    HM_PHASE_MEMBER,
+    HM_PHASE_LEAVING,  /* has asked to go */
+    HM_PHASE_STOPPING, /* has told its observers; lets what is queued go out */
+    HM_PHASE_STOPPED,
+};
+
+struct hm_module_ctx {
+    struct hm_node *node;
+    const struct hm_module *module;
+    const struct hm_conf_node *section;
+    void *state;
+    hm_ms wake_at;
+};
+
+/* A batch for the disk; one at a time is out. Small files wait in order, the journal comes last. */
+struct hm_file_write {
+    struct hm_disk_op op;
+    struct hm_buf content;
+};
+
+struct hm_disk_queue {
+    struct hm_file_write *files;
+    size_t count;
+    size_t capacity;
+    uint64_t number;     /* of the batch that is out */
+    bool busy;           /* a batch is out */
+    bool journal_is_out; /* it is the journal's; else it is files[0] */
+    hm_ms retry_at;      /* of a journal that failed; HM_NEVER: it did not */
+};
+
+/* Joining, as the joiner sees it. */
+struct hm_joining {
+    hm_ms ask_at;
+    hm_ms found_at; /* founds a cluster then, unless somebody answered; HM_NEVER: never */
+    hm_ms backoff_ms;
+    size_t next; /* in config.join */
+    uint64_t call;
+    bool answered; /* somebody of the cluster spoke to us */
+};
+
+/* A consumer's bootstrap: the records, page by page, then every host's own word. */
+struct hm_bootstrap {
+    bool done;
+    bool asked_peer; /* the first try goes to a peer, later ones to the control plane */
+    uint64_t call;
+    hm_ms retry_at;
+    struct hm_name after_scope;
+    struct hm_buf after_key;
+};
+
+/* The reports on one member, as the leader counts them. */
+struct hm_tally {
+    struct hm_id target;
+    struct hm_id reporters[HM_SLICE_RINGS_MAX];
+    size_t count;
+    bool proposed;
+    hm_ms since;
+};
+
+/* A request that waits in the log for its commit. */
+struct hm_pending {
+    uint64_t index;
+    uint64_t term;
+    struct hm_id session;
+    uint64_t call;
+    struct hm_peer joiner; /* a join: who gets the digest */
+    bool is_join;
+};
+
+/* What a node of the control plane has besides. */
+struct hm_control {
+    struct hm_raft *raft; /* NULL: not of the control plane */
+    struct hm_journal *journal;
+    struct hm_state *state;
+    uint64_t applied; /* Raft index */
+    struct hm_pending *pending;
+    size_t pending_count;
+    size_t pending_capacity;
+    struct hm_tally *tallies;
+    size_t tally_count;
+    size_t tally_capacity;
+    struct hm_id left[64]; /* voters that left: to be removed from the voters */
+    size_t left_count;
+    hm_ms voters_at; /* next look at the voters */
+    bool was_leader;
+    bool founding;
+    uint64_t founding_cluster;
+};
+
+/* The host config of this node, as its modules publish it. */
+struct hm_own_host {
+    struct hm_buf config; /* message host_config; empty: nothing was published */
+    struct hm_version version;
+    uint64_t submit_call;        /* 0: none under way */
+    struct hm_version submitted; /* what it carries */
+    struct hm_version committed; /* highest that is */
+    uint64_t committed_index;
+    char refused[256]; /* what the commit refused within it */
+};
+
+struct hm_origin {
+    uint64_t token;
+    bool local;
+    uint64_t connection;
+    struct hm_peer peer;
+    uint64_t call; /* as the asker numbered it */
+    hm_ms forget_at;
+};
+
+struct hm_change_wait;  /* report.c: a change report under way */
+struct hm_version_wait; /* report.c: somebody waits for version[host] here */
+struct hm_event_wait;   /* commands.c: somebody waits for an event */
+
+struct hm_queued_act {
+    struct hm_act act;
+    size_t offset;
+};
+
+struct hm_node {
+    struct hm_node_config config;
+    struct hm_random random;
+    hm_ms now;
+    uint64_t wall_offset; /* wall_ms - now, modulo 2^64 */
+    enum hm_node_phase phase;
+    struct hm_id id;
+    uint64_t boot;
+    uint64_t cluster;
+    bool is_control;
+    bool carries_state;
+    bool consumes;
+    bool ready_told;
+    bool returned; /* a control node has told the log of its restart */
+
+    struct hm_module_ctx *modules;
+    struct hm_disk_file *kept; /* files that modules kept, as found at start; owned */
+    size_t kept_count;
+
+    struct hm_view own_view;    /* of a node outside the control plane */
+    const struct hm_view *view; /* own_view, or the state machine's */
+    struct hm_catalog *catalog; /* NULL unless feed state is carried */
+    struct hm_slice slice;
+    struct hm_slice state_slice; /* the rings over those who carry feed state */
+    bool slice_changed;
+    struct hm_swim swim;
+    struct hm_feed feeds[HM_FEED_COUNT];
+    struct hm_reconcile reconcile; /* of a consumer */
+    struct hm_pusher pusher;
+    hm_ms report_at; /* reports are repeated then */
+    uint64_t incarnation;
+
+    struct hm_control control;
+    struct hm_joining joining;
+    struct hm_bootstrap bootstrap;
+    struct hm_own_host own;
+    struct hm_calls calls;
+    uint64_t submit_seq;
+
+    struct hm_origin *origins;
+    size_t origin_count;
+    size_t origin_capacity;
+    uint64_t next_token;
+    struct hm_change_wait *change_waits;
+    size_t change_wait_count;
+    size_t change_wait_capacity;
+    struct hm_version_wait *version_waits;
+    size_t version_wait_count;
+    size_t version_wait_capacity;
+    struct hm_event_wait *event_waits;
+    size_t event_wait_count;
+    size_t event_wait_capacity;
+
+    struct hm_disk_queue disk;
+    struct hm_queued_act *acts;
+    size_t act_first;
+    size_t act_count;
+    size_t act_capacity;
+    struct hm_buf act_bytes;
+    struct hm_buf mail; /* messages to ourselves: length (u32), message */
+    struct hm_buf facts_bytes;
+    struct hm_pair *facts;
+    size_t fact_count;
+    size_t fact_capacity;
+    hm_ms refusal_at; /* no refusal is sent before */
+    uint64_t dropped; /* payloads that did not decode */
+    hm_ms stop_at;    /* HM_PHASE_STOPPING, LEAVING: ends then */
+    enum hm_status stop_status;
+    uint64_t leave_token;
+    bool ticking; /* inside pump */
+};
+
+/* ---- acts.c ---- */
+
+void hm_node_log(struct hm_node *node, enum hm_log_level level, const char *event,
+                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+void hm_node_act(struct hm_node *node, const struct hm_act *act);
+/* Sends over what the message's class says; a datagram that is too large goes as a stream. To
+ * ourselves it is delivered by the pump. An unknown address: nothing is sent. */
+void hm_node_send(struct hm_node *node, const struct hm_peer *to, const struct hm_message *message);
+void hm_node_send_bytes(struct hm_node *node, const struct hm_peer *to,
+                        struct hm_bytes encoded_message);
+/* Where a node is reached: by its member record, or as it was last heard. False: unknown. */
+bool hm_node_find_peer(const struct hm_node *node, const struct hm_id *id, struct hm_peer *out);
+
+/* ---- disk.c ---- */
+
+/* Replaces a small file in the data directory (nothing without one). */
+void hm_node_keep_file(struct hm_node *node, const char *file, struct hm_bytes content);
+/* True when every small file is durable. */
+bool hm_node_files_are_kept(const struct hm_node *node);
+void hm_node_pump_disk(struct hm_node *node);
+void hm_node_tick_disk(struct hm_node *node);
+void hm_node_on_disk_done(struct hm_node *node, uint64_t number, enum hm_status status);
+/* The identity file, from what the node knows. */
+void hm_node_keep_identity(struct hm_node *node);
+
+/* ---- dispatch.c ---- */
+
+void hm_node_deliver(struct hm_node *node, const struct hm_peer *from,
+                     const struct hm_message *message);
+void hm_node_deliver_mail(struct hm_node *node);
+/* Passes a request through the chain to its handler. */
+void hm_node_request(struct hm_node *node, const struct hm_request *request);
+/* A new place to answer to. */
+uint64_t hm_node_open_request(struct hm_node *node, const struct hm_origin *origin);
+/* Answers it: fills in `call` and forgets the token. Unknown tokens are fine (asker gone). */
+void hm_node_answer(struct hm_node *node, uint64_t token, struct hm_message *message);
+/* A message `answer` with a status and a sentence. */
+void hm_node_answer_status(struct hm_node *node, uint64_t token, enum hm_status status,
+                           const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Forgets a token that will not be answered. */
+void hm_node_close_request(struct hm_node *node, uint64_t token);
+const struct hm_origin *hm_node_origin(const struct hm_node *node, uint64_t token);
+void hm_node_expire_requests(struct hm_node *node);
+/* A text for a wire field, out of `arena`. */
+struct hm_bytes hm_node_text(struct hm_arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- membership.c ---- */
+
+/* Our own member record as it should be. `roles` has room for HM_NODE_ROLES_MAX. */
+struct hm_member hm_node_own_member(const struct hm_node *node, struct hm_label *roles);
+void hm_node_add_peer(struct hm_node *node, const struct hm_member *member);
+void hm_node_remove_peer(struct hm_node *node, const struct hm_id *id);
+/* An event was applied to the view: engines and catalog follow. */
+void hm_node_on_event(struct hm_node *node, const struct hm_event *event);
+void hm_node_refresh_slices(struct hm_node *node);
+void hm_node_pump_swim(struct hm_node *node);
+void hm_node_on_swim(struct hm_node *node, const struct hm_peer *from,
+                     const struct hm_message *message);
+void hm_node_on_hint(struct hm_node *node, const struct hm_peer *from,
+                     const struct hm_message *message);
+void hm_node_repeat_reports(struct hm_node *node);
+void hm_node_tell_stopping(struct hm_node *node);
+void hm_node_check_ready(struct hm_node *node);
+/* The members with a role, as peers; returns how many of them were written. */
+size_t hm_node_peers_with_role(const struct hm_node *node, const char *role, struct hm_peer *out,
+                               size_t most);
+
+/* ---- joining.c ---- */
+
+void hm_node_begin_joining(struct hm_node *node);
+void hm_node_tick_joining(struct hm_node *node);
+void hm_node_on_joined(struct hm_node *node, const struct hm_peer *from,
+                       const struct hm_message *message);
+void hm_node_on_refusal(struct hm_node *node, const struct hm_peer *from,
+                        const struct hm_message *message);
+void hm_node_on_join(struct hm_node *node, const struct hm_request *request);
+void hm_node_become_member(struct hm_node *node);
+/* The digest for a joiner, or why it is refused. */
+void hm_node_send_digest(struct hm_node *node, const struct hm_peer *joiner, uint64_t call,
+                         enum hm_status status, const char *reason);
+/* Tells a stranger that it is not served. At most one a second. */
+void hm_node_refuse_peer(struct hm_node *node, const struct hm_peer *peer, enum hm_status status,
+                         const char *reason);
+
+/* ---- control.c, voters.c, verdict.c ---- */
+
+HM_MUST_USE enum hm_status hm_node_open_control(struct hm_node *node,
+                                                const struct hm_disk_file *files, size_t count,
+                                                struct hm_buf *error);
+void hm_node_close_control(struct hm_node *node);
+void hm_node_found(struct hm_node *node);
+void hm_node_pump_raft(struct hm_node *node);
+void hm_node_tick_control(struct hm_node *node);
+hm_ms hm_node_control_deadline(const struct hm_node *node);
+void hm_node_on_raft(struct hm_node *node, const struct hm_peer *from,
+                     const struct hm_message *message);
+/* Into the log, on the leader; HM_NOT_LEADER and so on where not. */
+HM_MUST_USE enum hm_status hm_node_propose(struct hm_node *node, const struct hm_id *session,
+                                           uint64_t seq, struct hm_bytes request,
+                                           struct hm_pending *pending);
+void hm_node_tick_voters(struct hm_node *node);
+void hm_node_note_left(struct hm_node *node, const struct hm_id *id);
+void hm_node_on_report(struct hm_node *node, const struct hm_peer *from,
+                       const struct hm_message *message);
+void hm_node_count_reports(struct hm_node *node);
+void hm_node_forget_reports(struct hm_node *node, const struct hm_id *target);
+
+/* ---- submit.c ---- */
+
+/* Puts a request into the log from any node: retried until it is answered. Returns the call. */
+uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
+                        enum hm_call_kind kind, hm_ms deadline);
+void hm_node_on_submit(struct hm_node *node, const struct hm_request *request);
+void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
+                          const struct hm_message *message);
+void hm_node_tick_calls(struct hm_node *node);
+/* A control node to ask, another at every try; false when none is known. */
+bool hm_node_pick_control(struct hm_node *node, uint32_t attempt, struct hm_peer *out);
+/* Passes a command on to the control plane; what it answers goes to `token`. */
+void hm_node_forward(struct hm_node *node, uint64_t token, const struct hm_message *command,
+                     uint64_t *call_field);
+void hm_node_on_reply(struct hm_node *node, const struct hm_peer *from,
+                      const struct hm_message *message);
+
+/* ---- consumer.c ---- */
+
+void hm_node_start_bootstrap(struct hm_node *node);
+void hm_node_tick_bootstrap(struct hm_node *node);
+void hm_node_on_records_pull(struct hm_node *node, const struct hm_request *request);
+void hm_node_on_records_page(struct hm_node *node, const struct hm_peer *from,
+                             const struct hm_message *message);
+void hm_node_on_feed(struct hm_node *node, const struct hm_peer *from,
+                     const struct hm_message *message);
+void hm_node_pump_feeds(struct hm_node *node);
+void hm_node_on_reconcile(struct hm_node *node, const struct hm_peer *from,
+                          const struct hm_message *message);
+void hm_node_pump_reconcile(struct hm_node *node);
+struct hm_place hm_node_place(const struct hm_node *node, unsigned feed);
+
+/* ---- host.c, report.c ---- */
+
+struct hm_version hm_node_publish(struct hm_node *node, const struct hm_host_config *config);
+/* The same config under the next version: after a removal consumers have forgotten the old one. */
+void hm_node_republish(struct hm_node *node);
+void hm_node_pump_host(struct hm_node *node);
+void hm_node_host_submitted(struct hm_node *node, const struct hm_submitted *answer);
+void hm_node_report_change(struct hm_node *node, uint64_t token, struct hm_version version,
+                           const struct hm_addr *addr, uint32_t timeout_ms);
+void hm_node_on_version_query(struct hm_node *node, const struct hm_request *request);
+void hm_node_report_version(struct hm_node *node, uint64_t call, const struct hm_version *version);
+void hm_node_report_members(struct hm_node *node, uint64_t call,
+                            const struct hm_members_reply *reply);
+void hm_node_check_reports(struct hm_node *node);
+hm_ms hm_node_reports_deadline(const struct hm_node *node);
+void hm_node_free_reports(struct hm_node *node);
+int hm_version_compare(const struct hm_version *a, const struct hm_version *b);
+
+/* ---- commands.c ---- */
+
+void hm_node_on_status_query(struct hm_node *node, const struct hm_request *request);
+void hm_node_on_members_query(struct hm_node *node, const struct hm_request *request);
+void hm_node_on_services_query(struct hm_node *node, const struct hm_request *request);
+void hm_node_on_events_query(struct hm_node *node, const struct hm_request *request);
+void hm_node_on_leave(struct hm_node *node, const struct hm_request *request);
+void hm_node_answer_event_waits(struct hm_node *node);
+hm_ms hm_node_event_waits_deadline(const struct hm_node *node);
+
+/* ---- modules.c ---- */
+
+HM_MUST_USE enum hm_status hm_node_open_modules(struct hm_node *node, struct hm_buf *error);
+HM_MUST_USE enum hm_status hm_node_start_modules(struct hm_node *node, struct hm_buf *error);
+void hm_node_close_modules(struct hm_node *node);
+void hm_node_tick_modules(struct hm_node *node);
+hm_ms hm_node_modules_deadline(const struct hm_node *node);
+/* Given to the catalog: tells every module of a change. */
+void hm_node_catalog_changed(void *context, const struct hm_change_note *note);
+/* Passes a request through the middlewares; HM_OK: go on to the handler. */
+enum hm_status hm_node_run_chain(struct hm_node *node, const struct hm_request *request);
+/* Offers it to the modules: HM_NOT_FOUND when none takes it. */
+enum hm_status hm_node_offer_request(struct hm_node *node, const struct hm_request *request);
+void hm_node_status_facts(struct hm_node *node);
+/* Is this one of the roles that some module of ours wants to know (bootstraps from)? */
+bool hm_node_pushes_to(const struct hm_node *node, const struct hm_member *member);
+/* Walks the roles that our modules push to; NULL at the end. */
+const char *hm_node_next_bootstrap_role(const struct hm_node *node, size_t *cursor);
+
+/* Does everything that is due after an event: engines' effects, mail, disk. */
+void hm_node_pump(struct hm_node *node);
+
+#endif

@@ -1,0 +1,368 @@
+/* Who is there, as this node follows it: members come and go by events, the slices follow, SWIM
+ * watches, and what it finds is reported. */
+#include "core/node/internal.h"
+
+#include <string.h>
+
+#define REPORT_AGAIN_MS 1000u
+#define HINTED_MAX      8u
+#define PEERS_MAX       64u
+
+struct hm_member hm_node_own_member(const struct hm_node *node, struct hm_label *roles)
+{
+    struct hm_member member = {.id = node->id,
+                               .name = node->config.name,
+                               .addr = node->config.addr,
+                               .roles = roles,
+                               .roles_count = (uint32_t)node->config.role_count,
+                               .boot = node->boot,
+                               .feature = HM_FEATURE_LEVEL};
+    for (size_t i = 0; i < node->config.role_count; i++) {
+        roles[i].name = node->config.roles[i];
+    }
+    member.feeds = (uint8_t)((node->carries_state ? HM_MEMBER_CARRIES_STATE : 0) |
+                             (node->consumes ? HM_MEMBER_CONSUMES : 0));
+    return member;
+}
+
+size_t hm_node_peers_with_role(const struct hm_node *node, const char *role, struct hm_peer *out,
+                               size_t most)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < node->view->members.count && count < most; i++) {
+        const struct hm_member *member = node->view->members.items[i];
+        if (hm_member_has_role(member, role)) {
+            out[count++] = (struct hm_peer){member->id, member->addr};
+        }
+    }
+    return count;
+}
+
+/* ---- slices ---- */
+
+void hm_node_add_peer(struct hm_node *node, const struct hm_member *member)
+{
+    struct hm_peer peer = {member->id, member->addr};
+    hm_slice_add(&node->slice, &peer);
+    if (node->carries_state && (member->feeds & HM_MEMBER_CARRIES_STATE)) {
+        hm_slice_add(&node->state_slice, &peer);
+    } else {
+        hm_slice_remove(&node->state_slice, &member->id);
+    }
+    if (node->consumes) {
+        hm_reconcile_admit(&node->reconcile, node->now, &member->id);
+    }
+    node->slice_changed = true;
+}
+
+void hm_node_remove_peer(struct hm_node *node, const struct hm_id *id)
+{
+    hm_slice_remove(&node->slice, id);
+    hm_slice_remove(&node->state_slice, id);
+    if (node->consumes) {
+        hm_reconcile_forget(&node->reconcile, id);
+    }
+    node->slice_changed = true;
+}
+
+/* The other consumers, with whom pushed configs are reconciled; and those whom we push to. */
+static void refresh_consumers(struct hm_node *node)
+{
+    const struct hm_members *members = &node->view->members;
+    struct hm_peer *peers = hm_alloc(members->count, sizeof *peers);
+    size_t count = 0;
+    for (size_t i = 0; i < members->count; i++) {
+        const struct hm_member *member = members->items[i];
+        if ((member->feeds & HM_MEMBER_CONSUMES) && !hm_id_equal(&member->id, &node->id)) {
+            peers[count++] = (struct hm_peer){member->id, member->addr};
+        }
+    }
+    if (node->consumes) {
+        hm_reconcile_set_peers(&node->reconcile, peers, count);
+    }
+    size_t cursor = 0;
+    size_t role_number = 0;
+    for (const char *role; (role = hm_node_next_bootstrap_role(node, &cursor)); role_number++) {
+        count = hm_node_peers_with_role(node, role, peers, members->count);
+        hm_push_set_consumers(&node->pusher, node->now, role_number, peers, count);
+    }
+    hm_free(peers);
+}
+
+void hm_node_refresh_slices(struct hm_node *node)
+{
+    if (!node->slice_changed) {
+        return;
+    }
+    node->slice_changed = false;
+    size_t count;
+    const struct hm_peer *peers = hm_slice_subjects(&node->slice, &count);
+    hm_swim_watch(&node->swim, peers, count);
+    peers = hm_slice_neighbours(&node->slice, &count);
+    hm_swim_set_helpers(&node->swim, peers, count);
+    hm_feed_set_neighbours(&node->feeds[HM_FEED_MEMBERS], peers, count);
+    if (node->carries_state) {
+        peers = hm_slice_neighbours(&node->state_slice, &count);
+        hm_feed_set_neighbours(&node->feeds[HM_FEED_STATE], peers, count);
+    }
+    refresh_consumers(node);
+}
+
+/* ---- events ---- */
+
+static void member_came(struct hm_node *node, const struct hm_member *member, const char *what)
+{
+    char addr[HM_ADDR_TEXT_BYTES];
+    hm_node_log(node, HM_LOG_INFO, what, "name=%s addr=%s", member->name.text,
+                hm_addr_format(&member->addr, addr));
+    hm_node_add_peer(node, member);
+    hm_node_forget_reports(node, &member->id);
+}
+
+static void member_went(struct hm_node *node, const struct hm_id *id, const struct hm_name *name,
+                        bool failed)
+{
+    hm_node_log(node, HM_LOG_INFO, failed ? "member failed" : "member left", "name=%s", name->text);
+    hm_node_forget_reports(node, id);
+    if (!failed) {
+        hm_node_note_left(node, id);
+    }
+    if (!hm_id_equal(id, &node->id)) {
+        hm_node_remove_peer(node, id);
+    } else if (failed && node->phase == HM_PHASE_MEMBER) {
+        hm_node_log(node, HM_LOG_WARN, "removed from the cluster",
+                    "next=\"joins again by itself\"");
+        hm_node_begin_joining(node);
+    }
+}
+
+static void refresh_host(struct hm_node *node, const struct hm_id *host)
+{
+    if (node->catalog) {
+        hm_catalog_refresh(node->catalog, host);
+    }
+}
+
+void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
+{
+    struct hm_arena arena = {0};
+    struct hm_message body;
+    struct hm_reader in = hm_reader_of(event->body);
+    if (hm_message_decode(&in, &arena, &body) != HM_OK) {
+        hm_arena_fini(&arena);
+        return; /* the view refused it before */
+    }
+    switch (body.kind) {
+    case HM_MSG_member_joined:
+        member_came(node, &body.member_joined.member, "member joined");
+        refresh_host(node, &body.member_joined.member.id);
+        break;
+    case HM_MSG_member_changed:
+        member_came(node, &body.member_changed.member, "member changed");
+        refresh_host(node, &body.member_changed.member.id);
+        break;
+    case HM_MSG_member_left:
+        member_went(node, &body.member_left.id, &body.member_left.name, false);
+        refresh_host(node, &body.member_left.id);
+        break;
+    case HM_MSG_member_failed:
+        member_went(node, &body.member_failed.id, &body.member_failed.name, true);
+        refresh_host(node, &body.member_failed.id);
+        break;
+    case HM_MSG_host_changed:
+        refresh_host(node, &body.host_changed.state.host);
+        break;
+    case HM_MSG_host_removed:
+        refresh_host(node, &body.host_removed.host);
+        break;
+    case HM_MSG_record_changed:
+        if (node->catalog) {
+            hm_catalog_record(node->catalog, &body.record_changed.change.scope,
+                              body.record_changed.change.key);
+        }
+        break;
+    default:
+        break;
+    }
+    hm_arena_fini(&arena);
+}
+
+/* ---- failure detection ---- */
+
+static void send_to_control(struct hm_node *node, const struct hm_message *message)
+{
+    struct hm_peer peers[PEERS_MAX];
+    size_t count = hm_node_peers_with_role(node, "control", peers, PEERS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        hm_node_send(node, &peers[i], message);
+    }
+}
+
+static void report(struct hm_node *node, const struct hm_id *target, bool gone)
+{
+    send_to_control(node, &(struct hm_message){
+                              .kind = HM_MSG_report,
+                              .report = {.target = *target,
+                                         .incarnation = hm_swim_incarnation(&node->swim, target),
+                                         .gone = gone}});
+}
+
+void hm_node_repeat_reports(struct hm_node *node)
+{
+    if (node->now < node->report_at) {
+        return;
+    }
+    node->report_at = node->now + REPORT_AGAIN_MS;
+    size_t count;
+    const struct hm_peer *subjects = hm_slice_subjects(&node->slice, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (hm_swim_state(&node->swim, &subjects[i].id) == HM_SWIM_STATE_GONE) {
+            report(node, &subjects[i].id, true);
+        }
+    }
+}
+
+/* Suspicion orders answers only, so a few consumers are told and the others stay as they are. */
+static void hint(struct hm_node *node, const struct hm_id *target, uint64_t incarnation,
+                 bool suspected)
+{
+    struct hm_message message = {
+        .kind = HM_MSG_hint,
+        .hint = {.target = *target, .incarnation = incarnation, .suspected = suspected}};
+    size_t told = 0;
+    for (size_t i = 0; i < node->view->members.count && told < HINTED_MAX; i++) {
+        const struct hm_member *member = node->view->members.items[i];
+        if (member->feeds & HM_MEMBER_CONSUMES) {
+            hm_node_send(node, &(struct hm_peer){member->id, member->addr}, &message);
+            told++;
+        }
+    }
+}
+
+static const char *name_of(const struct hm_node *node, const struct hm_id *id)
+{
+    const struct hm_member *member = hm_members_find(&node->view->members, id);
+    return member ? member->name.text : "?";
+}
+
+static void notice(struct hm_node *node, const struct hm_effect *effect)
+{
+    const struct hm_id *id = &effect->peer.id;
+    switch (effect->notice) {
+    case HM_SWIM_SUSPECT:
+        hm_node_log(node, HM_LOG_INFO, "suspect", "name=%s", name_of(node, id));
+        hint(node, id, effect->number, true);
+        break;
+    case HM_SWIM_ALIVE:
+        hm_node_log(node, HM_LOG_INFO, "alive again", "name=%s", name_of(node, id));
+        hint(node, id, effect->number, false);
+        break;
+    case HM_SWIM_STOPPING:
+        hm_node_log(node, HM_LOG_INFO, "member stops", "name=%s grace_ms=%llu", name_of(node, id),
+                    (unsigned long long)node->config.restart_grace_ms);
+        break;
+    case HM_SWIM_GONE:
+        hm_node_log(node, HM_LOG_INFO, "reported gone", "name=%s", name_of(node, id));
+        report(node, id, true);
+        break;
+    case HM_SWIM_BACK:
+        hm_node_log(node, HM_LOG_INFO, "report taken back", "name=%s", name_of(node, id));
+        report(node, id, false);
+        break;
+    default:
+        break;
+    }
+}
+
+void hm_node_pump_swim(struct hm_node *node)
+{
+    struct hm_effect effect;
+    hm_swim_set_places(&node->swim, hm_node_place(node, HM_FEED_MEMBERS),
+                       node->carries_state ? hm_node_place(node, HM_FEED_STATE)
+                                           : (struct hm_place){0, 0});
+    while (hm_swim_output(&node->swim, &effect)) {
+        if (effect.kind == HM_EFFECT_SEND) {
+            hm_node_send_bytes(node, &effect.peer, effect.message);
+        } else if (effect.kind == HM_EFFECT_NOTIFY) {
+            notice(node, &effect);
+        }
+    }
+}
+
+/* Pings and acks tell how far the sender knows the feeds. */
+static void note_places(struct hm_node *node, const struct hm_peer *from,
+                        const struct hm_place *members, const struct hm_place *state)
+{
+    if (node->phase != HM_PHASE_MEMBER) {
+        return;
+    }
+    hm_feed_peer_place(&node->feeds[HM_FEED_MEMBERS], node->now, from, *members);
+    if (node->carries_state && state->epoch) {
+        hm_feed_peer_place(&node->feeds[HM_FEED_STATE], node->now, from, *state);
+    }
+}
+
+void hm_node_on_swim(struct hm_node *node, const struct hm_peer *from,
+                     const struct hm_message *message)
+{
+    (void)hm_swim_input(&node->swim, node->now, from, message);
+    if (message->kind == HM_MSG_ping) {
+        note_places(node, from, &message->ping.members, &message->ping.state);
+    } else if (message->kind == HM_MSG_ack) {
+        note_places(node, from, &message->ack.members, &message->ack.state);
+    }
+}
+
+void hm_node_on_hint(struct hm_node *node, const struct hm_peer *from,
+                     const struct hm_message *message)
+{
+    (void)from;
+    if (node->catalog) {
+        hm_catalog_suspect(node->catalog, &message->hint.target,
+                           message->hint.suspected ? node->now + HM_HINT_MS : 0);
+    }
+}
+
+void hm_node_tell_stopping(struct hm_node *node)
+{
+    struct hm_message message = {.kind = HM_MSG_stopping,
+                                 .stopping = {.incarnation = node->incarnation}};
+    size_t count;
+    const struct hm_peer *observers = hm_slice_observers(&node->slice, &count);
+    for (size_t i = 0; i < count; i++) {
+        hm_node_send(node, &observers[i], &message);
+    }
+    send_to_control(node, &message);
+}
+
+/* ---- readiness ---- */
+
+static bool requirements_are_met(const struct hm_node *node)
+{
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        const char *const *role = node->modules[i].module->requires;
+        for (; role && *role; role++) {
+            if (hm_members_count_role(&node->view->members, *role) == 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool hm_node_is_ready(const struct hm_node *node)
+{
+    /* A control node that has only just joined has no log yet. */
+    bool caught_up = node->view->cluster != 0 && (!node->consumes || node->bootstrap.done);
+    return node->phase == HM_PHASE_MEMBER && caught_up && requirements_are_met(node);
+}
+
+void hm_node_check_ready(struct hm_node *node)
+{
+    if (!node->ready_told && hm_node_is_ready(node)) {
+        node->ready_told = true;
+        hm_node_log(node, HM_LOG_INFO, "ready", "name=%s members=%zu", node->config.name.text,
+                    node->view->members.count);
+        hm_node_act(node, &(struct hm_act){.kind = HM_ACT_READY});
+    }
+}

@@ -1,0 +1,276 @@
+/* Modules inside a node, and what module.h lets them call. */
+#include "core/node/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum hm_status hm_node_open_modules(struct hm_node *node, struct hm_buf *error)
+{
+    const struct hm_node_config *config = &node->config;
+    node->modules = hm_alloc(config->module_count, sizeof *node->modules);
+    for (size_t i = 0; i < config->module_count; i++) {
+        struct hm_module_ctx *ctx = &node->modules[i];
+        *ctx = (struct hm_module_ctx){
+            .node = node,
+            .module = config->modules[i],
+            .section = config->sections ? config->sections[i] : NULL,
+            .state = hm_alloc(1, config->modules[i]->state_size),
+            .wake_at = HM_NEVER,
+        };
+        enum hm_status status =
+            ctx->module->init ? ctx->module->init(ctx, ctx->section, config->root, error) : HM_OK;
+        if (status != HM_OK) {
+            return status;
+        }
+    }
+    return HM_OK;
+}
+
+enum hm_status hm_node_start_modules(struct hm_node *node, struct hm_buf *error)
+{
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        struct hm_module_ctx *ctx = &node->modules[i];
+        enum hm_status status = ctx->module->start ? ctx->module->start(ctx, error) : HM_OK;
+        if (status != HM_OK) {
+            return status;
+        }
+    }
+    return HM_OK;
+}
+
+void hm_node_close_modules(struct hm_node *node)
+{
+    for (size_t i = node->modules ? node->config.module_count : 0; i > 0; i--) {
+        struct hm_module_ctx *ctx = &node->modules[i - 1];
+        if (ctx->module && ctx->module->fini) {
+            ctx->module->fini(ctx);
+        }
+        hm_free(ctx->state);
+    }
+    hm_free(node->modules);
+    node->modules = NULL;
+}
+
+void hm_node_reload(struct hm_node *node, hm_ms now, const struct hm_conf_node *const *sections,
+                    const struct hm_conf_node *root)
+{
+    node->now = now;
+    node->config.sections = sections;
+    node->config.root = root;
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        struct hm_module_ctx *ctx = &node->modules[i];
+        ctx->section = sections ? sections[i] : NULL;
+        if (ctx->module->reload) {
+            ctx->module->reload(ctx, ctx->section, root);
+        }
+    }
+    hm_node_pump(node);
+}
+
+void hm_node_tick_modules(struct hm_node *node)
+{
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        struct hm_module_ctx *ctx = &node->modules[i];
+        if (node->now >= ctx->wake_at) {
+            ctx->wake_at = HM_NEVER;
+            ctx->module->tick(ctx, node->now);
+        }
+    }
+}
+
+hm_ms hm_node_modules_deadline(const struct hm_node *node)
+{
+    hm_ms soonest = HM_NEVER;
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        soonest = node->modules[i].wake_at < soonest ? node->modules[i].wake_at : soonest;
+    }
+    return soonest;
+}
+
+void hm_node_catalog_changed(void *context, const struct hm_change_note *note)
+{
+    struct hm_node *node = context;
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        struct hm_module_ctx *ctx = &node->modules[i];
+        if (ctx->module->change) {
+            ctx->module->change(ctx, note);
+        }
+    }
+}
+
+enum hm_status hm_node_run_chain(struct hm_node *node, const struct hm_request *request)
+{
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        struct hm_module_ctx *ctx = &node->modules[i];
+        if (ctx->module->kind != HM_MODULE_MIDDLEWARE || !ctx->module->request) {
+            continue;
+        }
+        enum hm_status status = ctx->module->request(ctx, request);
+        if (status != HM_OK) {
+            return status;
+        }
+    }
+    return HM_OK;
+}
+
+enum hm_status hm_node_offer_request(struct hm_node *node, const struct hm_request *request)
+{
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        struct hm_module_ctx *ctx = &node->modules[i];
+        if (ctx->module->kind != HM_MODULE_ROLE || !ctx->module->request) {
+            continue;
+        }
+        enum hm_status status = ctx->module->request(ctx, request);
+        if (status != HM_NOT_FOUND) {
+            return status;
+        }
+    }
+    return HM_NOT_FOUND;
+}
+
+void hm_node_status_facts(struct hm_node *node)
+{
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        struct hm_module_ctx *ctx = &node->modules[i];
+        if (ctx->module->status) {
+            ctx->module->status(ctx);
+        }
+    }
+}
+
+const char *hm_node_next_bootstrap_role(const struct hm_node *node, size_t *cursor)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        const char *const *roles = node->modules[i].module->bootstraps;
+        for (; roles && *roles; roles++) {
+            if (at++ == *cursor) {
+                ++*cursor;
+                return *roles;
+            }
+        }
+    }
+    return NULL;
+}
+
+bool hm_node_pushes_to(const struct hm_node *node, const struct hm_member *member)
+{
+    size_t cursor = 0;
+    for (const char *role; (role = hm_node_next_bootstrap_role(node, &cursor));) {
+        if (hm_member_has_role(member, role)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- module.h ---- */
+
+void *hm_module_state(struct hm_module_ctx *ctx)
+{
+    return ctx->state;
+}
+
+hm_ms hm_module_now(const struct hm_module_ctx *ctx)
+{
+    return ctx->node->now;
+}
+
+void hm_module_wake(struct hm_module_ctx *ctx, hm_ms at)
+{
+    ctx->wake_at = at;
+}
+
+void hm_module_log(struct hm_module_ctx *ctx, enum hm_log_level level, const char *event,
+                   const char *format, ...)
+{
+    char rest[800];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(rest, sizeof rest, format, arguments);
+    va_end(arguments);
+    hm_node_log(ctx->node, level, event, "module=%s %s", ctx->module->name, rest);
+}
+
+void hm_module_fact(struct hm_module_ctx *ctx, const char *key, const char *format, ...)
+{
+    struct hm_node *node = ctx->node;
+    char value[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(value, sizeof value, format, arguments);
+    va_end(arguments);
+    node->facts = hm_grow(node->facts, node->fact_count, &node->fact_capacity, sizeof *node->facts);
+    node->facts[node->fact_count++] =
+        (struct hm_pair){.key = hm_bytes_copy(hm_bytes_of_text(key)),
+                         .value = hm_bytes_copy(hm_bytes_of_text(value))};
+}
+
+const struct hm_view *hm_module_view(const struct hm_module_ctx *ctx)
+{
+    return ctx->node->view;
+}
+
+const struct hm_catalog *hm_module_catalog(const struct hm_module_ctx *ctx)
+{
+    return ctx->node->catalog;
+}
+
+struct hm_id hm_module_node_id(const struct hm_module_ctx *ctx)
+{
+    return ctx->node->id;
+}
+
+const struct hm_node_config *hm_module_node_config(const struct hm_module_ctx *ctx)
+{
+    return &ctx->node->config;
+}
+
+struct hm_version hm_module_publish(struct hm_module_ctx *ctx, const struct hm_host_config *config)
+{
+    return hm_node_publish(ctx->node, config);
+}
+
+void hm_module_report_change(struct hm_module_ctx *ctx, const struct hm_request *request,
+                             struct hm_version version, const struct hm_addr *addr,
+                             uint32_t timeout_ms)
+{
+    hm_node_report_change(ctx->node, request->token, version, addr, timeout_ms);
+}
+
+void hm_module_answer(struct hm_module_ctx *ctx, const struct hm_request *request,
+                      struct hm_message *message)
+{
+    hm_node_answer(ctx->node, request->token, message);
+}
+
+static void kept_name(const struct hm_module_ctx *ctx, const char *file,
+                      char out[HM_DISK_FILE_BYTES_MAX])
+{
+    snprintf(out, HM_DISK_FILE_BYTES_MAX, "%s-%s", ctx->module->name, file);
+}
+
+void hm_module_keep(struct hm_module_ctx *ctx, const char *file, struct hm_bytes content)
+{
+    char name[HM_DISK_FILE_BYTES_MAX];
+    kept_name(ctx, file, name);
+    hm_node_keep_file(ctx->node, name, content);
+}
+
+struct hm_bytes hm_module_kept(struct hm_module_ctx *ctx, const char *file)
+{
+    char name[HM_DISK_FILE_BYTES_MAX];
+    kept_name(ctx, file, name);
+    for (size_t i = 0; i < ctx->node->kept_count; i++) {
+        if (strcmp(ctx->node->kept[i].name, name) == 0) {
+            return ctx->node->kept[i].content;
+        }
+    }
+    return (struct hm_bytes){0};
+}
+
+const struct hm_module_io *hm_module_io(const struct hm_module_ctx *ctx)
+{
+    return ctx->node->config.io;
+}

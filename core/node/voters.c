@@ -1,0 +1,136 @@
+/* How the voters grow and change: control nodes come in as learners, the leader promotes them
+ * towards an odd target. Failure never shrinks the voters; only a leave does, or a learner that has
+ * caught up and takes a failed voter's place. */
+#include "core/node/internal.h"
+
+#include <string.h>
+
+#define LOOK_MS 100u
+
+static const struct hm_voter *find(const struct hm_voter *voters, size_t count,
+                                   const struct hm_id *id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (hm_id_equal(&voters[i].id, id)) {
+            return &voters[i];
+        }
+    }
+    return NULL;
+}
+
+void hm_node_note_left(struct hm_node *node, const struct hm_id *id)
+{
+    struct hm_control *control = &node->control;
+    size_t most = sizeof control->left / sizeof *control->left;
+    if (control->raft && control->left_count < most) {
+        control->left[control->left_count++] = *id;
+    }
+}
+
+static bool has_left(const struct hm_control *control, const struct hm_id *id)
+{
+    for (size_t i = 0; i < control->left_count; i++) {
+        if (hm_id_equal(&control->left[i], id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void forget_left(struct hm_control *control, const struct hm_id *id)
+{
+    for (size_t i = control->left_count; i > 0; i--) {
+        if (hm_id_equal(&control->left[i - 1], id)) {
+            control->left[i - 1] = control->left[--control->left_count];
+        }
+    }
+}
+
+struct tally {
+    size_t voting;
+    size_t dead; /* voters that are no members */
+    const struct hm_voter *first_dead;
+    const struct hm_voter *leaver;    /* a voter or learner that left */
+    size_t caught_up;                 /* learners */
+    const struct hm_voter *candidate; /* the first of them */
+};
+
+static struct tally count(struct hm_node *node, const struct hm_voter *voters, size_t voter_count)
+{
+    struct tally tally = {0};
+    const struct hm_members *members = &node->view->members;
+    for (size_t i = 0; i < voter_count; i++) {
+        const struct hm_voter *voter = &voters[i];
+        bool member = hm_members_find(members, &voter->id) != NULL;
+        if (!member && (has_left(&node->control, &voter->id) || !voter->voting)) {
+            tally.leaver = voter;
+        }
+        if (voter->voting) {
+            tally.voting++;
+            if (!member) {
+                tally.dead++;
+                tally.first_dead = voter;
+            }
+        } else if (member && hm_raft_is_caught_up(node->control.raft, &voter->id)) {
+            tally.caught_up++;
+            tally.candidate = tally.candidate ? tally.candidate : voter;
+        }
+    }
+    return tally;
+}
+
+/* A control node that the log does not know yet, or knows elsewhere. */
+static bool add_newcomer(struct hm_node *node, const struct hm_voter *voters, size_t voter_count)
+{
+    for (size_t i = 0; i < node->view->members.count; i++) {
+        const struct hm_member *member = node->view->members.items[i];
+        const struct hm_voter *voter = find(voters, voter_count, &member->id);
+        if (!hm_member_has_role(member, "control") ||
+            (voter && hm_addr_equal(&voter->addr, &member->addr))) {
+            continue;
+        }
+        struct hm_peer peer = {member->id, member->addr};
+        if (hm_raft_add_learner(node->control.raft, node->now, &peer) == HM_OK) {
+            forget_left(&node->control, &member->id);
+            hm_node_log(node, HM_LOG_INFO, "learner added", "name=%s", member->name.text);
+            return true;
+        }
+    }
+    return false;
+}
+
+void hm_node_tick_voters(struct hm_node *node)
+{
+    struct hm_control *control = &node->control;
+    if (node->now < control->voters_at) {
+        return;
+    }
+    control->voters_at = node->now + LOOK_MS;
+    size_t voter_count;
+    const struct hm_voter *voters = hm_raft_voters(control->raft, &voter_count);
+    if (add_newcomer(node, voters, voter_count)) {
+        return;
+    }
+    struct tally tally = count(node, voters, voter_count);
+    struct hm_peer peer = {{{0}}, {0}};
+    enum hm_status status = HM_NOT_FOUND;
+    /* 1 goes to 3 in immediate succession: never to 2, where two nodes tolerate less than one. The
+     * way is therefore taken only when it can be gone to its end. */
+    bool grows = tally.voting < node->config.voters_target &&
+                 tally.voting + tally.caught_up >= node->config.voters_target;
+    bool replaces = tally.dead > 0 && tally.caught_up > 0;
+    if (tally.leaver) {
+        peer = (struct hm_peer){tally.leaver->id, tally.leaver->addr};
+        status = hm_raft_remove(control->raft, node->now, &peer);
+    } else if (tally.dead > 0 && tally.voting > node->config.voters_target) {
+        peer = (struct hm_peer){tally.first_dead->id, tally.first_dead->addr};
+        status = hm_raft_remove(control->raft, node->now, &peer);
+    } else if ((grows || replaces) && tally.candidate) {
+        peer = (struct hm_peer){tally.candidate->id, tally.candidate->addr};
+        status = hm_raft_promote(control->raft, node->now, &peer);
+    }
+    if (status == HM_OK) {
+        hm_node_log(node, HM_LOG_INFO, "voters change", "voting=%zu caught_up_learners=%zu",
+                    tally.voting, tally.caught_up);
+    }
+}

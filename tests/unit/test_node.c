@@ -1,0 +1,430 @@
+/* Whole nodes over a perfect network in virtual time: founding, joining, announcing, dying,
+ * leaving. What happens under faults is the simulator's. */
+#include "core/base/memory.h"
+#include "core/include/hivemind/module.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define NODES_MAX 16
+#define DELAY_MS  1u
+
+/* ---- roles without substance ---- */
+
+static const char *const control_roles[] = {"control", NULL};
+static const char *const dns_roles[] = {"dns", NULL};
+static const char *const host_roles[] = {"host", NULL};
+
+static enum hm_status publish_web(struct hm_module_ctx *ctx, struct hm_buf *error)
+{
+    (void)error;
+    struct hm_service web = {.name = hm_name_of("web"), .port = 8080, .weight = 100, .health = 0};
+    hm_module_publish(ctx, &(struct hm_host_config){.services = &web, .services_count = 1});
+    return HM_OK;
+}
+
+/* "announce": one service more, and a report of who serves it. */
+static enum hm_status announce(struct hm_module_ctx *ctx, const struct hm_request *request)
+{
+    if (request->message->kind != HM_MSG_announce) {
+        return HM_NOT_FOUND;
+    }
+    const struct hm_announce *wanted = &request->message->announce;
+    struct hm_service service = {.name = wanted->service, .port = wanted->port, .weight = 100};
+    struct hm_version version =
+        hm_module_publish(ctx, &(struct hm_host_config){.services = &service, .services_count = 1});
+    hm_module_report_change(ctx, request, version, &hm_module_node_config(ctx)->addr,
+                            wanted->timeout_ms);
+    return HM_OK;
+}
+
+static const struct hm_module control_module = {
+    .abi = HM_MODULE_ABI, .kind = HM_MODULE_ROLE, .name = "control", .performs = control_roles};
+static const struct hm_module dns_module = {.abi = HM_MODULE_ABI,
+                                            .kind = HM_MODULE_ROLE,
+                                            .name = "dns",
+                                            .performs = dns_roles,
+                                            .feeds = HM_FEEDS_STATE};
+static const struct hm_module host_module = {.abi = HM_MODULE_ABI,
+                                             .kind = HM_MODULE_ROLE,
+                                             .name = "host",
+                                             .performs = host_roles,
+                                             .bootstraps = dns_roles,
+                                             .start = publish_web,
+                                             .request = announce};
+
+/* ---- a cluster in virtual time ---- */
+
+struct packet {
+    hm_ms at;
+    size_t from;
+    struct hm_addr to;
+    bool stream;
+    uint64_t cluster;
+    struct hm_bytes bytes;
+};
+
+struct cluster {
+    hm_ms now;
+    struct hm_node *nodes[NODES_MAX];
+    struct hm_node_config configs[NODES_MAX];
+    const struct hm_module *modules[NODES_MAX][1];
+    uint64_t cluster_ids[NODES_MAX];
+    bool dead[NODES_MAX];
+    bool stopped[NODES_MAX];
+    size_t count;
+    struct packet *packets;
+    size_t packet_count;
+    size_t packet_capacity;
+    struct hm_buf reply; /* the last one to a control connection */
+};
+
+static struct hm_addr addr_of(size_t number)
+{
+    return (struct hm_addr){.family = 4, .ip = {10, 0, 0, (uint8_t)(number + 1)}, .port = 9610};
+}
+
+static void drain(struct cluster *cluster, size_t number)
+{
+    struct hm_act act;
+    while (hm_node_output(cluster->nodes[number], &act)) {
+        if (act.kind == HM_ACT_SEND) {
+            cluster->packets = hm_grow(cluster->packets, cluster->packet_count,
+                                       &cluster->packet_capacity, sizeof *cluster->packets);
+            cluster->packets[cluster->packet_count++] =
+                (struct packet){.at = cluster->now + DELAY_MS,
+                                .from = number,
+                                .to = act.addr,
+                                .stream = act.stream,
+                                .cluster = cluster->cluster_ids[number],
+                                .bytes = hm_bytes_copy(act.bytes)};
+        } else if (act.kind == HM_ACT_CLUSTER) {
+            cluster->cluster_ids[number] = act.number;
+        } else if (act.kind == HM_ACT_REPLY) {
+            hm_buf_clear(&cluster->reply);
+            hm_buf_append(&cluster->reply, act.bytes.data, act.bytes.size);
+        } else if (act.kind == HM_ACT_STOPPED) {
+            cluster->stopped[number] = true;
+        } else if (act.kind == HM_ACT_LOG && getenv("HM_TEST_LOG")) {
+            printf("%8llu %s %.*s\n", (unsigned long long)cluster->now,
+                   cluster->configs[number].name.text, (int)act.bytes.size,
+                   (const char *)act.bytes.data);
+        }
+    }
+}
+
+static size_t start(struct cluster *cluster, const char *name, const struct hm_module *module,
+                    bool bootstrap)
+{
+    size_t number = cluster->count++;
+    struct hm_buf error = {0};
+    struct hm_node_config *config = &cluster->configs[number];
+    cluster->modules[number][0] = module;
+    *config = (struct hm_node_config){.name = hm_name_of(name),
+                                      .addr = addr_of(number),
+                                      .roles = {hm_name_of(module->name)},
+                                      .role_count = 1,
+                                      .join = {addr_of(0)},
+                                      .join_count = 1,
+                                      .bootstrap = bootstrap,
+                                      .serve_joins = true,
+                                      .seed = 1000 + number,
+                                      .modules = cluster->modules[number],
+                                      .module_count = 1};
+    cluster->nodes[number] = hm_node_new(config, &error);
+    assert_non_null(cluster->nodes[number]);
+    assert_int_equal(hm_node_start(cluster->nodes[number], cluster->now, cluster->now + 1000000,
+                                   NULL, 0, &error),
+                     HM_OK);
+    drain(cluster, number);
+    hm_buf_fini(&error);
+    return number;
+}
+
+static void deliver(struct cluster *cluster, const struct packet *packet)
+{
+    for (size_t i = 0; i < cluster->count; i++) {
+        if (!hm_addr_equal(&cluster->configs[i].addr, &packet->to)) {
+            continue;
+        }
+        struct hm_addr from = cluster->configs[packet->from].addr;
+        if (!cluster->dead[i]) {
+            hm_node_receive(cluster->nodes[i], cluster->now, &from, packet->stream, packet->cluster,
+                            packet->bytes);
+            drain(cluster, i);
+        } else if (!cluster->dead[packet->from]) {
+            if (packet->stream) {
+                hm_node_stream_down(cluster->nodes[packet->from], cluster->now, &packet->to,
+                                    HM_UNREACHABLE);
+            } else {
+                hm_node_refused(cluster->nodes[packet->from], cluster->now, &packet->to);
+            }
+            drain(cluster, packet->from);
+        }
+    }
+}
+
+static void step(struct cluster *cluster)
+{
+    hm_ms next = cluster->packet_count ? cluster->packets[0].at : HM_NEVER;
+    for (size_t i = 0; i < cluster->count; i++) {
+        hm_ms at = cluster->dead[i] ? HM_NEVER : hm_node_deadline(cluster->nodes[i]);
+        next = at < next ? at : next;
+    }
+    assert_true(next != HM_NEVER);
+    cluster->now = next > cluster->now ? next : cluster->now;
+    while (cluster->packet_count && cluster->packets[0].at <= cluster->now) {
+        struct packet packet = cluster->packets[0];
+        cluster->packet_count--;
+        memmove(cluster->packets, cluster->packets + 1,
+                cluster->packet_count * sizeof *cluster->packets);
+        deliver(cluster, &packet);
+        hm_bytes_free(packet.bytes);
+    }
+    for (size_t i = 0; i < cluster->count; i++) {
+        if (!cluster->dead[i] && hm_node_deadline(cluster->nodes[i]) <= cluster->now) {
+            hm_node_tick(cluster->nodes[i], cluster->now);
+            drain(cluster, i);
+        }
+    }
+}
+
+static void run_for(struct cluster *cluster, hm_ms duration)
+{
+    hm_ms until = cluster->now + duration;
+    while (cluster->now < until) {
+        step(cluster);
+    }
+}
+
+static void finish(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->count; i++) {
+        hm_node_free(cluster->nodes[i]);
+    }
+    for (size_t i = 0; i < cluster->packet_count; i++) {
+        hm_bytes_free(cluster->packets[i].bytes);
+    }
+    hm_free(cluster->packets);
+    hm_buf_fini(&cluster->reply);
+}
+
+static size_t members(const struct cluster *cluster, size_t number)
+{
+    return hm_node_view(cluster->nodes[number])->members.count;
+}
+
+static void count_instance(void *context, const struct hm_catalog_instance *instance)
+{
+    (void)instance;
+    ++*(size_t *)context;
+}
+
+static size_t instances(const struct cluster *cluster, size_t number, const char *service)
+{
+    size_t count = 0;
+    struct hm_name name = hm_name_of(service);
+    hm_catalog_instances(hm_node_catalog(cluster->nodes[number]), &name, count_instance, &count);
+    return count;
+}
+
+/* Three control nodes (0-2), two consumers (3, 4), two hosts (5, 6). */
+static void start_seven(struct cluster *cluster)
+{
+    start(cluster, "c1", &control_module, true);
+    start(cluster, "c2", &control_module, false);
+    start(cluster, "c3", &control_module, false);
+    start(cluster, "d1", &dns_module, false);
+    start(cluster, "d2", &dns_module, false);
+    start(cluster, "h1", &host_module, false);
+    start(cluster, "h2", &host_module, false);
+    run_for(cluster, 20000);
+}
+
+static size_t leader_of(const struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->count; i++) {
+        if (!cluster->dead[i] && hm_node_is_leader(cluster->nodes[i])) {
+            return i;
+        }
+    }
+    fail_msg("nobody leads");
+    return 0;
+}
+
+/* ---- what is expected ---- */
+
+static void test_seven_nodes_become_a_cluster(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    start_seven(&cluster);
+    for (size_t i = 0; i < cluster.count; i++) {
+        assert_int_equal(members(&cluster, i), 7);
+        assert_true(hm_node_is_ready(cluster.nodes[i]));
+    }
+    assert_int_equal(instances(&cluster, 3, "web"), 2);
+    assert_int_equal(instances(&cluster, 4, "web"), 2);
+    finish(&cluster);
+}
+
+static void test_the_dead_are_removed(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    start_seven(&cluster);
+    cluster.dead[6] = true;
+    run_for(&cluster, 2000);
+    assert_int_equal(members(&cluster, 3), 6);
+    assert_int_equal(instances(&cluster, 3, "web"), 1);
+    assert_int_equal(instances(&cluster, 4, "web"), 1);
+    finish(&cluster);
+}
+
+static void test_a_dead_leader_is_followed_by_another(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    start_seven(&cluster);
+    size_t old = leader_of(&cluster);
+    cluster.dead[old] = true;
+    run_for(&cluster, 5000);
+    size_t leader = leader_of(&cluster);
+    assert_int_not_equal(leader, old);
+    assert_int_equal(members(&cluster, 3), 6);
+    finish(&cluster);
+}
+
+static void test_without_quorum_nothing_is_removed(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    start_seven(&cluster);
+    cluster.dead[1] = cluster.dead[2] = true;
+    run_for(&cluster, 200);
+    cluster.dead[6] = true;
+    run_for(&cluster, 20000);
+    assert_int_equal(members(&cluster, 3), 7);
+    assert_int_equal(instances(&cluster, 3, "web"), 2);
+    finish(&cluster);
+}
+
+static const struct hm_change_report *announce_on(struct cluster *cluster, size_t number,
+                                                  struct hm_arena *arena, struct hm_message *out)
+{
+    struct hm_buf bytes = {0};
+    hm_message_encode(&bytes, &(struct hm_message){.kind = HM_MSG_announce,
+                                                   .announce = {.call = 5,
+                                                                .service = hm_name_of("api"),
+                                                                .port = 9000,
+                                                                .timeout_ms = 3000}});
+    hm_buf_clear(&cluster->reply);
+    hm_node_control(cluster->nodes[number], cluster->now, 1, hm_buf_view(&bytes));
+    drain(cluster, number);
+    hm_buf_fini(&bytes);
+    for (hm_ms until = cluster->now + 6000; cluster->reply.size == 0 && cluster->now < until;) {
+        step(cluster);
+    }
+    assert_int_equal(
+        hm_message_decode_only(hm_buf_view(&cluster->reply), HM_MSG_change_report, arena, out),
+        HM_OK);
+    return &out->change_report;
+}
+
+static void test_an_announcement_is_reported(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    start_seven(&cluster);
+    hm_ms before = cluster.now;
+    const struct hm_change_report *report = announce_on(&cluster, 5, &arena, &message);
+    assert_int_equal(report->status, HM_OK);
+    assert_true(report->index > 0);
+    assert_int_equal(report->call, 5);
+    assert_int_equal(report->serving_count, 1);
+    assert_int_equal(report->serving[0].served, 2);
+    assert_int_equal(report->serving[0].total, 2);
+    assert_true(cluster.now - before < 50);
+    assert_int_equal(instances(&cluster, 3, "api"), 1);
+    assert_int_equal(instances(&cluster, 3, "web"), 1);
+    hm_arena_fini(&arena);
+    finish(&cluster);
+}
+
+static void test_without_quorum_a_change_is_pushed(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    start_seven(&cluster);
+    cluster.dead[1] = cluster.dead[2] = true;
+    run_for(&cluster, 1000);
+    const struct hm_change_report *report = announce_on(&cluster, 5, &arena, &message);
+    assert_int_equal(report->status, HM_NOT_COMMITTED);
+    assert_int_equal(report->index, 0);
+    assert_int_equal(report->serving[0].served, 2);
+    assert_int_equal(instances(&cluster, 4, "api"), 1);
+    hm_arena_fini(&arena);
+    finish(&cluster);
+}
+
+static void test_any_node_can_leave(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    start_seven(&cluster);
+    const size_t leavers[] = {6, 4, leader_of(&cluster)};
+    for (size_t i = 0; i < 3; i++) {
+        struct hm_buf bytes = {0};
+        hm_message_encode(&bytes, &(struct hm_message){.kind = HM_MSG_leave, .leave = {.call = 1}});
+        hm_node_control(cluster.nodes[leavers[i]], cluster.now, 1, hm_buf_view(&bytes));
+        drain(&cluster, leavers[i]);
+        hm_buf_fini(&bytes);
+        run_for(&cluster, 12000);
+        assert_true(cluster.stopped[leavers[i]]);
+        cluster.dead[leavers[i]] = true;
+    }
+    assert_int_equal(members(&cluster, 3), 4);
+    assert_int_equal(instances(&cluster, 3, "web"), 1);
+    leader_of(&cluster);
+    finish(&cluster);
+}
+
+static void test_a_taken_name_is_refused(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    start_seven(&cluster);
+    size_t twin = start(&cluster, "h1", &host_module, false);
+    run_for(&cluster, 3000);
+    assert_false(hm_node_is_ready(cluster.nodes[twin]));
+    assert_int_equal(members(&cluster, 0), 7);
+    /* Its name is free when the first one is gone. */
+    cluster.dead[5] = true;
+    run_for(&cluster, 15000);
+    assert_true(hm_node_is_ready(cluster.nodes[twin]));
+    finish(&cluster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_seven_nodes_become_a_cluster),
+        cmocka_unit_test(test_the_dead_are_removed),
+        cmocka_unit_test(test_a_dead_leader_is_followed_by_another),
+        cmocka_unit_test(test_without_quorum_nothing_is_removed),
+        cmocka_unit_test(test_an_announcement_is_reported),
+        cmocka_unit_test(test_without_quorum_a_change_is_pushed),
+        cmocka_unit_test(test_any_node_can_leave),
+        cmocka_unit_test(test_a_taken_name_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,309 @@
+/* The state machine: which requests are granted, what they emit, and that a snapshot is all of it.
+ */
+#include "core/base/memory.h"
+#include "core/state/state.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define CLUSTER 77u
+
+static struct hm_id id_of(uint8_t number)
+{
+    return (struct hm_id){{number}};
+}
+
+static struct hm_outcome apply(struct hm_state *state, uint8_t session, uint64_t seq,
+                               const struct hm_message *request)
+{
+    struct hm_buf body = {0};
+    struct hm_outcome outcome;
+    hm_message_encode(&body, request);
+    struct hm_log_request entry = {.session = id_of(session),
+                                   .seq = seq,
+                                   .time_ms = 1000 + seq,
+                                   .request = hm_buf_view(&body)};
+    hm_state_apply(state, &entry, &outcome);
+    hm_buf_fini(&body);
+    return outcome;
+}
+
+static struct hm_member member_of(uint8_t number, const char *name)
+{
+    return (struct hm_member){.id = id_of(number),
+                              .name = hm_name_of(name),
+                              .addr = {.family = 4, .ip = {10, 0, 0, number}, .port = 9610},
+                              .boot = 1,
+                              .feature = HM_FEATURE_LEVEL};
+}
+
+static struct hm_outcome join(struct hm_state *state, uint8_t number, const char *name)
+{
+    return apply(state, number, 0,
+                 &(struct hm_message){.kind = HM_MSG_request_join,
+                                      .request_join = {.member = member_of(number, name)}});
+}
+
+static struct hm_state *founded(void)
+{
+    struct hm_state *state = hm_state_new();
+    struct hm_outcome outcome =
+        apply(state, 1, 0,
+              &(struct hm_message){.kind = HM_MSG_request_found,
+                                   .request_found = {.cluster = CLUSTER,
+                                                     .history = id_of(99),
+                                                     .founder = member_of(1, "c1")}});
+    assert_int_equal(outcome.status, HM_OK);
+    assert_int_equal(outcome.events, 2);
+    return state;
+}
+
+static struct hm_outcome change_host(struct hm_state *state, uint8_t number, uint64_t seq,
+                                     const char *vhost, const char *service)
+{
+    struct hm_claim claim = {.key = hm_bytes_of_text(vhost), .owner = hm_name_of(service)};
+    struct hm_message request = {.kind = HM_MSG_request_host,
+                                 .request_host = {.state = {.host = id_of(number),
+                                                            .version = {1, seq},
+                                                            .config = hm_bytes_of_text("config")},
+                                                  .claims = &claim,
+                                                  .claims_count = vhost[0] ? 1 : 0}};
+    return apply(state, number, 0, &request);
+}
+
+static const char *owner_of(const struct hm_state *state, const char *vhost)
+{
+    static char text[64];
+    struct hm_name scope = hm_name_of(HM_SCOPE_VHOSTS);
+    const struct hm_record *record =
+        hm_records_find(&hm_state_view(state)->records, &scope, hm_bytes_of_text(vhost));
+    if (!record) {
+        return "nobody";
+    }
+    snprintf(text, sizeof text, "%.*s", (int)record->value.size, (const char *)record->value.data);
+    return text;
+}
+
+static void test_joins_are_decided(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    assert_int_equal(join(state, 2, "web1").status, HM_OK);
+    struct hm_outcome taken = join(state, 3, "WEB1");
+    assert_int_equal(taken.status, HM_NAME_TAKEN);
+    assert_non_null(strstr(taken.reason, "10.0.0.2"));
+    assert_int_equal(taken.events, 0);
+    /* The same node again has restarted: that is no event. */
+    struct hm_outcome again = join(state, 2, "web1");
+    assert_int_equal(again.status, HM_OK);
+    assert_int_equal(again.events, 0);
+    assert_int_equal(hm_state_view(state)->members.count, 2);
+    /* A wrong cluster and a bad name are told. */
+    struct hm_message foreign = {
+        .kind = HM_MSG_request_join,
+        .request_join = {.member = member_of(9, "x"), .cluster = CLUSTER + 1}};
+    assert_int_equal(apply(state, 9, 0, &foreign).status, HM_WRONG_CLUSTER);
+    assert_int_equal(join(state, 9, "not a label").status, HM_BAD_ARGUMENT);
+    /* The name is free once its holder has left. */
+    struct hm_message leave = {.kind = HM_MSG_request_leave, .request_leave = {.id = id_of(2)}};
+    assert_int_equal(apply(state, 2, 0, &leave).events, 1);
+    assert_int_equal(join(state, 3, "WEB1").status, HM_OK);
+    hm_state_free(state);
+}
+
+static void test_a_restart_elsewhere_is_a_change(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    join(state, 2, "web1");
+    struct hm_message moved = {.kind = HM_MSG_request_join,
+                               .request_join = {.member = member_of(2, "web1")}};
+    moved.request_join.member.addr.ip[3] = 200;
+    moved.request_join.member.boot = 2;
+    assert_int_equal(apply(state, 2, 0, &moved).events, 1);
+    struct hm_id id = id_of(2);
+    const struct hm_member *member = hm_members_find(&hm_state_view(state)->members, &id);
+    assert_int_equal(member->addr.ip[3], 200);
+    /* An old copy of the data directory is refused. */
+    assert_int_equal(join(state, 2, "web1").status, HM_STALE);
+    hm_state_free(state);
+}
+
+static void test_a_vhost_belongs_to_the_first_until_nobody_holds_it(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    join(state, 2, "a");
+    join(state, 3, "b");
+    join(state, 4, "c");
+    assert_int_equal(change_host(state, 2, 1, "shop.test", "shop").status, HM_OK);
+    assert_int_equal(change_host(state, 3, 1, "shop.test", "shop").status, HM_OK);
+    struct hm_outcome refused = change_host(state, 4, 1, "shop.test", "evil");
+    assert_int_equal(refused.status, HM_OK); /* the config is taken, the claim is not */
+    assert_string_equal(refused.reason, "shop.test belongs to service shop");
+    assert_string_equal(owner_of(state, "shop.test"), "shop");
+    change_host(state, 2, 2, "", "");
+    assert_string_equal(owner_of(state, "shop.test"), "shop");
+    struct hm_node_ref gone = {id_of(3)};
+    apply(state, 1, 0,
+          &(struct hm_message){.kind = HM_MSG_request_fail,
+                               .request_fail = {.nodes = &gone, .nodes_count = 1}});
+    assert_string_equal(owner_of(state, "shop.test"), "evil");
+    change_host(state, 4, 2, "", "");
+    assert_string_equal(owner_of(state, "shop.test"), "nobody");
+    hm_state_free(state);
+}
+
+static void test_old_versions_change_nothing(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    join(state, 2, "a");
+    uint64_t index = change_host(state, 2, 5, "", "").index;
+    struct hm_outcome late = change_host(state, 2, 4, "", "");
+    assert_int_equal(late.events, 0);
+    assert_int_equal(late.index, index);
+    assert_int_equal(change_host(state, 9, 1, "", "").status, HM_REMOVED);
+    hm_state_free(state);
+}
+
+static struct hm_message write_of(struct hm_change *change, struct hm_condition *condition)
+{
+    return (struct hm_message){.kind = HM_MSG_request_write,
+                               .request_write = {.conditions = condition,
+                                                 .conditions_count = condition ? 1 : 0,
+                                                 .changes = change,
+                                                 .changes_count = 1}};
+}
+
+static void test_conditions_and_retries(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    struct hm_change change = {.scope = hm_name_of("zones"),
+                               .key = hm_bytes_of_text("a.test"),
+                               .present = true,
+                               .value = hm_bytes_of_text("1")};
+    struct hm_condition absent = {.scope = hm_name_of("zones"), .key = hm_bytes_of_text("a.test")};
+    struct hm_message write = write_of(&change, &absent);
+    assert_int_equal(apply(state, 1, 1, &write).status, HM_OK);
+    /* A retry under the same seq is not applied again: it would be a conflict. */
+    struct hm_outcome retry = apply(state, 1, 1, &write);
+    assert_int_equal(retry.status, HM_OK);
+    assert_int_equal(retry.events, 0);
+    assert_int_equal(apply(state, 1, 2, &write).status, HM_CONFLICT);
+    /* What fell out of the window is never applied again. */
+    assert_int_equal(
+        apply(state, 1, 100, &(struct hm_message){.kind = HM_MSG_request_leave}).status, HM_OK);
+    assert_int_equal(apply(state, 1, 3, &write).status, HM_SESSION_EXPIRED);
+    change.scope = hm_name_of(HM_SCOPE_HOSTS);
+    write = write_of(&change, NULL);
+    assert_int_equal(apply(state, 1, 101, &write).status, HM_DENIED);
+    hm_state_free(state);
+}
+
+static void test_a_snapshot_is_the_whole_state(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    for (uint8_t i = 2; i < 60; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "h%u", i);
+        join(state, i, name);
+        change_host(state, i, 1, i % 3 ? "" : name, "web");
+    }
+    struct hm_buf first = {0};
+    struct hm_buf second = {0};
+    struct hm_state *copy = hm_state_new();
+    hm_state_snapshot(state, &first);
+    assert_int_equal(hm_state_install(copy, hm_buf_view(&first)), HM_OK);
+    hm_state_snapshot(copy, &second);
+    assert_true(hm_bytes_equal(hm_buf_view(&first), hm_buf_view(&second)));
+    /* And it goes on the same way. */
+    for (uint8_t i = 2; i < 60; i += 2) {
+        struct hm_message leave = {.kind = HM_MSG_request_leave, .request_leave = {.id = id_of(i)}};
+        assert_int_equal(apply(state, i, 0, &leave).events, apply(copy, i, 0, &leave).events);
+    }
+    hm_buf_clear(&first);
+    hm_buf_clear(&second);
+    hm_state_snapshot(state, &first);
+    hm_state_snapshot(copy, &second);
+    assert_true(hm_bytes_equal(hm_buf_view(&first), hm_buf_view(&second)));
+    /* A cut snapshot is refused and changes nothing. */
+    first.size--;
+    assert_int_equal(hm_state_install(copy, hm_buf_view(&first)), HM_BAD_BYTES);
+    hm_buf_clear(&first);
+    hm_state_snapshot(copy, &first);
+    assert_true(hm_bytes_equal(hm_buf_view(&first), hm_buf_view(&second)));
+    hm_buf_fini(&first);
+    hm_buf_fini(&second);
+    hm_state_free(state);
+    hm_state_free(copy);
+}
+
+/* Whoever is told the events has what a voter has. */
+static void test_a_view_follows_by_events_alone(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    struct hm_view view = {0};
+    join(state, 2, "a");
+    change_host(state, 2, 1, "v.test", "web");
+    change_host(state, 2, 2, "", "web");
+    uint64_t oldest;
+    uint64_t newest;
+    hm_state_events_held(state, &oldest, &newest);
+    assert_int_equal(oldest, 1);
+    for (int round = 0; round < 2; round++) { /* told twice: the second time changes nothing */
+        for (uint64_t i = oldest; i <= newest; i++) {
+            assert_int_equal(hm_view_evolve(&view, hm_state_event(state, i)), HM_OK);
+        }
+    }
+    const struct hm_view *voter = hm_state_view(state);
+    struct hm_name hosts = hm_name_of(HM_SCOPE_HOSTS);
+    struct hm_name vhosts = hm_name_of(HM_SCOPE_VHOSTS);
+    assert_int_equal(view.members.count, voter->members.count);
+    assert_int_equal(view.records.count, voter->records.count);
+    assert_int_equal(hm_records_version(&view.records, &hosts), 2);
+    assert_int_equal(hm_records_version(&view.records, &vhosts), 2);
+    assert_int_equal(view.state_position, voter->state_position);
+    hm_view_fini(&view);
+    hm_state_free(state);
+}
+
+static void test_old_events_make_room(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    join(state, 2, "a");
+    for (uint64_t seq = 1; seq <= HM_STATE_EVENTS_MAX + 10; seq++) {
+        change_host(state, 2, seq, "", "");
+    }
+    uint64_t oldest;
+    uint64_t newest;
+    hm_state_events_held(state, &oldest, &newest);
+    assert_int_equal(newest - oldest + 1, HM_STATE_EVENTS_MAX);
+    assert_null(hm_state_event(state, oldest - 1));
+    assert_int_equal(hm_state_event(state, oldest)->index, oldest);
+    assert_int_equal(hm_state_event(state, newest)->index, newest);
+    hm_state_free(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_joins_are_decided),
+        cmocka_unit_test(test_a_restart_elsewhere_is_a_change),
+        cmocka_unit_test(test_a_vhost_belongs_to_the_first_until_nobody_holds_it),
+        cmocka_unit_test(test_old_versions_change_nothing),
+        cmocka_unit_test(test_conditions_and_retries),
+        cmocka_unit_test(test_a_snapshot_is_the_whole_state),
+        cmocka_unit_test(test_a_view_follows_by_events_alone),
+        cmocka_unit_test(test_old_events_make_room),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
