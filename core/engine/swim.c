@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define TRIES             4u  /* pings of one direct probe: loss alone is no failure */
+#define TRIES             5u  /* pings of one direct probe: loss alone is no failure */
 #define REFUSED_TRY_MS    30u /* between pings once one was refused */
 #define REFUSALS          3u
 #define HISTORY           10u /* regular direct probes remembered */
@@ -337,13 +337,12 @@ static void probe_failed(struct hm_swim *swim, hm_ms now, struct hm_swim_member 
 {
     struct hm_swim_probe probe = member->probe;
     end_probe(swim, now, member);
-    if (member->state != HM_SWIM_STATE_ALIVE) {
-        return;
+    if (member->state == HM_SWIM_STATE_ALIVE) {
+        /* a helper that does not even say "not heard" hints that the trouble is ours */
+        adjust_health(swim, probe.asked ? probe.asked - probe.nacked : 1);
+        suspect(swim, now, member);
     }
-    /* a helper that does not even say "not heard" hints that the trouble is ours */
-    adjust_health(swim, probe.asked ? probe.asked - probe.nacked : 1);
-    suspect(swim, now, member);
-    if (probe.regular) {
+    if (probe.regular && member->state == HM_SWIM_STATE_SUSPECT) {
         remember(swim, member, true);
     }
 }
@@ -440,6 +439,10 @@ static void next_regular(struct hm_swim *swim, hm_ms now)
         struct hm_swim_member *member = &swim->members[swim->order[swim->turn++]];
         if (!member->probe.active) {
             begin_probe(swim, now, member, true);
+            return;
+        }
+        if (!member->probe.regular && !member->probe.indirect) {
+            member->probe.regular = true; /* the urgent one does for it */
             return;
         }
     }

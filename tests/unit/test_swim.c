@@ -209,7 +209,7 @@ static void test_refusals_are_fast(void **state)
 static void test_healthy_under_loss_is_never_reported(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 5; seed++) {
+    for (uint64_t seed = 1; seed <= 10; seed++) {
         struct world *world = found(seed, 200);
         run(world, 120000);
         assert_int_equal(reports_in_all(world), 0);
@@ -220,25 +220,27 @@ static void test_healthy_under_loss_is_never_reported(void **state)
     }
 }
 
-/* Node 2 hears everything but four fifths of what it says are lost: each refutation gets through
+/* Node 2 hears everything but nine tenths of what it says are lost: each refutation gets through
  * sooner or later, the report stands all the same; when the loss ends it is taken back. */
 static void test_one_way_loss(void **state)
 {
     (void)state;
-    struct world *world = found(3, 0);
-    run(world, 5000);
-    world->nodes[2].out_permille = 850;
-    run(world, 60000);
-    assert_int_equal(reports(world, 2), WATCHED);
-    world->nodes[2].out_permille = 0;
-    run(world, 60000);
-    assert_int_equal(reports(world, 2), 0);
-    for (size_t i = 0; i < NODES; i++) {
-        for (size_t j = 0; j < NODES; j++) {
-            assert_true(!world->nodes[i].reported[j] || i == 2);
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct world *world = found(seed, 0);
+        run(world, 5000);
+        world->nodes[2].out_permille = 900;
+        run(world, 60000);
+        assert_int_equal(reports(world, 2), WATCHED);
+        world->nodes[2].out_permille = 0;
+        run(world, 60000);
+        assert_int_equal(reports(world, 2), 0);
+        for (size_t i = 0; i < NODES; i++) {
+            for (size_t j = 0; j < NODES; j++) {
+                assert_true(!world->nodes[i].reported[j] || i == 2);
+            }
         }
+        end(world);
     }
-    end(world);
 }
 
 static void tell_stopping(struct world *world, size_t who)
