@@ -278,6 +278,10 @@ static enum hm_status take_entries(struct hm_raft *raft, const struct hm_append 
             }
             raft_cut(raft, index);
         }
+        if (index != raft_log_last(&raft->log) + 1 ||
+            entry->term < raft_log_term_at(&raft->log, index - 1)) {
+            return HM_BAD_BYTES; /* terms never fall along a log */
+        }
         raft_log_append(&raft->log, entry);
         if (entry->kind == HM_RAFT_VOTERS) {
             raft_voters_reload(raft);
