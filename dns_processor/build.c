@@ -2,250 +2,14 @@
 
 #include "core/base/assert.h"
 #include "core/base/memory.h"
-#include "dns_processor/holders.h"
+#include "dns_processor/compose.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SETS_MAX    6 /* NS, A, AAAA, TXT, SRV, PTR */
 #define SOA_REFRESH 60u
 #define SOA_RETRY   10u
 #define SOA_EXPIRE  604800u
-
-struct nameserver {
-    struct hm_dns_name name;
-    struct hm_addr *addresses;
-    size_t address_count;
-};
-
-/* A zone of the settings. */
-struct forward {
-    struct hm_dns_zone_config config; /* its pointers are not kept */
-    struct hm_dns_zone *zone;
-    struct hm_dns_name name;
-    struct hm_dns_name hosts; /* host.ZONE */
-    struct hm_dns_name tcp;   /* _tcp.ZONE */
-    struct nameserver *nameservers;
-    size_t nameserver_count;
-};
-
-/* A zone of addresses; it belongs to forward[owner]. */
-struct reverse {
-    struct hm_dns_zone *zone;
-    struct hm_dns_name name;
-    size_t owner;
-    struct hm_addr addr;
-    bool is_address; /* the prefix is all of `addr` */
-};
-
-struct hm_dns_build {
-    struct hm_dns_map *map;
-    struct hm_dns_view view;
-    struct forward *forward;
-    size_t forward_count;
-    struct reverse *reverse;
-    size_t reverse_count;
-    size_t reverse_capacity;
-    uint32_t serial;
-    bool serial_known;
-    struct hm_dns_gather gather;   /* scratch */
-    struct hm_dns_holders holders; /* empty without reverse zones */
-};
-
-/* --- Composing one name ----------------------------------------------------------------------- */
-
-/* The first label of `name` as a name to ask the view for. */
-static struct hm_name first_label(const struct hm_dns_name *name)
-{
-    struct hm_name label = {0};
-    bool fits = hm_name_set(&label, (const char *)name->wire + 1, name->wire[0]);
-    return fits ? label : (struct hm_name){0};
-}
-
-static struct forward *forward_of(struct hm_dns_build *build, const struct hm_dns_zone *zone)
-{
-    for (size_t i = 0; i < build->forward_count; i++) {
-        if (build->forward[i].zone == zone) {
-            return &build->forward[i];
-        }
-    }
-    return NULL;
-}
-
-static struct hm_dns_set ns_set(const struct forward *forward)
-{
-    struct hm_dns_set set = {.type = HM_DNS_NS, .ttl = forward->config.ttl_zone};
-    struct hm_buf extra = {0};
-    for (size_t i = 0; i < forward->nameserver_count; i++) {
-        const struct nameserver *ns = &forward->nameservers[i];
-        hm_buf_clear(&extra);
-        for (size_t j = 0; j < ns->address_count; j++) {
-            const struct hm_addr *addr = &ns->addresses[j];
-            hm_dns_extra_append(&extra, addr->family == 4 ? HM_DNS_A : HM_DNS_AAAA, set.ttl,
-                                (struct hm_bytes){addr->ip, hm_addr_ip_bytes(addr)});
-        }
-        enum hm_status status =
-            hm_dns_set_add(&set, hm_dns_name_bytes(&ns->name), true, hm_buf_view(&extra));
-        HM_ASSERT(status == HM_OK);
-    }
-    hm_buf_fini(&extra);
-    return set;
-}
-
-static bool gather_glue(struct hm_dns_build *build, const struct forward *forward,
-                        const struct hm_dns_name *name)
-{
-    bool found = false;
-    for (size_t i = 0; i < forward->nameserver_count; i++) {
-        const struct nameserver *ns = &forward->nameservers[i];
-        for (size_t j = 0; j < ns->address_count && hm_dns_name_equal(&ns->name, name); j++) {
-            hm_dns_gather_address(&build->gather, &ns->addresses[j], false);
-            found = true;
-        }
-    }
-    return found;
-}
-
-/* What stands at a name besides NS: the first that exists of host, glue, virtual host, service.
- * Sets its TTL; tells by `alarmed` of a service without a healthy instance. */
-static bool gather_name(struct hm_dns_build *build, const struct forward *forward,
-                        const struct hm_dns_name *name, uint32_t *ttl, bool *alarmed)
-{
-    struct hm_dns_gather *gather = &build->gather;
-    const struct hm_dns_view *view = &build->view;
-    hm_dns_gather_clear(gather);
-    struct hm_name label = first_label(name);
-    bool is_label = hm_name_is_label(&label);
-    int depth = hm_dns_name_labels_before(name, &forward->name);
-    *ttl = forward->config.ttl_host;
-    if (is_label && depth == 2 && hm_dns_name_labels_before(name, &forward->hosts) == 1 &&
-        view->host(view->context, &label, gather)) {
-        return true;
-    }
-    *ttl = forward->config.ttl_zone;
-    if (gather_glue(build, forward, name)) {
-        return true;
-    }
-    *ttl = forward->config.ttl_service;
-    char text[HM_DNS_NAME_TEXT_BYTES];
-    bool found = view->vhost(view->context, hm_dns_name_format(name, text), gather) ||
-                 (is_label && depth == 1 && view->service(view->context, &label, gather));
-    if (!hm_dns_gather_select(gather, forward->config.none_healthy)) {
-        *alarmed = true;
-    }
-    return found;
-}
-
-static void put_or_remove(struct hm_dns_build *build, struct hm_dns_zone *zone,
-                          const struct hm_dns_name *name, struct hm_dns_set *sets, size_t count,
-                          bool exists)
-{
-    if (exists) {
-        enum hm_status status = hm_dns_map_put(build->map, zone, name, sets, count);
-        HM_ASSERT(status == HM_OK);
-    } else {
-        hm_dns_map_remove(build->map, zone, name);
-    }
-    for (size_t i = 0; i < count; i++) {
-        hm_dns_set_fini(&sets[i]);
-    }
-}
-
-/* Replaces all that is at `name`, when it is in a zone of the settings. */
-static void compose(struct hm_dns_build *build, const struct hm_dns_name *name, bool *alarmed)
-{
-    struct forward *forward = forward_of(build, hm_dns_map_zone_of(build->map, name));
-    if (!forward) {
-        return;
-    }
-    struct hm_dns_set sets[SETS_MAX];
-    size_t count = 0;
-    uint32_t ttl;
-    bool exists = gather_name(build, forward, name, &ttl, alarmed);
-    count +=
-        hm_dns_gather_address_sets(&build->gather, ttl, forward->config.max_answers, &sets[count]);
-    count += hm_dns_gather_txt_set(&build->gather, ttl, &sets[count]);
-    if (hm_dns_name_equal(name, &forward->name) && forward->nameserver_count > 0) {
-        sets[count++] = ns_set(forward);
-        exists = true;
-    }
-    put_or_remove(build, forward->zone, name, sets, count, exists);
-}
-
-/* _NAME._tcp.ZONE: nothing but services stands there. */
-static void compose_srv(struct hm_dns_build *build, struct forward *forward,
-                        const struct hm_name *service, const struct hm_dns_name *name)
-{
-    if (hm_dns_map_zone_of(build->map, name) != forward->zone) {
-        return;
-    }
-    struct hm_dns_set set;
-    hm_dns_gather_clear(&build->gather);
-    bool exists = build->view.service(build->view.context, service, &build->gather);
-    (void)hm_dns_gather_select(&build->gather, forward->config.none_healthy);
-    size_t count =
-        hm_dns_gather_srv_set(&build->gather, &forward->hosts, forward->config.ttl_service,
-                              forward->config.ttl_host, &set);
-    put_or_remove(build, forward->zone, name, &set, count, exists);
-}
-
-/* --- PTR records ------------------------------------------------------------------------------ */
-
-static int compare_targets(const void *left, const void *right)
-{
-    const struct hm_dns_name *a = left;
-    const struct hm_dns_name *b = right;
-    return hm_bytes_compare(hm_dns_name_bytes(a), hm_dns_name_bytes(b));
-}
-
-static struct hm_dns_set ptr_set(struct hm_dns_build *build, const struct forward *forward,
-                                 const struct hm_addr *addr)
-{
-    struct hm_dns_name *targets = NULL;
-    size_t count = 0;
-    size_t capacity = 0;
-    size_t cursor = 0;
-    for (const struct hm_name *host;
-         (host = hm_dns_holders_next(&build->holders, addr, &cursor)) != NULL;) {
-        struct hm_bytes label = {(const uint8_t *)host->text, host->size};
-        targets = hm_grow(targets, count, &capacity, sizeof *targets);
-        if (hm_dns_name_prepend(label, &forward->hosts, &targets[count]) == HM_OK) {
-            count++;
-        }
-    }
-    struct hm_dns_set set = {.type = HM_DNS_PTR, .ttl = forward->config.ttl_host};
-    if (count > 1) {
-        qsort(targets, count, sizeof *targets, compare_targets);
-    }
-    for (size_t i = 0; i < count; i++) {
-        enum hm_status status =
-            hm_dns_set_add(&set, hm_dns_name_bytes(&targets[i]), true, (struct hm_bytes){0});
-        HM_ASSERT(status == HM_OK);
-    }
-    hm_free(targets);
-    return set;
-}
-
-static void compose_ptr(struct hm_dns_build *build, const struct hm_addr *addr)
-{
-    struct hm_dns_name name = hm_dns_name_reverse(addr, (unsigned)(8 * hm_addr_ip_bytes(addr)));
-    const struct hm_dns_zone *zone = hm_dns_map_zone_of(build->map, &name);
-    for (size_t i = 0; i < build->reverse_count; i++) {
-        const struct reverse *reverse = &build->reverse[i];
-        if (reverse->zone != zone) {
-            continue;
-        }
-        const struct forward *forward = &build->forward[reverse->owner];
-        struct hm_dns_set sets[SETS_MAX];
-        size_t count = 0;
-        sets[count] = ptr_set(build, forward, addr);
-        count += sets[count].count > 0;
-        if (hm_dns_name_equal(&name, &reverse->name) && forward->nameserver_count > 0) {
-            sets[count++] = ns_set(forward);
-        }
-        put_or_remove(build, reverse->zone, &name, sets, count, count > 0);
-    }
-}
 
 /* --- Changes ---------------------------------------------------------------------------------- */
 
@@ -258,17 +22,17 @@ enum hm_dns_service_state hm_dns_build_service(struct hm_dns_build *build,
     urcu_qsbr_thread_online();
     bool alarmed = false;
     for (size_t i = 0; i < build->forward_count; i++) {
-        struct forward *forward = &build->forward[i];
+        struct hm_dns_forward *forward = &build->forward[i];
         struct hm_dns_name owner;
         uint8_t label[HM_NAME_MAX + 1] = {'_'};
         memcpy(label + 1, name->text, name->size);
         if (hm_dns_name_prepend((struct hm_bytes){label + 1, name->size}, &forward->name, &owner) ==
             HM_OK) {
-            compose(build, &owner, &alarmed);
+            hm_dns_compose_name(build, &owner, &alarmed);
         }
         if (hm_dns_name_prepend((struct hm_bytes){label, 1U + name->size}, &forward->tcp, &owner) ==
             HM_OK) {
-            compose_srv(build, forward, name, &owner);
+            hm_dns_compose_srv(build, forward, name, &owner);
         }
     }
     hm_dns_gather_clear(&build->gather);
@@ -301,7 +65,7 @@ static void build_holdings(struct hm_dns_build *build, const struct hm_name *hos
         }
     }
     for (size_t i = 0; i < count; i++) {
-        compose_ptr(build, &touched[i]);
+        hm_dns_compose_ptr(build, &touched[i]);
     }
     hm_free(touched);
 }
@@ -317,7 +81,7 @@ void hm_dns_build_host(struct hm_dns_build *build, const struct hm_name *name)
         struct hm_dns_name owner;
         struct hm_bytes label = {(const uint8_t *)name->text, name->size};
         if (hm_dns_name_prepend(label, &build->forward[i].hosts, &owner) == HM_OK) {
-            compose(build, &owner, &alarmed);
+            hm_dns_compose_name(build, &owner, &alarmed);
         }
     }
     if (build->reverse_count > 0) {
@@ -334,7 +98,7 @@ void hm_dns_build_vhost(struct hm_dns_build *build, const char *name)
     bool alarmed = false;
     if (hm_dns_name_parse(name, &owner) == HM_OK) {
         urcu_qsbr_thread_online();
-        compose(build, &owner, &alarmed);
+        hm_dns_compose_name(build, &owner, &alarmed);
         urcu_qsbr_thread_offline();
     }
 }
@@ -352,27 +116,13 @@ static void note_name(void *context, const struct hm_dns_name *name)
     names->items[names->count++] = *name;
 }
 
-/* Composes a name of unknown kind. */
-static void compose_any(struct hm_dns_build *build, const struct hm_dns_name *name)
-{
-    struct forward *forward = forward_of(build, hm_dns_map_zone_of(build->map, name));
-    bool alarmed = false;
-    struct hm_name service = {0};
-    if (forward && hm_dns_name_labels_before(name, &forward->tcp) == 1 && name->wire[1] == '_' &&
-        hm_name_set(&service, (const char *)name->wire + 2, name->wire[0] - 1U)) {
-        compose_srv(build, forward, &service, name);
-    } else {
-        compose(build, name, &alarmed);
-    }
-}
-
 void hm_dns_build_all(struct hm_dns_build *build)
 {
     urcu_qsbr_thread_online();
     struct names names = {0};
     hm_dns_map_each(build->map, note_name, &names);
     for (size_t i = 0; i < names.count; i++) {
-        compose_any(build, &names.items[i]);
+        hm_dns_compose_any(build, &names.items[i]);
     }
     hm_free(names.items);
     for (size_t i = 0; i < build->holders.count; i++) {
@@ -388,7 +138,7 @@ void hm_dns_build_all(struct hm_dns_build *build)
 
 /* --- Zones ------------------------------------------------------------------------------------ */
 
-static void set_soa(struct hm_dns_build *build, const struct forward *forward,
+static void set_soa(struct hm_dns_build *build, const struct hm_dns_forward *forward,
                     struct hm_dns_zone *zone)
 {
     struct hm_dns_soa_fields fields = {
@@ -412,7 +162,7 @@ static void set_soa(struct hm_dns_build *build, const struct forward *forward,
 /* The SOA of a zone of the settings and of its reverse zones. */
 static void set_soas(struct hm_dns_build *build, size_t index)
 {
-    const struct forward *forward = &build->forward[index];
+    const struct hm_dns_forward *forward = &build->forward[index];
     set_soa(build, forward, forward->zone);
     for (size_t i = 0; i < build->reverse_count; i++) {
         if (build->reverse[i].owner == index) {
@@ -432,7 +182,7 @@ void hm_dns_build_serial(struct hm_dns_build *build, uint32_t serial)
     urcu_qsbr_thread_offline();
 }
 
-static void free_nameservers(struct nameserver *nameservers, size_t count)
+static void free_nameservers(struct hm_dns_ns *nameservers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         hm_free(nameservers[i].addresses);
@@ -440,29 +190,13 @@ static void free_nameservers(struct nameserver *nameservers, size_t count)
     hm_free(nameservers);
 }
 
-/* The apex of a reverse zone has NS, and for a whole address PTR. */
-static void compose_reverse_apex(struct hm_dns_build *build, const struct reverse *reverse)
-{
-    const struct forward *forward = &build->forward[reverse->owner];
-    struct hm_dns_set sets[SETS_MAX];
-    size_t count = 0;
-    if (reverse->is_address) {
-        compose_ptr(build, &reverse->addr);
-        return;
-    }
-    if (forward->nameserver_count > 0) {
-        sets[count++] = ns_set(forward);
-    }
-    put_or_remove(build, reverse->zone, &reverse->name, sets, count, true);
-}
-
 enum hm_status hm_dns_build_nameservers(struct hm_dns_build *build, size_t index,
                                         const struct hm_dns_nameserver *nameservers, size_t count,
                                         struct hm_buf *error)
 {
     HM_ASSERT(index < build->forward_count);
-    struct forward *forward = &build->forward[index];
-    struct nameserver *fresh = hm_alloc(count, sizeof *fresh);
+    struct hm_dns_forward *forward = &build->forward[index];
+    struct hm_dns_ns *fresh = hm_alloc(count, sizeof *fresh);
     for (size_t i = 0; i < count; i++) {
         const struct hm_dns_nameserver *from = &nameservers[i];
         if (hm_dns_name_parse_in(from->name, &forward->name, &fresh[i].name) != HM_OK) {
@@ -476,22 +210,22 @@ enum hm_status hm_dns_build_nameservers(struct hm_dns_build *build, size_t index
             fresh[i].addresses[j] = from->addresses[j];
         }
     }
-    struct nameserver *old = forward->nameservers;
+    struct hm_dns_ns *old = forward->nameservers;
     size_t old_count = forward->nameserver_count;
     forward->nameservers = fresh;
     forward->nameserver_count = count;
     urcu_qsbr_thread_online();
     bool alarmed = false;
     for (size_t i = 0; i < count; i++) { /* glue first: no NS points nowhere */
-        compose(build, &fresh[i].name, &alarmed);
+        hm_dns_compose_name(build, &fresh[i].name, &alarmed);
     }
-    compose(build, &forward->name, &alarmed);
+    hm_dns_compose_name(build, &forward->name, &alarmed);
     for (size_t i = 0; i < old_count; i++) {
-        compose(build, &old[i].name, &alarmed);
+        hm_dns_compose_name(build, &old[i].name, &alarmed);
     }
     for (size_t i = 0; i < build->reverse_count; i++) {
         if (build->reverse[i].owner == index) {
-            compose_reverse_apex(build, &build->reverse[i]);
+            hm_dns_compose_reverse_apex(build, &build->reverse[i]);
         }
     }
     if (build->serial_known) {
@@ -507,7 +241,7 @@ static void add_reverse(struct hm_dns_build *build, size_t owner, const struct h
 {
     build->reverse = hm_grow(build->reverse, build->reverse_count, &build->reverse_capacity,
                              sizeof *build->reverse);
-    build->reverse[build->reverse_count++] = (struct reverse){
+    build->reverse[build->reverse_count++] = (struct hm_dns_reverse){
         .name = hm_dns_name_reverse(addr, bits),
         .owner = owner,
         .addr = *addr,
@@ -544,7 +278,7 @@ static enum hm_status read_zone(struct hm_dns_build *build, const struct hm_dns_
                                 struct hm_buf *error)
 {
     size_t index = build->forward_count;
-    struct forward *forward = &build->forward[index];
+    struct hm_dns_forward *forward = &build->forward[index];
     forward->config = *config;
     if (hm_dns_name_parse(config->name, &forward->name) != HM_OK ||
         hm_dns_name_prepend(hm_bytes_of_text("host"), &forward->name, &forward->hosts) != HM_OK ||

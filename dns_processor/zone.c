@@ -184,7 +184,8 @@ static const uint8_t *copy_bytes(uint8_t **at, const void *data, size_t size)
     return copy;
 }
 
-/* One allocation: the node, its sets, their tables (aligned), then all bytes. */
+/* One allocation: the node, its sets, their tables (aligned), its name, which every lookup reads,
+ * then the records. */
 static struct hm_dns_node *node_new(struct hm_dns_zone *zone, struct hm_bytes name,
                                     const struct hm_dns_set *sets, size_t count)
 {
@@ -204,6 +205,7 @@ static struct hm_dns_node *node_new(struct hm_dns_zone *zone, struct hm_bytes na
         to->record_at = to->record_size ? NULL : copy_places(&at, &sets[i].record_ends);
         to->extra_at = sets[i].extra.size ? copy_places(&at, &sets[i].extra_ends) : NULL;
     }
+    node->name = copy_bytes(&at, name.data, name.size);
     for (size_t i = 0; i < count; i++) {
         const struct hm_dns_set *from = &sets[i];
         struct hm_dns_rrset *to = &node->sets[i];
@@ -215,7 +217,6 @@ static struct hm_dns_node *node_new(struct hm_dns_zone *zone, struct hm_bytes na
         to->wire = copy_bytes(&at, from->wire.data, from->wire.size);
         to->extra = copy_bytes(&at, from->extra.data, from->extra.size);
     }
-    node->name = copy_bytes(&at, name.data, name.size);
     HM_ASSERT((size_t)(at - (uint8_t *)(void *)node) == size);
     return node;
 }

@@ -313,7 +313,10 @@ static void test_vhosts_and_what_wins_a_name(void **state)
     for (size_t i = 0; i < 3; i++) {
         hm_dns_build_vhost(world.build, world.vhosts[i].name);
     }
-    hm_dns_build_vhost(world.build, "www.example.org"); /* not ours: nothing */
+    hm_dns_build_vhost(world.build, "www.example.org");          /* not ours: nothing */
+    hm_dns_build_vhost(world.build, "_shop._tcp.corp.internal"); /* nor a virtual host's place */
+    expect(&world, "_shop._tcp.corp.internal", LDNS_RR_TYPE_SRV,
+           "10 1 80 h1.host.corp.internal.|h1.host.corp.internal. 60 IN A 10.0.0.1");
     expect(&world, "corp.internal", LDNS_RR_TYPE_A, "10.0.0.8");
     expect(&world, "corp.internal", LDNS_RR_TYPE_NS,
            "ns1.corp.internal.,ns.example.org.|ns1.corp.internal. 3600 IN A 10.0.0.11");
