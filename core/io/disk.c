@@ -218,7 +218,7 @@ static enum hm_status do_op(struct hm_disk *disk, const struct hm_disk_op *op)
         }
         return fsync(disk->directory) != 0 ? failed() : HM_OK;
     }
-    HM_ASSERT(!"a kind of disk operation");
+    HM_ASSERT(op->kind <= HM_DISK_REMOVE);
     return HM_IO;
 }
 

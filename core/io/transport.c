@@ -44,8 +44,8 @@ static void reschedule(struct hm_transport *transport)
 
 void hm_transport_flush(struct hm_transport *transport)
 {
-    hm_datagrams_flush(transport);
     hm_out_flush(transport);
+    hm_datagrams_flush(transport); /* last: the callbacks of streams that end may send some */
     if (transport->timing_changed) {
         reschedule(transport);
     }

@@ -1,6 +1,7 @@
-/* Key files, routes and names. */
+/* Key files, routes, names, and the word to the service manager. */
 #include "core/io/keyfile.h"
 #include "core/io/net.h"
+#include "core/io/notify.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -9,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -105,12 +108,38 @@ static void test_resolver(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static void test_notify(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/hm_test_notify.XXXXXX";
+    char path[64];
+    char got[32] = {0};
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    unsetenv("NOTIFY_SOCKET");
+    assert_false(hm_notify("READY=1"));
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/notify", directory);
+    memcpy(name.sun_path, path, strlen(path));
+    setenv("NOTIFY_SOCKET", path, 1);
+    assert_false(hm_notify("READY=1"));
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof name), 0);
+    assert_true(hm_notify("READY=1"));
+    assert_int_equal(recv(fd, got, sizeof got - 1, 0), 7);
+    assert_string_equal(got, "READY=1");
+    close(fd);
+    unlink(path);
+    rmdir(directory);
+    unsetenv("NOTIFY_SOCKET");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keyfile),
         cmocka_unit_test(test_source),
         cmocka_unit_test(test_resolver),
+        cmocka_unit_test(test_notify),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

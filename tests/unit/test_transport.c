@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -477,6 +478,36 @@ static void test_unproved_streams_are_limited(void **state)
     world_fini(&world);
 }
 
+/* Without descriptors left the listener rests, and is served again once there are some. */
+static void test_out_of_descriptors(void **state)
+{
+    (void)state;
+    struct world world;
+    struct rlimit before;
+    world_init(&world);
+    start(&world, &world.a, &ours, NULL);
+    start(&world, &world.b, &ours, NULL);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int fd = stranger(&world.a.addr, SOCK_STREAM);
+    struct rlimit tight = {(rlim_t)fd + 1, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    size_t turns = 0;
+    send_text(&world.b, &world.a.addr, true, "no socket for this one");
+    send_text(&world.b, &world.a.addr, false, "still heard");
+    UNTIL(&world, world.a.datagrams == 1 && world.b.downs == 1);
+    assert_int_equal(world.b.why, HM_UNREACHABLE);
+    /* A loop that spins on the listener makes thousands of turns. */
+    for (hm_ms from = uv_now(&world.loop); uv_now(&world.loop) < from + 250; turns++) {
+        uv_run(&world.loop, UV_RUN_ONCE);
+    }
+    assert_true(turns < 50);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    send_text(&world.b, &world.a.addr, true, "now");
+    UNTIL(&world, world.a.payloads == 1);
+    close(fd);
+    world_fini(&world);
+}
+
 static void test_port_in_use_names_its_holder(void **state)
 {
     (void)state;
@@ -525,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_replayed_and_broken_datagrams),
         cmocka_unit_test(test_strangers_on_streams),
         cmocka_unit_test(test_unproved_streams_are_limited),
+        cmocka_unit_test(test_out_of_descriptors),
         cmocka_unit_test(test_port_in_use_names_its_holder),
         cmocka_unit_test(test_adopted_sockets),
     };
