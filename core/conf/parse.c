@@ -230,7 +230,7 @@ static const struct hm_conf_key *find_entry(struct reader *reader, const struct 
         hm_conf_error(reader->errors, &at, "%s has more than 1024 entries", map->key->name);
         return NULL;
     }
-    if (!hm_conf_entry_name_fits(map->key->names, name)) {
+    if (!hm_conf_name_fits(map->key->names, name)) {
         struct hm_buf quoted = {0};
         hm_conf_quote(&quoted, name);
         const struct hm_conf_type_words *words = hm_conf_type_words(map->key->names);

@@ -242,12 +242,14 @@ const struct hm_conf_type_words *hm_conf_type_words(enum hm_conf_type type)
     return &type_words[type];
 }
 
-bool hm_conf_entry_name_fits(enum hm_conf_type names, const char *text)
+bool hm_conf_name_fits(enum hm_conf_type type, const char *text)
 {
     size_t size = strlen(text);
-    switch (names) {
+    switch (type) {
     case HM_CONF_LABEL:
         return is_label(text, size);
+    case HM_CONF_SERVICE:
+        return is_service(text);
     case HM_CONF_DOMAIN:
         return is_domain(text, size);
     default:

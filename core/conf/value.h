@@ -1,4 +1,4 @@
-/* Single values: text to value and back. Of use to this folder only. */
+/* Single values: text to value and back. */
 #ifndef HM_CONF_VALUE_H
 #define HM_CONF_VALUE_H
 
@@ -20,8 +20,8 @@ const struct hm_conf_type_words *hm_conf_type_words(enum hm_conf_type type);
 bool hm_conf_value_read(struct hm_conf_node *node, const char *text, struct hm_arena *arena,
                         struct hm_buf *why);
 
-/* True when the text can be the name of a table's entry. */
-bool hm_conf_entry_name_fits(enum hm_conf_type names, const char *text);
+/* True when the text is a value of this type: TEXT (not empty), LABEL, SERVICE or DOMAIN. */
+bool hm_conf_name_fits(enum hm_conf_type type, const char *text);
 
 /* Appends a limit as one would write it: 60000 of a duration is "1m". */
 void hm_conf_number_print(enum hm_conf_type type, int64_t number, struct hm_buf *out);

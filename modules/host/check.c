@@ -1,0 +1,246 @@
+#include "modules/host/check.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+
+struct hm_check {
+    struct hm_checks *checks;
+    struct hm_check *next;
+    struct hm_check_plan plan; /* plan.path is ours */
+    struct hm_name name;
+    struct hm_addr addr;
+    enum hm_health health;
+    uint32_t passes; /* in a row */
+    uint32_t fails;  /* in a row */
+    void *probe;     /* NULL: none runs */
+    hm_ms next_at;   /* when to start the next */
+    hm_ms deadline;  /* of the one that runs */
+};
+
+static void touch(void *user)
+{
+    struct hm_checks *checks = user;
+    hm_module_wake(checks->ctx, 0);
+}
+
+void hm_checks_init(struct hm_checks *checks, struct hm_module_ctx *ctx)
+{
+    *checks = (struct hm_checks){.ctx = ctx};
+}
+
+void hm_checks_fini(struct hm_checks *checks)
+{
+    if (checks->tcp_state) {
+        checks->tcp->close(checks->tcp_state);
+    }
+    if (checks->http_state) {
+        checks->http->close(checks->http_state);
+    }
+    if (checks->library) {
+        dlclose(checks->library);
+    }
+}
+
+/* check_http.so lies beside whatever this code was loaded from. */
+static enum hm_status load_http(struct hm_checks *checks, struct hm_buf *error)
+{
+    static const char here = 0;
+    char path[4096];
+    Dl_info info;
+    if (!dladdr(&here, &info) || !info.dli_fname) {
+        hm_buf_append_text(error, "cannot tell where module host was loaded from");
+        return HM_NOT_FOUND;
+    }
+    const char *slash = strrchr(info.dli_fname, '/');
+    int folder_bytes = slash ? (int)(slash - info.dli_fname + 1) : 0;
+    snprintf(path, sizeof path, "%.*scheck_http.so", folder_bytes, info.dli_fname);
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+        hm_buf_printf(error, "an http check needs check_http.so: %s", dlerror());
+        return HM_NOT_FOUND;
+    }
+    const struct hm_prober *prober = dlsym(library, "hm_prober");
+    if (!prober || prober->abi != HM_MODULE_ABI) {
+        hm_buf_printf(error, "%s is of another release", path);
+        dlclose(library);
+        return HM_NOT_FOUND;
+    }
+    checks->library = library;
+    checks->http = prober;
+    return HM_OK;
+}
+
+enum hm_status hm_checks_prepare(struct hm_checks *checks, const struct hm_check_plan *plan,
+                                 struct hm_buf *error)
+{
+    const struct hm_module_io *io = hm_module_io(checks->ctx);
+    if (!io || plan->every_ms == 0) {
+        return HM_OK;
+    }
+    if (!plan->path) {
+        checks->tcp = &hm_prober_tcp;
+        if (!checks->tcp_state) {
+            checks->tcp_state = checks->tcp->open(io, touch, checks);
+        }
+        return HM_OK;
+    }
+    enum hm_status status = checks->http ? HM_OK : load_http(checks, error);
+    if (status == HM_OK && !checks->http_state) {
+        checks->http_state = checks->http->open(io, touch, checks);
+        if (!checks->http_state) {
+            hm_buf_append_text(error, "the HTTP library does not start");
+            status = HM_IO;
+        }
+    }
+    return status;
+}
+
+struct hm_check *hm_check_new(struct hm_checks *checks, const struct hm_check_plan *plan,
+                              const struct hm_name *name, const struct hm_addr *addr,
+                              enum hm_health health)
+{
+    struct hm_check *check = hm_alloc(1, sizeof *check);
+    *check = (struct hm_check){.checks = checks,
+                               .next = checks->first,
+                               .plan = *plan,
+                               .name = *name,
+                               .addr = *addr,
+                               .health = health,
+                               .next_at = hm_module_now(checks->ctx)};
+    if (plan->path) {
+        size_t size = strlen(plan->path) + 1;
+        check->plan.path = memcpy(hm_alloc(size, 1), plan->path, size);
+    }
+    checks->first = check;
+    return check;
+}
+
+static const struct hm_prober *prober_of(const struct hm_check *check, void **state)
+{
+    const struct hm_checks *checks = check->checks;
+    *state = check->plan.path ? checks->http_state : checks->tcp_state;
+    return check->plan.path ? checks->http : checks->tcp;
+}
+
+static void cancel(struct hm_check *check)
+{
+    void *state;
+    if (check->probe) {
+        prober_of(check, &state)->cancel(check->probe);
+        check->probe = NULL;
+    }
+}
+
+void hm_check_free(struct hm_check *check)
+{
+    if (!check) {
+        return;
+    }
+    cancel(check);
+    struct hm_check **at = &check->checks->first;
+    while (*at != check) {
+        at = &(*at)->next;
+    }
+    *at = check->next;
+    hm_free((void *)check->plan.path);
+    hm_free(check);
+}
+
+bool hm_check_is(const struct hm_check *check, const struct hm_check_plan *plan,
+                 const struct hm_addr *addr)
+{
+    const struct hm_check_plan *own = &check->plan;
+    bool same_path =
+        own->path && plan->path ? strcmp(own->path, plan->path) == 0 : own->path == plan->path;
+    return same_path && own->every_ms == plan->every_ms && own->timeout_ms == plan->timeout_ms &&
+           own->fall == plan->fall && own->rise == plan->rise && hm_addr_equal(&check->addr, addr);
+}
+
+enum hm_health hm_check_health(const struct hm_check *check)
+{
+    return check->health;
+}
+
+static void turn(struct hm_check *check, enum hm_health health, const char *why)
+{
+    char addr[HM_ADDR_TEXT_BYTES];
+    check->health = health;
+    check->checks->changed = true;
+    hm_module_log(check->checks->ctx, health == HM_HEALTH_PASSING ? HM_LOG_INFO : HM_LOG_WARN,
+                  health == HM_HEALTH_PASSING ? "check passes" : "check fails",
+                  "service=%s addr=%s reason=\"%s\"", check->name.text,
+                  hm_addr_format(&check->addr, addr), why);
+}
+
+/* A service waits for its first pass, however many it takes to bring it back later. */
+static void judge(struct hm_check *check, bool passed, const char *why)
+{
+    check->passes = passed ? check->passes + 1 : 0;
+    check->fails = passed ? 0 : check->fails + 1;
+    if (passed && (check->health == HM_HEALTH_UNKNOWN ||
+                   (check->health == HM_HEALTH_FAILING && check->passes >= check->plan.rise))) {
+        turn(check, HM_HEALTH_PASSING, "");
+    } else if (!passed && check->health == HM_HEALTH_PASSING && check->fails >= check->plan.fall) {
+        turn(check, HM_HEALTH_FAILING, why);
+    }
+}
+
+static void done(void *user, bool passed, const char *why)
+{
+    struct hm_check *check = user;
+    check->probe = NULL;
+    judge(check, passed, why);
+    hm_module_wake(check->checks->ctx, 0);
+}
+
+static void start(struct hm_check *check, hm_ms now)
+{
+    void *state;
+    const struct hm_prober *prober = prober_of(check, &state);
+    const char *why = "it cannot be started";
+    check->next_at = now + check->plan.every_ms;
+    check->deadline = now + check->plan.timeout_ms;
+    if (state) {
+        check->probe = prober->start(state, &check->addr, check->plan.path, done, check, &why);
+    }
+    if (!check->probe) {
+        judge(check, false, why);
+    }
+}
+
+bool hm_checks_tick(struct hm_checks *checks, hm_ms now)
+{
+    if (!hm_module_io(checks->ctx)) {
+        return false;
+    }
+    for (struct hm_check *check = checks->first; check; check = check->next) {
+        if (check->probe && now >= check->deadline) {
+            cancel(check);
+            judge(check, false, "timed out");
+        }
+        if (!check->probe && now >= check->next_at) {
+            start(check, now);
+        }
+    }
+    if (checks->http_state && checks->http->deadline(checks->http_state) <= now) {
+        checks->http->tick(checks->http_state, now);
+    }
+    bool changed = checks->changed;
+    checks->changed = false;
+    return changed;
+}
+
+hm_ms hm_checks_deadline(const struct hm_checks *checks)
+{
+    hm_ms soonest = HM_NEVER;
+    if (!hm_module_io(checks->ctx)) {
+        return HM_NEVER;
+    }
+    for (const struct hm_check *check = checks->first; check; check = check->next) {
+        hm_ms at = check->probe ? check->deadline : check->next_at;
+        soonest = at < soonest ? at : soonest;
+    }
+    hm_ms http = checks->http_state ? checks->http->deadline(checks->http_state) : HM_NEVER;
+    return http < soonest ? http : soonest;
+}

@@ -1,0 +1,234 @@
+#include "modules/host/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static const struct hm_conf_key check_keys[] = {
+    {.name = "tcp",
+     .type = HM_CONF_FLAG,
+     .one_of = "kind",
+     .required = true,
+     .help = "a TCP connection to the host's first address and the service's port is a pass"},
+    {.name = "http",
+     .type = HM_CONF_PATH,
+     .one_of = "kind",
+     .required = true,
+     .help = "GET this path there; an answer of 2xx or 3xx is a pass"},
+    {.name = "every",
+     .type = HM_CONF_DURATION,
+     .fallback = "2s",
+     .min = 100,
+     .max = 3600000,
+     .help = "time from the start of one check to the next"},
+    {.name = "timeout",
+     .type = HM_CONF_DURATION,
+     .fallback = "1s",
+     .min = 10,
+     .max = 3600000,
+     .help = "a check that takes longer has failed"},
+    {.name = "fall",
+     .type = HM_CONF_INTEGER,
+     .fallback = "3",
+     .min = 1,
+     .max = 100,
+     .help = "failures in a row that take the instance out"},
+    {.name = "rise",
+     .type = HM_CONF_INTEGER,
+     .fallback = "1",
+     .min = 1,
+     .max = 100,
+     .help = "passes in a row that bring it back"},
+};
+static const struct hm_conf_schema check_schema = {
+    check_keys, COUNT(check_keys),
+    "How the health of the service is checked. It is served after its first pass."};
+
+static const struct hm_conf_key service_keys[] = {
+    {.name = "name",
+     .type = HM_CONF_SERVICE,
+     .required = true,
+     .help = "what it is called; machines that serve the same use the same name"},
+    {.name = "port",
+     .type = HM_CONF_INTEGER,
+     .required = true,
+     .min = 1,
+     .max = 65535,
+     .help = "where it listens"},
+    {.name = "weight",
+     .type = HM_CONF_INTEGER,
+     .fallback = "100",
+     .min = 1,
+     .max = 65535,
+     .help = "its share of the traffic, relative to other instances"},
+    {.name = "tags",
+     .type = HM_CONF_LABEL,
+     .shape = HM_CONF_LIST,
+     .help = "free words, at most 32"},
+    {.name = "vhosts",
+     .type = HM_CONF_DOMAIN,
+     .shape = HM_CONF_LIST,
+     .help = "virtual hosts that it answers for, at most 64; a virtual host belongs to the service "
+             "that had it first"},
+    {.name = "check",
+     .type = HM_CONF_MAP,
+     .child = &check_schema,
+     .help = "how its health is checked; without it the service always counts as healthy"},
+};
+static const struct hm_conf_schema service_schema = {service_keys, COUNT(service_keys),
+                                                     "A service of this host."};
+
+static const struct hm_conf_key root_keys[] = {
+    {.name = "services",
+     .type = HM_CONF_MAP,
+     .shape = HM_CONF_LIST,
+     .child = &service_schema,
+     .live = true,
+     .help = "what this host serves; `hivemind announce` adds to it"},
+    {.name = "tags",
+     .type = HM_CONF_LABEL,
+     .shape = HM_CONF_LIST,
+     .live = true,
+     .help = "free words about the host, at most 32"},
+    {.name = "addresses",
+     .type = HM_CONF_IP,
+     .shape = HM_CONF_LIST,
+     .live = true,
+     .absent = "the address of `advertise`",
+     .help = "where its services are reached, at most 32"},
+};
+const struct hm_conf_schema hm_host_schema = {root_keys, COUNT(root_keys),
+                                              "A machine that serves something."};
+
+/* Starts a sentence about what is written at `node`. */
+static void at(struct hm_buf *error, const struct hm_conf_node *node)
+{
+    hm_buf_printf(error, "%s:%u:%u: ", node->origin.file ? node->origin.file : "default",
+                  node->origin.line, node->origin.column);
+}
+
+static enum hm_status read_labels(const struct hm_conf_node *map, const char *key, uint32_t most,
+                                  struct hm_label *out, uint32_t *count, struct hm_buf *error)
+{
+    for (const struct hm_conf_node *item = hm_conf_first(map, key); item; item = item->next) {
+        if (*count == most) {
+            at(error, item);
+            hm_buf_printf(error, "more than %u %s", most, key);
+            return HM_BAD_CONFIG;
+        }
+        out[(*count)++].name = hm_name_of(item->text);
+    }
+    return HM_OK;
+}
+
+static enum hm_status read_check(const struct hm_conf_node *service, struct hm_check_plan *out,
+                                 struct hm_buf *error)
+{
+    if (!hm_conf_is_set(service, "check")) {
+        return HM_OK;
+    }
+    const struct hm_conf_node *check = hm_conf_get(service, "check");
+    const char *path = hm_conf_text(check, "http");
+    if (!path && !hm_conf_flag(check, "tcp")) {
+        at(error, check);
+        hm_buf_append_text(error, "a check that is neither tcp nor http: write tcp: true, or leave "
+                                  "the check out");
+        return HM_BAD_CONFIG;
+    }
+    *out = (struct hm_check_plan){
+        .path = path,
+        .every_ms = (uint32_t)hm_conf_duration(check, "every"),
+        .timeout_ms = (uint32_t)hm_conf_duration(check, "timeout"),
+        .fall = (uint32_t)hm_conf_integer(check, "fall"),
+        .rise = (uint32_t)hm_conf_integer(check, "rise"),
+    };
+    return HM_OK;
+}
+
+static enum hm_status read_service(const struct hm_conf_node *node,
+                                   struct hm_host_services *services, struct hm_buf *error)
+{
+    struct hm_label tags[32];
+    struct hm_domain vhosts[64];
+    struct hm_check_plan plan = {0};
+    char place[512];
+    struct hm_service service = {
+        .name = hm_name_of(hm_conf_text(node, "name")),
+        .port = (uint16_t)hm_conf_integer(node, "port"),
+        .weight = (uint16_t)hm_conf_integer(node, "weight"),
+        .tags = tags,
+        .vhosts = vhosts,
+    };
+    enum hm_status status = read_check(node, &plan, error);
+    if (status == HM_OK) {
+        status = read_labels(node, "tags", COUNT(tags), tags, &service.tags_count, error);
+    }
+    for (const struct hm_conf_node *item = hm_conf_first(node, "vhosts"); item && status == HM_OK;
+         item = item->next) {
+        if (service.vhosts_count == COUNT(vhosts)) {
+            at(error, item);
+            hm_buf_append_text(error, "more than 64 vhosts of one service");
+            status = HM_BAD_CONFIG;
+        } else {
+            vhosts[service.vhosts_count++].name = hm_bytes_of_text(item->text);
+        }
+    }
+    if (status != HM_OK) {
+        return status;
+    }
+    size_t other = hm_host_services_find(services, &service.name, service.port);
+    if (other < services->count) {
+        at(error, node);
+        hm_buf_printf(error, "service '%s' on port %u is declared in %s already", service.name.text,
+                      service.port, services->items[other]->place);
+        return HM_BAD_CONFIG;
+    }
+    struct hm_buf why = {0};
+    if (!hm_host_services_have_room(services, &service, &why)) {
+        at(error, node);
+        hm_buf_append(error, why.data, why.size);
+        hm_buf_fini(&why);
+        return HM_BAD_CONFIG;
+    }
+    snprintf(place, sizeof place, "%s:%u", node->origin.file, node->origin.line);
+    hm_host_services_add(services, hm_host_service_new(&service, place, &plan));
+    return HM_OK;
+}
+
+enum hm_status hm_host_settings_read(const struct hm_conf_node *root, struct hm_host_settings *out,
+                                     struct hm_buf *error)
+{
+    struct hm_host_settings settings = {0};
+    if (!root) {
+        *out = settings;
+        return HM_OK;
+    }
+    enum hm_status status =
+        read_labels(root, "tags", HM_HOST_TAGS_MAX, settings.tags, &settings.tags_count, error);
+    for (const struct hm_conf_node *item = hm_conf_first(root, "addresses");
+         item && status == HM_OK; item = item->next) {
+        if (settings.addresses_count == HM_HOST_ADDRESSES_MAX) {
+            at(error, item);
+            hm_buf_printf(error, "more than %u addresses", HM_HOST_ADDRESSES_MAX);
+            status = HM_BAD_CONFIG;
+        } else {
+            settings.addresses[settings.addresses_count++].addr = item->addr;
+        }
+    }
+    for (const struct hm_conf_node *item = hm_conf_first(root, "services"); item && status == HM_OK;
+         item = item->next) {
+        status = read_service(item, &settings.services, error);
+    }
+    if (status != HM_OK) {
+        hm_host_settings_fini(&settings);
+        return status;
+    }
+    *out = settings;
+    return HM_OK;
+}
+
+void hm_host_settings_fini(struct hm_host_settings *settings)
+{
+    hm_host_services_fini(&settings->services);
+}
