@@ -528,11 +528,15 @@ static void change(struct cluster *c, struct node *node)
     c->totals->changes++;
 }
 
-static void compact(struct node *node)
+/* Now and then a state of several chunks. */
+static void compact(struct cluster *c, struct node *node)
 {
-    uint64_t state[2] = {node->chain, node->applied};
-    enum hm_status status = hm_raft_compact(
-        node->raft, node->applied, (struct hm_bytes){(const uint8_t *)state, sizeof state});
+    size_t size = sizeof node->chain + (size_t)(below(c, 6) ? 0 : below(c, 200000));
+    uint8_t *state = hm_alloc(size, 1);
+    memcpy(state, &node->chain, sizeof node->chain);
+    enum hm_status status =
+        hm_raft_compact(node->raft, node->applied, (struct hm_bytes){state, size});
+    hm_free(state);
     CHECK(status == HM_OK || status == HM_STALE || status == HM_NOT_READY ||
               status == HM_BAD_ARGUMENT || status == HM_IO,
           "compact: %s", hm_status_name(status));
@@ -580,7 +584,7 @@ static void disturb(struct cluster *c)
         (void)!hm_raft_transfer(node->raft, c->now, NULL);
         break;
     default:
-        compact(node);
+        compact(c, node);
         break;
     }
     pump(c, node);
