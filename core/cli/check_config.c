@@ -1,0 +1,52 @@
+/* hivemind check-config: everything that is wrong with a configuration, or that it is fine. */
+#include "core/cli/cli.h"
+#include "core/cli/settings.h"
+
+#include <stdio.h>
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    const char **file = state->input;
+    switch (key) {
+    case ARGP_KEY_ARG:
+        if (*file) {
+            argp_error(state, "one FILE at a time");
+        }
+        *file = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!*file) {
+            argp_error(state, "which FILE?");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .parser = parse,
+    .args_doc = "FILE",
+    .doc = "Tell everything that is wrong with a configuration, each with file:line:column.\vExits "
+           "with 0 when nothing is. conf.d/*.yaml beside FILE belongs to it.",
+};
+
+int hm_command_check_config(int argc, char **argv)
+{
+    const char *file = NULL;
+    struct hm_loader loader = {0};
+    struct hm_settings settings = {0};
+    struct hm_buf error = {0};
+    int code = EXIT_OK;
+    argp_parse(&argp, argc, argv, 0, NULL, &file);
+    if (hm_settings_read(file, &loader, &settings, &error) == HM_OK) {
+        printf("%s: ok\n", file);
+    } else {
+        fwrite(error.data, 1, error.size, stderr);
+        code = EXIT_USAGE;
+    }
+    hm_settings_fini(&settings);
+    hm_loader_fini(&loader);
+    hm_buf_fini(&error);
+    return code;
+}

@@ -1,0 +1,301 @@
+/* hivemind run: a node as its configuration says, until it is told to stop. */
+#include "core/base/memory.h"
+#include "core/cli/cli.h"
+#include "core/cli/place.h"
+#include "core/cli/settings.h"
+#include "core/conf/print.h"
+#include "core/io/daemon.h"
+#include "core/io/keyfile.h"
+#include "core/io/log.h"
+#include "core/io/notify.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SIGNAL_COUNT = 3 };
+
+struct run {
+    const char *file;
+    uv_loop_t loop;
+    uv_signal_t signals[SIGNAL_COUNT];
+    struct hm_log log;
+    struct hm_loader loader;
+    struct hm_settings settings;
+    struct hm_settings *old; /* of earlier reloads: modules may still look into them */
+    size_t old_count;
+    size_t old_capacity;
+    struct hm_daemon *daemon;
+    enum hm_status end;
+    bool stopping;
+};
+
+/* ---- what the node says ---- */
+
+static void on_log(void *context, enum hm_log_level level, struct hm_bytes line)
+{
+    struct run *run = context;
+    hm_log_line(&run->log, level, line);
+}
+
+static void on_ready(void *context)
+{
+    (void)context;
+    hm_notify("READY=1");
+}
+
+static void on_stopped(void *context, enum hm_status status)
+{
+    struct run *run = context;
+    run->end = status;
+    uv_stop(&run->loop);
+}
+
+/* ---- signals ---- */
+
+static enum hm_log_level level_of(const struct hm_settings *settings)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    const char *text = hm_conf_text(settings->root, "log_level");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i], text) == 0) {
+            return (enum hm_log_level)i;
+        }
+    }
+    return HM_LOG_INFO;
+}
+
+static void log_lines(struct run *run, const char *msg, const struct hm_buf *lines)
+{
+    for (size_t at = 0; at < lines->size;) {
+        const uint8_t *end = memchr(lines->data + at, '\n', lines->size - at);
+        size_t size = end ? (size_t)(end - lines->data) - at : lines->size - at;
+        struct hm_buf value = {0};
+        hm_log_value(&value, (struct hm_bytes){lines->data + at, size});
+        hm_log_event(&run->log, HM_LOG_ERROR, msg, "text=%.*s", (int)value.size,
+                     (const char *)value.data);
+        hm_buf_fini(&value);
+        at += size + 1;
+    }
+}
+
+static void log_changes(struct run *run, const struct hm_conf_diff *diff)
+{
+    for (size_t i = 0; i < diff->count; i++) {
+        hm_log_event(&run->log, diff->items[i].live ? HM_LOG_INFO : HM_LOG_WARN,
+                     diff->items[i].live ? "configuration changed" : "change needs a restart",
+                     "key=%s", diff->items[i].path);
+    }
+    hm_log_event(&run->log, HM_LOG_INFO, "configuration read", "changes=%zu restarts=%zu",
+                 diff->count, diff->restarts);
+}
+
+static void reload(struct run *run)
+{
+    struct hm_settings fresh;
+    struct hm_buf error = {0};
+    struct hm_conf_diff diff = {0};
+    if (hm_settings_read(run->file, &run->loader, &fresh, &error) != HM_OK) {
+        log_lines(run, "configuration unchanged, the file is wrong", &error);
+        hm_buf_fini(&error);
+        return;
+    }
+    hm_conf_diff(run->settings.root, fresh.root, &diff);
+    log_changes(run, &diff);
+    if (diff.count > 0 && diff.restarts == 0) {
+        run->old = hm_grow(run->old, run->old_count, &run->old_capacity, sizeof *run->old);
+        run->old[run->old_count++] = run->settings;
+        run->settings = fresh;
+        run->log.level = level_of(&fresh);
+        hm_daemon_reload(run->daemon, run->settings.sections, fresh.root,
+                         (const char *const *)fresh.join, fresh.join_count);
+    } else {
+        hm_settings_fini(&fresh);
+    }
+    hm_conf_diff_fini(&diff);
+    hm_buf_fini(&error);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct run *run = handle->data;
+    if (number == SIGHUP) {
+        reload(run);
+    } else if (run->stopping) {
+        run->end = HM_OK;
+        uv_stop(&run->loop); /* the second time at once */
+    } else {
+        run->stopping = true;
+        hm_notify("STOPPING=1");
+        hm_daemon_stop(run->daemon);
+    }
+}
+
+static void watch_signals(struct run *run)
+{
+    static const int numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP};
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        uv_signal_init(&run->loop, &run->signals[i]);
+        run->signals[i].data = run;
+        uv_signal_start(&run->signals[i], on_signal, numbers[i]);
+        uv_unref((uv_handle_t *)&run->signals[i]);
+    }
+}
+
+/* ---- its life ---- */
+
+static void set_node(const struct hm_settings *settings, const struct hm_place_of_node *place,
+                     struct hm_node_config *node)
+{
+    *node = (struct hm_node_config){
+        .name = place->name,
+        .addr = place->addr,
+        .role_count = settings->role_count,
+        .serve_joins = hm_conf_flag(settings->root, "serve_joins"),
+        .modules = settings->modules,
+        .sections = settings->sections,
+        .root = settings->root,
+        .module_count = settings->module_count,
+    };
+    memcpy(node->roles, settings->roles, sizeof node->roles);
+    for (size_t i = 0; i < settings->module_count; i++) {
+        const struct hm_conf_node *section = settings->sections[i];
+        if (section && strcmp(settings->modules[i]->name, "control") == 0) {
+            node->bootstrap = hm_conf_flag(section, "bootstrap");
+            node->voters_target = (uint32_t)hm_conf_integer(section, "voters");
+            node->restart_grace_ms = hm_conf_duration(section, "restart_grace");
+        }
+    }
+}
+
+static enum hm_status open_daemon(struct run *run, struct hm_buf *error)
+{
+    struct hm_place_of_node place = {0};
+    struct hm_node_config node;
+    struct hm_key key;
+    struct hm_daemon_config config = {
+        .node = &node,
+        .key = &key,
+        .join = (const char *const *)run->settings.join,
+        .join_count = run->settings.join_count,
+        .events = {run, on_log, on_ready, on_stopped},
+    };
+    enum hm_status status = hm_place_find(&run->settings, &place, error);
+    if (status == HM_OK) {
+        status = hm_keyfile_read(hm_conf_text(run->settings.root, "key"), &key, error);
+    }
+    if (status == HM_OK) {
+        status = hm_sockets_open(&place.addr, &config.sockets, error);
+        if (status != HM_OK) {
+            hm_buf_printf(error, "; another port is chosen by a line `advertise: IP:PORT` in %s",
+                          run->file);
+        }
+    }
+    if (status == HM_OK) {
+        char addr[HM_ADDR_TEXT_BYTES];
+        place.addr = config.sockets.addr;
+        config.data = (const char *)place.data.data;
+        config.control = (const char *)place.control.data;
+        set_node(&run->settings, &place, &node);
+        hm_log_event(&run->log, HM_LOG_INFO, "starting", "name=%s addr=%s data=%s socket=%s",
+                     place.name.text, hm_addr_format(&place.addr, addr), config.data,
+                     config.control);
+        status = hm_daemon_open(&run->loop, &config, &run->daemon, error);
+    }
+    hm_key_wipe(&key);
+    hm_place_fini(&place);
+    return status;
+}
+
+/* What libuv closes, it closes in the loop; a lookup that hangs is not waited for. */
+static void close_loop(struct run *run)
+{
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        uv_close((uv_handle_t *)&run->signals[i], NULL);
+    }
+    for (int i = 0; i < 100 && uv_run(&run->loop, UV_RUN_NOWAIT) != 0; i++) {
+    }
+    uv_loop_close(&run->loop);
+}
+
+static int run_node(struct run *run)
+{
+    struct hm_buf error = {0};
+    int code;
+    uv_loop_init(&run->loop);
+    watch_signals(run);
+    enum hm_status status = open_daemon(run, &error);
+    if (status == HM_OK) {
+        uv_run(&run->loop, UV_RUN_DEFAULT);
+        hm_daemon_close(run->daemon);
+        hm_log_event(&run->log, run->end == HM_OK ? HM_LOG_INFO : HM_LOG_ERROR, "stopped",
+                     "status=%s", hm_status_name(run->end));
+        code = hm_status_exit_code(run->end);
+    } else {
+        hm_complain("%.*s", (int)error.size, (const char *)error.data);
+        code = status == HM_BAD_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+    }
+    close_loop(run);
+    hm_buf_fini(&error);
+    return code;
+}
+
+/* ---- the command ---- */
+
+static const struct argp_option options[] = {
+    {"config", 'c', "FILE", 0, "The configuration; conf.d/*.yaml beside it belongs to it", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct run *run = state->input;
+    switch (key) {
+    case 'c':
+        run->file = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!run->file) {
+            argp_error(state, "-c FILE is missing: which configuration?");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "-c FILE",
+    .doc =
+        "Run a node as its configuration says.\vSIGTERM and SIGINT stop it, meaning to come back "
+        "(`hivemind leave` leaves the cluster); SIGHUP reads the configuration anew.",
+};
+
+int hm_command_run(int argc, char **argv)
+{
+    struct run run = {0};
+    struct hm_buf error = {0};
+    int code;
+    argp_parse(&argp, argc, argv, 0, NULL, &run);
+    enum hm_status status = hm_settings_read(run.file, &run.loader, &run.settings, &error);
+    if (status == HM_OK) {
+        hm_log_init(&run.log, level_of(&run.settings));
+        code = run_node(&run);
+        hm_log_flush(&run.log);
+        hm_log_fini(&run.log);
+    } else {
+        fwrite(error.data, 1, error.size, stderr);
+        code = EXIT_USAGE;
+    }
+    for (size_t i = 0; i < run.old_count; i++) {
+        hm_settings_fini(&run.old[i]);
+    }
+    hm_free(run.old);
+    hm_settings_fini(&run.settings);
+    hm_loader_fini(&run.loader);
+    hm_buf_fini(&error);
+    return code;
+}

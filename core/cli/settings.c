@@ -1,0 +1,261 @@
+#include "core/cli/settings.h"
+
+#include "core/base/memory.h"
+#include "core/conf/root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the files ---- */
+
+struct source {
+    char *name;
+    struct hm_buf text;
+};
+
+struct sources {
+    struct source *items;
+    size_t count;
+    size_t capacity;
+};
+
+static enum hm_status read_source(struct sources *sources, const char *name, struct hm_buf *error)
+{
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    struct stat what;
+    if (fd >= 0 && fstat(fd, &what) == 0 && S_ISDIR(what.st_mode)) {
+        close(fd);
+        errno = EISDIR;
+        fd = -1;
+    }
+    if (fd < 0) {
+        hm_buf_printf(error, "%s: %s\n", name, strerror(errno));
+        return errno == ENOENT ? HM_NOT_FOUND : HM_IO;
+    }
+    struct hm_buf copy = {0};
+    hm_buf_append(&copy, name, strlen(name) + 1);
+    sources->items =
+        hm_grow(sources->items, sources->count, &sources->capacity, sizeof *sources->items);
+    struct source *source = &sources->items[sources->count++];
+    *source = (struct source){.name = (char *)copy.data};
+    /* One byte too many is enough for the parser to say that it is too large. */
+    for (ssize_t got = 1; got > 0 && source->text.size <= HM_CONF_BYTES_MAX;) {
+        size_t before = source->text.size;
+        uint8_t *at = hm_buf_extend(&source->text, 65536);
+        got = read(fd, at, 65536);
+        source->text.size = before + (got > 0 ? (size_t)got : 0);
+    }
+    close(fd);
+    return HM_OK;
+}
+
+static enum hm_status read_sources(struct sources *sources, const char *file, struct hm_buf *error)
+{
+    const char *slash = strrchr(file, '/');
+    struct hm_buf pattern = {0};
+    glob_t beside = {0};
+    enum hm_status status = read_source(sources, file, error);
+    hm_buf_printf(&pattern, "%.*sconf.d/*.yaml", slash ? (int)(slash - file + 1) : 0, file);
+    hm_put_u8(&pattern, 0);
+    glob((const char *)pattern.data, 0, NULL, &beside); /* sorted */
+    for (size_t i = 0; i < beside.gl_pathc && status == HM_OK; i++) {
+        status = read_source(sources, beside.gl_pathv[i], error);
+    }
+    globfree(&beside);
+    hm_buf_fini(&pattern);
+    return status;
+}
+
+static void free_sources(struct sources *sources)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        hm_free(sources->items[i].name);
+        hm_buf_fini(&sources->items[i].text);
+    }
+    hm_free(sources->items);
+}
+
+static struct hm_conf *parse(const struct sources *sources, const struct hm_conf_schema *schema,
+                             enum hm_conf_mode mode, struct hm_conf_errors *errors)
+{
+    struct hm_conf *conf = hm_conf_new(schema, mode);
+    for (size_t i = 0; i < sources->count; i++) {
+        hm_conf_add(conf, sources->items[i].name, hm_buf_view(&sources->items[i].text), errors);
+    }
+    if (hm_conf_finish(conf, errors) != HM_OK) {
+        return conf; /* the errors tell */
+    }
+    return conf;
+}
+
+/* ---- the modules that it names ---- */
+
+static bool has_module(const struct hm_settings *settings, const struct hm_module *module)
+{
+    for (size_t i = 0; i < settings->module_count; i++) {
+        if (settings->modules[i] == module) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void load_named(struct hm_settings *settings, struct hm_loader *loader,
+                       const struct hm_conf_node *list, const char *what, enum hm_module_kind kind,
+                       struct hm_conf_errors *errors)
+{
+    size_t name_count;
+    char **names = hm_loader_names(loader, &name_count);
+    for (const struct hm_conf_node *item = list; item; item = item->next) {
+        struct hm_buf why = {0};
+        const struct hm_module *module = hm_loader_load(loader, item->text, &why);
+        if (module && module->kind != kind) {
+            hm_conf_error(errors, &item->origin, "module %s is no %s", module->name, what);
+        } else if (module && !has_module(settings, module)) {
+            settings->modules[settings->module_count++] = module;
+        } else if (!module && why.size) {
+            hm_conf_error(errors, &item->origin, "%.*s", (int)why.size, (const char *)why.data);
+        } else if (!module) {
+            hm_conf_check_choice(item, what, (const char *const *)names, name_count, errors);
+        }
+        hm_buf_fini(&why);
+    }
+    hm_loader_names_free(names, name_count);
+}
+
+static void load_modules(struct hm_settings *settings, struct hm_loader *loader,
+                         const struct hm_conf_node *peeked, struct hm_conf_errors *errors)
+{
+    for (const struct hm_conf_node *path = hm_conf_first(peeked, "modules"); path;
+         path = path->next) {
+        hm_loader_add_path(loader, path->text);
+    }
+    hm_loader_add_defaults(loader);
+    load_named(settings, loader, hm_conf_first(peeked, "middlewares"), "middleware",
+               HM_MODULE_MIDDLEWARE, errors);
+    load_named(settings, loader, hm_conf_first(peeked, "roles"), "role", HM_MODULE_ROLE, errors);
+}
+
+/* ---- one schema, one tree ---- */
+
+static const struct hm_conf_schema *compose(struct hm_settings *settings,
+                                            const struct hm_loader *loader)
+{
+    struct hm_conf_part parts[2 * HM_LOADER_MODULES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < loader->module_count; i++) {
+        const struct hm_module *module = loader->modules[i];
+        bool loaded = has_module(settings, module);
+        if (module->schema) {
+            parts[count++] =
+                (struct hm_conf_part){module->name, module->schema, module->name, loaded, false};
+        }
+        if (module->root) {
+            parts[count++] = (struct hm_conf_part){NULL, module->root, module->name, loaded, false};
+        }
+    }
+    return hm_conf_compose(&settings->arena, &hm_conf_root_schema, parts, count);
+}
+
+/* A key that nobody knows may be one of a module that was not asked for: with all modules at hand
+ * the errors can say so. */
+static void explain(struct hm_settings *settings, struct hm_loader *loader,
+                    const struct sources *sources, struct hm_conf_errors *errors)
+{
+    size_t name_count;
+    char **names = hm_loader_names(loader, &name_count);
+    for (size_t i = 0; i < name_count; i++) {
+        struct hm_buf why = {0};
+        hm_loader_load(loader, names[i], &why);
+        hm_buf_fini(&why);
+    }
+    hm_loader_names_free(names, name_count);
+    hm_conf_free(parse(sources, compose(settings, loader), HM_CONF_WHOLE, errors));
+}
+
+static void take_tree(struct hm_settings *settings, struct hm_conf *conf)
+{
+    settings->conf = conf;
+    settings->root = hm_conf_root(conf);
+    for (size_t i = 0; i < settings->module_count; i++) {
+        const struct hm_module *module = settings->modules[i];
+        settings->sections[i] = module->schema ? hm_conf_get(settings->root, module->name) : NULL;
+    }
+    for (const struct hm_conf_node *role = hm_conf_first(settings->root, "roles");
+         role && settings->role_count < HM_NODE_ROLES_MAX; role = role->next) {
+        settings->roles[settings->role_count++] = hm_name_of(role->text);
+    }
+    const struct hm_conf_node *list = hm_conf_get(settings->root, "join");
+    settings->join = hm_alloc(list->count, sizeof *settings->join);
+    for (const struct hm_conf_node *item = list->first; item; item = item->next) {
+        struct hm_buf text = {0};
+        char addr[HM_ADDR_TEXT_BYTES];
+        bool has_port = item->addr.port != 0;
+        if (item->addr.family) {
+            hm_buf_append_text(&text, has_port ? hm_addr_format(&item->addr, addr)
+                                               : hm_addr_format_ip(&item->addr, addr));
+        } else if (has_port) {
+            hm_buf_printf(&text, "%s:%u", item->text, item->addr.port);
+        } else {
+            hm_buf_append_text(&text, item->text);
+        }
+        hm_put_u8(&text, 0);
+        settings->join[settings->join_count++] = (char *)text.data;
+    }
+}
+
+enum hm_status hm_settings_read(const char *file, struct hm_loader *loader, struct hm_settings *out,
+                                struct hm_buf *error)
+{
+    struct sources sources = {0};
+    struct hm_settings settings = {0};
+    struct hm_conf_errors peek_errors = {0};
+    struct hm_conf_errors errors = {0};
+    struct hm_conf_errors told = {0};
+    enum hm_status status = read_sources(&sources, file, error);
+    if (status == HM_OK) {
+        /* Whatever is wrong is found again when the whole is read. */
+        struct hm_conf *peeked = parse(&sources, &hm_conf_root_schema, HM_CONF_PEEK, &peek_errors);
+        load_modules(&settings, loader, hm_conf_root(peeked), &errors);
+        hm_conf_free(peeked);
+        size_t module_errors = errors.count;
+        struct hm_conf *conf = parse(&sources, compose(&settings, loader), HM_CONF_WHOLE, &errors);
+        if (errors.count == 0) {
+            take_tree(&settings, conf);
+            *out = settings;
+        } else {
+            hm_conf_free(conf);
+            status = HM_BAD_CONFIG;
+            if (errors.count > module_errors) {
+                explain(&settings, loader, &sources, &told);
+                errors.count = module_errors;
+            }
+            for (size_t i = 0; i < told.count; i++) {
+                hm_conf_error(&errors, &told.items[i].at, "%s", told.items[i].text);
+            }
+            hm_conf_errors_print(&errors, error);
+            hm_settings_fini(&settings);
+        }
+    }
+    hm_conf_errors_fini(&told);
+    hm_conf_errors_fini(&errors);
+    hm_conf_errors_fini(&peek_errors);
+    free_sources(&sources);
+    return status;
+}
+
+void hm_settings_fini(struct hm_settings *settings)
+{
+    for (size_t i = 0; i < settings->join_count; i++) {
+        hm_free(settings->join[i]);
+    }
+    hm_free(settings->join);
+    hm_conf_free(settings->conf);
+    hm_arena_fini(&settings->arena);
+    *settings = (struct hm_settings){0};
+}

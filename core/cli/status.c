@@ -1,0 +1,69 @@
+/* hivemind status: a verdict first, then the facts. */
+#include "core/cli/cli.h"
+
+#include <stdio.h>
+
+static const struct argp_child children[] = {{&hm_options_argp, 0, NULL, 0}, {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    (void)arg;
+    if (key == ARGP_KEY_INIT) {
+        state->child_inputs[0] = state->input;
+        return 0;
+    }
+    return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp argp = {
+    .parser = parse,
+    .children = children,
+    .doc = "How a node is: one verdict, then facts.\vExits with 0 when it is healthy, 5 when the "
+           "control plane has no quorum, 1 when it is not ready.",
+};
+
+static void print_json(const struct hm_status_reply *reply)
+{
+    json_t *facts = json_object();
+    for (uint32_t i = 0; i < reply->facts_count; i++) {
+        json_object_setn_new(facts, (const char *)reply->facts[i].key.data,
+                             reply->facts[i].key.size, hm_json_text(reply->facts[i].value));
+    }
+    json_t *json = json_object();
+    json_object_set_new(json, "status", json_string(hm_status_name((enum hm_status)reply->status)));
+    json_object_set_new(json, "verdict", hm_json_text(reply->verdict));
+    json_object_set_new(json, "facts", facts);
+    hm_json_print(json);
+}
+
+static void print_facts(const struct hm_status_reply *reply)
+{
+    size_t width = 0;
+    printf("%.*s\n", (int)reply->verdict.size, (const char *)reply->verdict.data);
+    for (uint32_t i = 0; i < reply->facts_count; i++) {
+        width = reply->facts[i].key.size > width ? reply->facts[i].key.size : width;
+    }
+    for (uint32_t i = 0; i < reply->facts_count; i++) {
+        const struct hm_pair *fact = &reply->facts[i];
+        printf("  %.*s%*s%.*s\n", (int)fact->key.size, (const char *)fact->key.data,
+               (int)(width - fact->key.size + 2), "", (int)fact->value.size,
+               (const char *)fact->value.data);
+    }
+}
+
+int hm_command_status(int argc, char **argv)
+{
+    struct hm_options options = {0};
+    struct hm_client client;
+    struct hm_message reply;
+    struct hm_message query = {.kind = HM_MSG_status_query};
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    int code = hm_client_ask_once(&options, &query, 0, HM_MSG_status_reply, &client, &reply);
+    if (code != EXIT_OK) {
+        return code;
+    }
+    (options.json ? print_json : print_facts)(&reply.status_reply);
+    code = hm_status_exit_code((enum hm_status)reply.status_reply.status);
+    hm_client_close(&client);
+    return code;
+}
