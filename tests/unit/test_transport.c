@@ -201,6 +201,12 @@ static void test_ipv6_and_both(void **state)
     UNTIL(&world, world.a.datagrams == 1);
     send_text(&world.b, &world.a.addr, true, "stream back");
     UNTIL(&world, world.a.payloads == 1);
+    /* A refusal over IPv4 is told by a socket of IPv6 as well. */
+    hm_transport_free(world.a.transport);
+    world.a.transport = NULL;
+    send_text(&world.b, &world.a.addr, false, "gone?");
+    UNTIL(&world, world.b.refusals == 1);
+    assert_true(hm_addr_equal(&world.b.about, &world.a.addr));
     world_fini(&world);
 }
 
