@@ -415,7 +415,15 @@ static void stream_down(void *context, size_t slot, size_t peer, enum hm_status 
     }
 }
 
-static const struct sim_net_hooks net_hooks = {runs, receive, receive, stream_up, stream_down};
+static void refused(void *context, size_t from, size_t to)
+{
+    (void)context;
+    (void)from;
+    (void)to;
+}
+
+static const struct sim_net_hooks net_hooks = {runs,      receive,     receive,
+                                               stream_up, stream_down, refused};
 
 /* ---- lives ---- */
 

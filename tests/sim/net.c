@@ -62,8 +62,13 @@ static void arrive(void *context, uint64_t pair, struct hm_bytes bytes)
     struct sim_net *net = context;
     size_t from = pair >> 8 & 0xff;
     size_t to = pair & 0xff;
-    if (!net->cut[from][to] && net->hooks->runs(net->context, to)) {
+    if (net->cut[from][to]) {
+        return;
+    }
+    if (net->hooks->runs(net->context, to)) {
         net->hooks->datagram(net->context, to, from, bytes);
+    } else if (!net->cut[to][from]) {
+        net->hooks->refused(net->context, from, to);
     }
 }
 

@@ -16,6 +16,8 @@ struct sim_net_hooks {
     void (*stream)(void *context, size_t to, size_t from, struct hm_bytes bytes);
     void (*up)(void *context, size_t node, size_t peer);
     void (*down)(void *context, size_t node, size_t peer, enum hm_status why);
+    /* A datagram came to a node that does not run. */
+    void (*refused)(void *context, size_t from, size_t to);
 };
 
 struct sim_message;

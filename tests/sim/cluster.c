@@ -1,0 +1,480 @@
+#include "tests/sim/cluster.h"
+
+#include "core/base/assert.h"
+#include "core/base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WALL_START_MS 1700000000000u
+
+/* ---- the roles of the nodes, as modules ---- */
+
+struct host_state {
+    uint64_t round;
+};
+
+/* The node keeps a copy of its configuration; the address in it says whose it is. */
+static struct cluster *current;
+
+static struct cluster_node *node_of(struct hm_module_ctx *ctx)
+{
+    return &current->nodes[hm_module_node_config(ctx)->addr.ip[3] - 1];
+}
+
+static void publish(struct hm_module_ctx *ctx)
+{
+    struct host_state *state = hm_module_state(ctx);
+    const struct hm_node_config *config = hm_module_node_config(ctx);
+    struct cluster_node *node = node_of(ctx);
+    struct hm_service service = {
+        .name = hm_name_of("web"), .port = (uint16_t)(8000 + state->round % 100), .weight = 1};
+    struct hm_address address = {.addr = config->addr};
+    struct hm_host_config host = {
+        .addresses = &address, .addresses_count = 1, .services = &service, .services_count = 1};
+    state->round++;
+    node->published = hm_module_publish(ctx, &host);
+    node->cluster->versions++;
+}
+
+static void host_again(struct hm_module_ctx *ctx, hm_ms now)
+{
+    struct cluster_node *node = node_of(ctx);
+    if (now < node->cluster->until + 5000) {
+        publish(ctx);
+        hm_module_wake(ctx, now + 300 + 211 * node->slot);
+    }
+}
+
+static enum hm_status host_start(struct hm_module_ctx *ctx, struct hm_buf *error)
+{
+    (void)error;
+    publish(ctx);
+    hm_module_wake(ctx, hm_module_now(ctx) + 500);
+    return HM_OK;
+}
+
+static const char *const performs_control[] = {"control", NULL};
+static const char *const performs_dns[] = {"dns", NULL};
+static const char *const performs_host[] = {"host", NULL};
+
+static const struct hm_module roles[] = {
+    {.abi = HM_MODULE_ABI, .kind = HM_MODULE_ROLE, .name = "control", .performs = performs_control},
+    {.abi = HM_MODULE_ABI,
+     .kind = HM_MODULE_ROLE,
+     .name = "dns",
+     .performs = performs_dns,
+     .bootstraps = performs_dns,
+     .feeds = HM_FEEDS_STATE},
+    {.abi = HM_MODULE_ABI,
+     .kind = HM_MODULE_ROLE,
+     .name = "host",
+     .performs = performs_host,
+     .bootstraps = performs_dns,
+     .state_size = sizeof(struct host_state),
+     .start = host_start,
+     .tick = host_again},
+};
+
+/* ---- acts ---- */
+
+static struct hm_addr addr_of(size_t slot)
+{
+    struct hm_addr addr = {.family = 4, .port = 9610};
+    addr.ip[0] = 10;
+    addr.ip[3] = (uint8_t)(slot + 1);
+    return addr;
+}
+
+/* The messages of a payload, for the trace; the sender's id and address stand before them. */
+static void trace_payload(struct cluster_node *node, size_t to, struct hm_bytes payload)
+{
+    struct hm_arena arena = {0};
+    struct hm_buf line = {0};
+    struct hm_message message;
+    struct hm_reader in = hm_reader_of(payload);
+    hm_get_bytes(&in, sizeof node->id.bytes);
+    if (hm_get_u8(&in)) {
+        hm_get_bytes(&in, 4);
+        hm_get_varint(&in);
+    }
+    while (hm_reader_left(&in) && hm_message_decode(&in, &arena, &message) == HM_OK) {
+        hm_buf_append_text(&line, " ");
+        hm_message_print(&line, &message);
+    }
+    sim_trace(&node->cluster->world, "%s -> %s:%.*s", node->config.name.text,
+              node->cluster->nodes[to].config.name.text, (int)line.size, (char *)line.data);
+    hm_buf_fini(&line);
+    hm_arena_fini(&arena);
+}
+
+static void send(struct cluster_node *node, const struct hm_act *act)
+{
+    struct sim_net *net = &node->cluster->net;
+    size_t to = (size_t)act->addr.ip[3] - 1;
+    if (act->addr.ip[0] != 10 || to >= node->cluster->count) {
+        sim_fail(&node->cluster->world, "node %zu sends to an address that nobody has", node->slot);
+        return;
+    }
+    if (node->cluster->world.loud) {
+        trace_payload(node, to, act->bytes);
+    }
+    struct hm_buf bytes = {0};
+    hm_put_u64(&bytes, node->header_cluster);
+    hm_buf_append(&bytes, act->bytes.data, act->bytes.size);
+    if (act->stream) {
+        sim_net_stream(net, node->slot, to, hm_buf_view(&bytes));
+    } else {
+        sim_net_datagram(net, node->slot, to, hm_buf_view(&bytes));
+    }
+    hm_buf_fini(&bytes);
+}
+
+static void end_process(struct cluster_node *node, bool power)
+{
+    node->runs = false;
+    node->starts++;
+    hm_node_free(node->node);
+    node->node = NULL;
+    sim_disk_crash(&node->disk, power);
+}
+
+static void pump(struct cluster_node *node);
+
+static void wake(void *context, uint64_t starts, struct hm_bytes bytes)
+{
+    (void)bytes;
+    struct cluster_node *node = context;
+    struct sim_world *world = &node->cluster->world;
+    if (!node->runs || starts != node->starts) {
+        return;
+    }
+    if (node->paused_until > world->now) {
+        sim_after(world, node->paused_until - world->now, wake, node, starts);
+    } else if (node->wake_at <= world->now) {
+        node->wake_at = HM_NEVER;
+        hm_node_tick(node->node, world->now);
+        pump(node);
+    }
+}
+
+static void pump(struct cluster_node *node)
+{
+    struct sim_world *world = &node->cluster->world;
+    struct hm_act act;
+    while (!world->failed && hm_node_output(node->node, &act)) {
+        switch (act.kind) {
+        case HM_ACT_SEND:
+            send(node, &act);
+            break;
+        case HM_ACT_DISK:
+            sim_disk_submit(&node->disk, act.ops, act.op_count, act.number);
+            break;
+        case HM_ACT_LOG:
+            sim_trace(world, "%s: %.*s", node->config.name.text, (int)act.bytes.size,
+                      (const char *)act.bytes.data);
+            break;
+        case HM_ACT_CLUSTER:
+            node->header_cluster = act.number;
+            break;
+        case HM_ACT_READY:
+            sim_trace(world, "%s: ready", node->config.name.text);
+            break;
+        case HM_ACT_STOPPED:
+            sim_trace(world, "%s: stopped, %s", node->config.name.text, hm_status_text(act.status));
+            node->stopped = true;
+            break;
+        case HM_ACT_REPLY:
+        case HM_ACT_NONE:
+            break;
+        }
+    }
+    cluster_check(node);
+    if (node->stopped) {
+        end_process(node, false);
+        return;
+    }
+    hm_ms deadline = hm_node_deadline(node->node);
+    if (deadline < node->wake_at) {
+        node->wake_at = deadline;
+        sim_after(world, deadline > world->now ? deadline - world->now : 0, wake, node,
+                  node->starts);
+    }
+}
+
+/* ---- what comes in, put off while the node is paused ---- */
+
+static void disk_done(void *context, uint64_t number, enum hm_status status);
+
+static void disk_done_late(void *context, uint64_t starts, struct hm_bytes bytes)
+{
+    (void)bytes;
+    struct cluster_node *node = context;
+    if (starts == node->starts) {
+        disk_done(node, node->disk_number, node->disk_status);
+    }
+}
+
+static void disk_done(void *context, uint64_t number, enum hm_status status)
+{
+    struct cluster_node *node = context;
+    struct sim_world *world = &node->cluster->world;
+    if (!node->runs) {
+        return;
+    }
+    if (node->paused_until > world->now) {
+        node->disk_status = status;
+        node->disk_number = number;
+        sim_after(world, node->paused_until - world->now, disk_done_late, node, node->starts);
+        return;
+    }
+    hm_node_disk_done(node->node, world->now, number, status);
+    pump(node);
+}
+
+/* A message in a pause: from, stream, then the payload. */
+static void receive_late(void *context, uint64_t starts, struct hm_bytes bytes);
+
+static void receive(struct cluster *cluster, size_t to, size_t from, bool stream,
+                    struct hm_bytes bytes)
+{
+    struct cluster_node *node = &cluster->nodes[to];
+    struct sim_world *world = &cluster->world;
+    if (node->paused_until > world->now) {
+        struct hm_buf kept = {0};
+        hm_put_u8(&kept, (uint8_t)from);
+        hm_put_u8(&kept, stream);
+        hm_buf_append(&kept, bytes.data, bytes.size);
+        sim_after_with(world, node->paused_until - world->now, receive_late, node, node->starts,
+                       hm_buf_view(&kept));
+        return;
+    }
+    struct hm_reader in = hm_reader_of(bytes);
+    uint64_t header = hm_get_u64(&in);
+    struct hm_addr addr = addr_of(from);
+    struct hm_bytes payload = {in.at, hm_reader_left(&in)};
+    hm_node_receive(node->node, world->now, stream ? NULL : &addr, stream, header, payload);
+    pump(node);
+}
+
+static void receive_late(void *context, uint64_t starts, struct hm_bytes bytes)
+{
+    struct cluster_node *node = context;
+    if (node->runs && starts == node->starts) {
+        struct hm_bytes rest = {bytes.data + 2, bytes.size - 2};
+        receive(node->cluster, node->slot, bytes.data[0], bytes.data[1], rest);
+    }
+}
+
+static bool net_runs(void *context, size_t slot)
+{
+    struct cluster *cluster = context;
+    return cluster->nodes[slot].runs;
+}
+
+static void net_datagram(void *context, size_t to, size_t from, struct hm_bytes bytes)
+{
+    receive(context, to, from, false, bytes);
+}
+
+static void net_stream(void *context, size_t to, size_t from, struct hm_bytes bytes)
+{
+    receive(context, to, from, true, bytes);
+}
+
+static void net_up(void *context, size_t slot, size_t peer)
+{
+    struct cluster *cluster = context;
+    struct hm_addr addr = addr_of(peer);
+    hm_node_stream_up(cluster->nodes[slot].node, cluster->world.now, &addr);
+    pump(&cluster->nodes[slot]);
+}
+
+static void net_down(void *context, size_t slot, size_t peer, enum hm_status why)
+{
+    struct cluster *cluster = context;
+    struct hm_addr addr = addr_of(peer);
+    hm_node_stream_down(cluster->nodes[slot].node, cluster->world.now, &addr, why);
+    pump(&cluster->nodes[slot]);
+}
+
+static void net_refused(void *context, size_t from, size_t to)
+{
+    struct cluster *cluster = context;
+    struct hm_addr addr = addr_of(to);
+    if (cluster->nodes[to].machine && cluster->nodes[from].runs) {
+        hm_node_refused(cluster->nodes[from].node, cluster->world.now, &addr);
+        pump(&cluster->nodes[from]);
+    }
+}
+
+static const struct sim_net_hooks net_hooks = {net_runs, net_datagram, net_stream,
+                                               net_up,   net_down,     net_refused};
+
+/* ---- lives ---- */
+
+static void crash(void *context, size_t slot, bool power)
+{
+    struct cluster *cluster = context;
+    struct cluster_node *node = &cluster->nodes[slot];
+    if (node->runs) {
+        sim_trace(&cluster->world, "%s: %s", node->config.name.text,
+                  power ? "power cut" : "killed");
+        node->machine = !power;
+        end_process(node, power);
+    }
+}
+
+static void boot(void *context, size_t slot)
+{
+    struct cluster *cluster = context;
+    struct cluster_node *node = &cluster->nodes[slot];
+    struct sim_world *world = &cluster->world;
+    if (node->runs || node->gone) {
+        return;
+    }
+    struct hm_buf error = {0};
+    node->runs = node->machine = true;
+    node->stopped = false;
+    node->starts++;
+    node->paused_until = 0;
+    node->wake_at = HM_NEVER;
+    node->header_cluster = 0;
+    node->served_count = 0;
+    node->seen_index = 0;
+    node->config.seed = sim_between(world, 0, UINT32_MAX);
+    node->node = hm_node_new(&node->config, &error);
+    HM_ASSERT(node->node != NULL);
+    struct hm_disk_file files[SIM_FILES_MAX];
+    size_t count = sim_disk_read(&node->disk, files);
+    sim_trace(world, "%s: starts with %zu files", node->config.name.text, count);
+    if (hm_node_start(node->node, world->now, WALL_START_MS + world->now, files, count, &error) !=
+        HM_OK) {
+        sim_fail(world, "%s: %.*s", node->config.name.text, (int)error.size,
+                 error.size ? (char *)error.data : "");
+    }
+    hm_buf_fini(&error);
+    node->id = hm_node_id(node->node);
+    pump(node);
+}
+
+static void pause_node(void *context, size_t slot, hm_ms until)
+{
+    struct cluster *cluster = context;
+    cluster->nodes[slot].paused_until = until;
+}
+
+static struct sim_disk *disk_of(void *context, size_t slot)
+{
+    struct cluster *cluster = context;
+    return &cluster->nodes[slot].disk;
+}
+
+static const struct sim_fault_hooks fault_hooks = {crash, boot, pause_node, disk_of};
+
+static void boot_late(void *context, uint64_t slot, struct hm_bytes bytes)
+{
+    (void)bytes;
+    boot(context, slot);
+}
+
+static void kill_for_good(void *context, uint64_t slot, struct hm_bytes bytes)
+{
+    (void)bytes;
+    struct cluster *cluster = context;
+    cluster->nodes[slot].gone = true;
+    crash(cluster, slot, sim_chance(&cluster->world, 500));
+    sim_net_died(&cluster->net, slot, !cluster->nodes[slot].machine);
+}
+
+static void configure(struct cluster *cluster, size_t slot)
+{
+    struct cluster_node *node = &cluster->nodes[slot];
+    size_t role = slot < cluster->control_count                        ? 0
+                  : slot < cluster->control_count + cluster->dns_count ? 1
+                                                                       : 2;
+    char name[40];
+    snprintf(name, sizeof name, "%s%zu", roles[role].name, slot);
+    node->cluster = cluster;
+    node->slot = slot;
+    node->role = roles[role].name;
+    node->modules[0] = &roles[role];
+    node->config = (struct hm_node_config){.name = hm_name_of(name),
+                                           .addr = addr_of(slot),
+                                           .role_count = 1,
+                                           .bootstrap = slot == 0,
+                                           .serve_joins = true,
+                                           .durable = true,
+                                           .rings = cluster->rings,
+                                           .push_fanout = cluster->fanout,
+                                           .found_wait_ms = 1000,
+                                           .restart_grace_ms = 3000,
+                                           .modules = node->modules,
+                                           .module_count = 1};
+    node->config.roles[0] = hm_name_of(node->role);
+    for (size_t i = 0; i < cluster->control_count; i++) {
+        if (i != slot) {
+            node->config.join[node->config.join_count++] = addr_of(i);
+        }
+    }
+    sim_disk_init(&node->disk, &cluster->world, disk_done, node);
+}
+
+void cluster_init(struct cluster *cluster, uint64_t seed, bool loud)
+{
+    memset(cluster, 0, sizeof *cluster);
+    current = cluster;
+    sim_world_init(&cluster->world, seed, loud);
+    struct sim_world *world = &cluster->world;
+    cluster->control_count = sim_chance(world, 200) ? 1 : 3;
+    cluster->dns_count = sim_between(world, 1, 3);
+    cluster->host_count = sim_between(world, 1, 6);
+    cluster->count = cluster->control_count + cluster->dns_count + cluster->host_count;
+    /* A slice of 4 and one consumer per push: a full-mesh shortcut fails. */
+    bool narrow = sim_chance(world, 500);
+    cluster->rings = narrow ? 4 : 0;
+    cluster->fanout = narrow ? 1 : 0;
+    cluster->until = sim_between(world, 10000, 30000);
+}
+
+void cluster_start(struct cluster *cluster)
+{
+    struct sim_world *world = &cluster->world;
+    sim_trace(world, "%zu control, %zu dns, %zu hosts, %u rings, %u consumers a push",
+              cluster->control_count, cluster->dns_count, cluster->host_count, cluster->rings,
+              cluster->fanout);
+    sim_net_init(&cluster->net, world, cluster->count, &net_hooks, cluster);
+    for (size_t i = 0; i < cluster->count; i++) {
+        configure(cluster, i);
+        sim_after(world, i == 0 ? 0 : sim_between(world, 0, 3000), boot_late, cluster, i);
+    }
+    if (cluster->host_count > 1) {
+        sim_after(world, sim_between(world, 5000, cluster->until), kill_for_good, cluster,
+                  cluster->count - 1);
+    }
+    cluster->faults = (struct sim_faults){.world = world,
+                                          .net = &cluster->net,
+                                          .hooks = &fault_hooks,
+                                          .context = cluster,
+                                          .node_count = cluster->count,
+                                          .until = cluster->until};
+    sim_faults_start(&cluster->faults);
+}
+
+void cluster_run(struct cluster *cluster, hm_ms until)
+{
+    while (cluster->world.now < until && sim_step(&cluster->world)) {
+    }
+}
+
+void cluster_fini(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->count; i++) {
+        hm_node_free(cluster->nodes[i].node);
+        sim_disk_fini(&cluster->nodes[i].disk);
+    }
+    sim_net_fini(&cluster->net);
+    sim_world_fini(&cluster->world);
+    hm_free(cluster->facts);
+    hm_free(cluster->leaders);
+}

@@ -1,0 +1,82 @@
+/* Whole nodes: a control plane, consumers of role `dns`, hosts that change what they serve. */
+#ifndef TESTS_SIM_CLUSTER_H
+#define TESTS_SIM_CLUSTER_H
+
+#include "core/include/hivemind/module.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/net.h"
+
+#define CLUSTER_NODES_MAX 14
+
+struct cluster;
+
+/* The newest version of a host that a consumer served since it started. */
+struct cluster_served {
+    struct hm_id host;
+    struct hm_version version;
+};
+
+struct cluster_node {
+    struct cluster *cluster;
+    size_t slot;
+    const char *role;
+    uint64_t starts; /* of the process; events for older ones are void */
+    bool runs;
+    bool machine; /* answers, if only with a refusal */
+    bool gone;    /* killed for good */
+    hm_ms paused_until;
+    struct hm_node *node;
+    struct hm_node_config config;
+    const struct hm_module *modules[1];
+    struct sim_disk disk;
+    enum hm_status disk_status; /* of a batch that ended during a pause */
+    uint64_t disk_number;
+    hm_ms wake_at;
+    uint64_t header_cluster; /* for the clear header */
+    bool stopped;
+    struct hm_id id;
+    struct hm_version published; /* a host's newest */
+    struct cluster_served served[CLUSTER_NODES_MAX];
+    size_t served_count;
+    uint64_t seen_index;
+};
+
+/* What the control plane agreed on at an index, the same on every node for ever. */
+struct cluster_fact {
+    uint64_t hash; /* 0: not known yet */
+};
+
+struct cluster {
+    struct sim_world world;
+    struct sim_net net;
+    struct sim_faults faults;
+    size_t control_count;
+    size_t dns_count;
+    size_t host_count;
+    size_t count;
+    uint32_t rings;
+    uint32_t fanout;
+    hm_ms until;
+    struct cluster_node nodes[CLUSTER_NODES_MAX];
+    struct cluster_fact *facts;
+    size_t fact_count;
+    struct hm_id *leaders; /* by term */
+    size_t leader_count;
+    struct hm_id joined[64]; /* ids that some control node knew as members */
+    size_t joined_count;
+    uint64_t elections;
+    uint64_t highest;
+    uint64_t versions; /* published */
+};
+
+void cluster_init(struct cluster *cluster, uint64_t seed, bool loud);
+void cluster_start(struct cluster *cluster);
+void cluster_run(struct cluster *cluster, hm_ms until);
+void cluster_check_end(struct cluster *cluster);
+void cluster_fini(struct cluster *cluster);
+
+/* cluster_check.c: after every step of a node. */
+void cluster_check(struct cluster_node *node);
+
+#endif

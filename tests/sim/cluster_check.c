@@ -1,0 +1,204 @@
+/* The invariants of a whole cluster. */
+#include "core/base/hash.h"
+#include "core/base/memory.h"
+#include "tests/sim/cluster.h"
+
+#include <string.h>
+
+#define TERMS_MAX 100000u
+
+static void *zeroed_up_to(void *array, size_t *count, size_t at, size_t size)
+{
+    if (at < *count) {
+        return array;
+    }
+    size_t more = at * 2 + 256;
+    array = hm_resize(array, more, size);
+    memset((char *)array + *count * size, 0, (more - *count) * size);
+    *count = more;
+    return array;
+}
+
+static void check_leader(struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    if (!hm_node_is_leader(node->node)) {
+        return;
+    }
+    uint64_t term = hm_node_term(node->node);
+    if (term >= TERMS_MAX) {
+        sim_fail(&cluster->world, "term %llu: elections without end", (unsigned long long)term);
+        return;
+    }
+    cluster->leaders =
+        zeroed_up_to(cluster->leaders, &cluster->leader_count, term, sizeof *cluster->leaders);
+    struct hm_id *leader = &cluster->leaders[term];
+    if (hm_id_is_none(leader)) {
+        *leader = node->id;
+        cluster->elections++;
+        sim_trace(&cluster->world, "%s: leads in term %llu", node->config.name.text,
+                  (unsigned long long)term);
+    } else if (!hm_id_equal(leader, &node->id)) {
+        sim_fail(&cluster->world, "two leaders in term %llu", (unsigned long long)term);
+    }
+}
+
+static bool was_joined(const struct cluster *cluster, const struct hm_id *id)
+{
+    for (size_t i = 0; i < cluster->joined_count; i++) {
+        if (hm_id_equal(&cluster->joined[i], id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Control nodes have the state machine: at one index all have the same. What they know as members
+ * was committed. */
+static void check_control(struct cluster_node *node, const struct hm_view *view)
+{
+    struct cluster *cluster = node->cluster;
+    uint64_t hash = hm_hash(view->members_position, (struct hm_bytes){0});
+    for (size_t i = 0; i < view->members.count; i++) {
+        const struct hm_member *member = view->members.items[i];
+        hash = hm_hash_id(hash ^ member->joined, &member->id);
+        size_t known = sizeof cluster->joined / sizeof *cluster->joined;
+        if (!was_joined(cluster, &member->id) && cluster->joined_count < known) {
+            cluster->joined[cluster->joined_count++] = member->id;
+        }
+    }
+    hash = hash ? hash : 1;
+    cluster->facts =
+        zeroed_up_to(cluster->facts, &cluster->fact_count, view->index, sizeof *cluster->facts);
+    struct cluster_fact *fact = &cluster->facts[view->index];
+    if (fact->hash == 0) {
+        fact->hash = hash;
+    } else if (fact->hash != hash) {
+        sim_fail(&cluster->world, "%s: other members at index %llu than were committed there",
+                 node->config.name.text, (unsigned long long)view->index);
+    }
+    cluster->highest = view->index > cluster->highest ? view->index : cluster->highest;
+}
+
+static void check_known(struct cluster_node *node, const struct hm_view *view)
+{
+    for (size_t i = 0; i < view->members.count; i++) {
+        if (!was_joined(node->cluster, &view->members.items[i]->id)) {
+            sim_fail(&node->cluster->world, "%s: %s is a member without a commit",
+                     node->config.name.text, view->members.items[i]->name.text);
+        }
+    }
+    if (view->index > node->cluster->highest) {
+        sim_fail(&node->cluster->world, "%s: knows index %llu, which nobody committed",
+                 node->config.name.text, (unsigned long long)view->index);
+    }
+}
+
+static bool is_older(const struct hm_version *a, const struct hm_version *b)
+{
+    return a->boot != b->boot ? a->boot < b->boot : a->seq < b->seq;
+}
+
+static void check_served(struct cluster_node *node, const struct hm_catalog *catalog)
+{
+    size_t cursor = 0;
+    const struct hm_catalog_host *host;
+    while ((host = hm_catalog_next_host(catalog, &cursor))) {
+        size_t at = 0;
+        while (at < node->served_count && !hm_id_equal(&node->served[at].host, &host->id)) {
+            at++;
+        }
+        if (at == node->served_count) {
+            if (at == CLUSTER_NODES_MAX) {
+                continue;
+            }
+            node->served[node->served_count++] = (struct cluster_served){host->id, host->version};
+        } else if (is_older(&host->version, &node->served[at].version)) {
+            sim_fail(&node->cluster->world, "%s: %s went back from version %llu.%llu to %llu.%llu",
+                     node->config.name.text, host->name.text,
+                     (unsigned long long)node->served[at].version.boot,
+                     (unsigned long long)node->served[at].version.seq,
+                     (unsigned long long)host->version.boot, (unsigned long long)host->version.seq);
+        } else {
+            node->served[at].version = host->version;
+        }
+    }
+}
+
+void cluster_check(struct cluster_node *node)
+{
+    const struct hm_view *view = hm_node_view(node->node);
+    const struct hm_catalog *catalog = hm_node_catalog(node->node);
+    check_leader(node);
+    if (view->cluster && view->index != node->seen_index) {
+        if (strcmp(node->role, "control") == 0) {
+            check_control(node, view);
+        } else {
+            check_known(node, view);
+        }
+        node->seen_index = view->index;
+    }
+    if (catalog && strcmp(node->role, "dns") == 0) {
+        check_served(node, catalog);
+    }
+}
+
+static void check_consumer_end(struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    const struct hm_catalog *catalog = hm_node_catalog(node->node);
+    size_t served = 0;
+    size_t expected = 0;
+    size_t cursor = 0;
+    while (hm_catalog_next_host(catalog, &cursor)) {
+        served++;
+    }
+    for (size_t i = 0; i < cluster->count; i++) {
+        struct cluster_node *host = &cluster->nodes[i];
+        if (!host->runs || strcmp(host->role, "host") != 0) {
+            continue;
+        }
+        expected++;
+        const struct hm_catalog_host *found = hm_catalog_host(catalog, &host->id);
+        if (!found) {
+            sim_fail(&cluster->world, "%s does not serve %s", node->config.name.text,
+                     host->config.name.text);
+        } else if (is_older(&found->version, &host->published)) {
+            sim_fail(
+                &cluster->world, "%s serves %s at %llu.%llu of %llu.%llu", node->config.name.text,
+                host->config.name.text, (unsigned long long)found->version.boot,
+                (unsigned long long)found->version.seq, (unsigned long long)host->published.boot,
+                (unsigned long long)host->published.seq);
+        }
+    }
+    if (served > expected) {
+        sim_fail(&cluster->world, "%s serves %zu hosts of %zu", node->config.name.text, served,
+                 expected);
+    }
+}
+
+void cluster_check_end(struct cluster *cluster)
+{
+    size_t running = 0;
+    for (size_t i = 0; i < cluster->count; i++) {
+        running += cluster->nodes[i].runs;
+    }
+    for (size_t i = 0; i < cluster->count && !cluster->world.failed; i++) {
+        struct cluster_node *node = &cluster->nodes[i];
+        if (!node->runs) {
+            if (!node->gone) {
+                sim_fail(&cluster->world, "%s does not run", node->config.name.text);
+            }
+            continue;
+        }
+        const struct hm_view *view = hm_node_view(node->node);
+        if (!hm_node_is_ready(node->node)) {
+            sim_fail(&cluster->world, "%s is not ready", node->config.name.text);
+        } else if (view->members.count != running) {
+            sim_fail(&cluster->world, "%s knows %zu members, %zu nodes run", node->config.name.text,
+                     view->members.count, running);
+        } else if (strcmp(node->role, "dns") == 0) {
+            check_consumer_end(node);
+        }
+    }
+}
