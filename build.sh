@@ -125,7 +125,7 @@ do_build() {
 do_demo() {
     need $compiler $libraries $nginx_headers $running
     do_build
-    exec tests/system/demo.sh "$@"
+    exec tests/system/demo.sh build "$@"
 }
 
 do_test() {

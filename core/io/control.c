@@ -13,8 +13,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define READ_BYTES (16u << 10)
-#define KEEP_BYTES (256u << 10)
+#define READ_BYTES      (16u << 10)
+#define KEEP_BYTES      (256u << 10)
+#define ACCEPT_PAUSE_MS 100
 
 struct connection {
     struct hm_control *control;
@@ -34,6 +35,7 @@ struct hm_control {
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
     int fd;
     struct hm_watch *watch;
+    struct hm_timer *again; /* when there were no descriptors left */
     struct connection *connections[HM_CONTROL_CONNECTIONS_MAX];
     size_t count;
     uint64_t last_number;
@@ -156,6 +158,10 @@ static void on_accept(void *user, int events)
     (void)events;
     int fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            hm_watch_set(control->watch, 0);
+            hm_timer_set(control->again, ACCEPT_PAUSE_MS);
+        }
         return;
     }
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
@@ -171,6 +177,14 @@ static void on_accept(void *user, int events)
     control->connections[control->count++] = connection;
     if (control->count == HM_CONTROL_CONNECTIONS_MAX) {
         hm_watch_set(control->watch, 0); /* others wait in the backlog */
+    }
+}
+
+static void on_again(void *user)
+{
+    struct hm_control *control = user;
+    if (control->count < HM_CONTROL_CONNECTIONS_MAX) {
+        hm_watch_set(control->watch, HM_WATCH_READ);
     }
 }
 
@@ -281,6 +295,7 @@ struct hm_control *hm_control_new(uv_loop_t *loop, const char *path,
     control->fd = fd;
     memcpy(control->path, path, strlen(path));
     control->watch = hm_watch_open(loop, fd, HM_WATCH_READ, on_accept, control);
+    control->again = hm_timer_open(loop, on_again, control);
     return control;
 }
 
@@ -289,6 +304,7 @@ void hm_control_free(struct hm_control *control)
     if (control == NULL) {
         return;
     }
+    hm_timer_close(control->again);
     hm_watch_close(control->watch);
     control->watch = NULL;
     while (control->count > 0) {

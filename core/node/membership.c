@@ -306,7 +306,10 @@ void hm_node_on_swim(struct hm_node *node, const struct hm_peer *from,
                      const struct hm_message *message)
 {
     (void)hm_swim_input(&node->swim, node->now, from, message);
-    if (message->kind == HM_MSG_ping) {
+    if (message->kind == HM_MSG_suspect) {
+        /* The first report makes all observers probe at once; the leader tells us so. */
+        hm_swim_probe_now(&node->swim, node->now, &message->suspect.target);
+    } else if (message->kind == HM_MSG_ping) {
         note_places(node, from, &message->ping.members, &message->ping.state);
     } else if (message->kind == HM_MSG_ack) {
         note_places(node, from, &message->ack.members, &message->ack.state);

@@ -89,7 +89,7 @@ error_log %(dir)s/error.log notice;
 events { worker_connections 512; }
 hivemind {
     key_file %(dir)s/key;
-    join 127.0.0.1:1 127.0.0.2;
+    join %(join)s;
     listen 127.0.0.1:%(node)d;
     state %(dir)s/state;
     name test-nginx;
@@ -123,7 +123,7 @@ class Nginx:
         self.dir = pathlib.Path(directory)
         self.http, self.node = free_ports(2)
         self.values = {"module": MODULE, "dir": directory, "http": self.http, "node": self.node,
-                       "size": "256k"}
+                       "join": "127.0.0.1:1 127.0.0.2", "size": "256k"}
         self.write(CONFIG)
         self.key = random.Random(1).randbytes(32)
         (self.dir / "key").write_text(self.key.hex() + "\n")

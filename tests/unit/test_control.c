@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -210,6 +211,32 @@ static void test_who_does_not_read_is_closed(void **state)
     world_fini(&world);
 }
 
+static void test_out_of_descriptors(void **state)
+{
+    (void)state;
+    struct world world;
+    struct rlimit before;
+    world_init(&world);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int fd = connect_raw(&world);
+    struct rlimit tight = {(rlim_t)fd + 1, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    put(fd, "\1\0\0\0x", 5);
+    size_t turns = 0;
+    uv_update_time(&world.loop);
+    for (hm_ms from = uv_now(&world.loop); uv_now(&world.loop) < from + 250; turns++) {
+        uv_run(&world.loop, UV_RUN_ONCE);
+    }
+    assert_true(turns < 50); /* it rests; spinning would make thousands */
+    assert_int_equal(world.messages, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    while (world.messages == 0) {
+        uv_run(&world.loop, UV_RUN_ONCE);
+    }
+    close(fd);
+    world_fini(&world);
+}
+
 static void test_one_node_a_path(void **state)
 {
     (void)state;
@@ -273,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_messages_in_pieces),
         cmocka_unit_test(test_broken_lengths_end_the_connection),
         cmocka_unit_test(test_who_does_not_read_is_closed),
+        cmocka_unit_test(test_out_of_descriptors),
         cmocka_unit_test(test_one_node_a_path),
         cmocka_unit_test(test_paths),
     };
