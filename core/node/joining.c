@@ -235,6 +235,22 @@ static void pass_on(struct hm_node *node, const struct hm_join *join, const stru
     hm_node_send(node, &control, &message);
 }
 
+/* A restart with its disk while still a member is no join: any member can answer it, with or
+ * without a quorum, as long as the log need not learn anything. */
+static bool is_unchanged_member(const struct hm_node *node, const struct hm_join *join)
+{
+    const struct hm_member *asker = &join->member;
+    const struct hm_member *known = hm_members_find(&node->view->members, &asker->id);
+    bool same = known && join->cluster == node->cluster && known->boot <= asker->boot &&
+                hm_addr_equal(&known->addr, &asker->addr) &&
+                hm_name_equal(&known->name, &asker->name) &&
+                known->roles_count == asker->roles_count;
+    for (uint32_t i = 0; same && i < known->roles_count; i++) {
+        same = hm_name_equal(&known->roles[i].name, &asker->roles[i].name);
+    }
+    return same;
+}
+
 void hm_node_on_join(struct hm_node *node, const struct hm_request *request)
 {
     const struct hm_join *join = &request->message->join;
@@ -248,6 +264,10 @@ void hm_node_on_join(struct hm_node *node, const struct hm_request *request)
     if (!node->config.serve_joins && join->hops == 0) {
         hm_node_send_digest(node, &joiner, join->call, HM_DENIED,
                             "this node does not serve joins (serve_joins: false)");
+        return;
+    }
+    if (is_unchanged_member(node, join)) {
+        hm_node_send_digest(node, &joiner, join->call, HM_OK, "");
         return;
     }
     struct hm_buf body = {0};

@@ -81,7 +81,8 @@ struct cluster {
     struct packet *packets;
     size_t packet_count;
     size_t packet_capacity;
-    struct hm_buf reply; /* the last one to a control connection */
+    struct hm_buf reply;                 /* the last one to a control connection */
+    struct hm_buf identities[NODES_MAX]; /* the only file that the roles here have */
 };
 
 static struct hm_addr addr_of(size_t number)
@@ -108,6 +109,13 @@ static void drain(struct cluster *cluster, size_t number)
         } else if (act.kind == HM_ACT_REPLY) {
             hm_buf_clear(&cluster->reply);
             hm_buf_append(&cluster->reply, act.bytes.data, act.bytes.size);
+        } else if (act.kind == HM_ACT_DISK) {
+            assert_int_equal(act.ops[0].kind, HM_DISK_REPLACE);
+            assert_string_equal(act.ops[0].file, "identity");
+            hm_buf_clear(&cluster->identities[number]);
+            hm_buf_append(&cluster->identities[number], act.ops[0].bytes.data,
+                          act.ops[0].bytes.size);
+            hm_node_disk_done(cluster->nodes[number], cluster->now, act.number, HM_OK);
         } else if (act.kind == HM_ACT_STOPPED) {
             cluster->stopped[number] = true;
         } else if (act.kind == HM_ACT_LOG && getenv("HM_TEST_LOG")) {
@@ -118,11 +126,27 @@ static void drain(struct cluster *cluster, size_t number)
     }
 }
 
+/* Makes and starts a node from what its disk holds. */
+static void boot(struct cluster *cluster, size_t number)
+{
+    struct hm_buf error = {0};
+    struct hm_disk_file identity = {"identity", hm_buf_view(&cluster->identities[number])};
+    struct hm_node_config *config = &cluster->configs[number];
+    config->seed++;
+    cluster->dead[number] = false;
+    cluster->nodes[number] = hm_node_new(config, &error);
+    assert_non_null(cluster->nodes[number]);
+    assert_int_equal(hm_node_start(cluster->nodes[number], cluster->now, cluster->now + 1000000,
+                                   &identity, identity.content.size ? 1 : 0, &error),
+                     HM_OK);
+    drain(cluster, number);
+    hm_buf_fini(&error);
+}
+
 static size_t start(struct cluster *cluster, const char *name, const struct hm_module *module,
                     bool bootstrap)
 {
     size_t number = cluster->count++;
-    struct hm_buf error = {0};
     struct hm_node_config *config = &cluster->configs[number];
     cluster->modules[number][0] = module;
     *config = (struct hm_node_config){.name = hm_name_of(name),
@@ -133,16 +157,12 @@ static size_t start(struct cluster *cluster, const char *name, const struct hm_m
                                       .join_count = 1,
                                       .bootstrap = bootstrap,
                                       .serve_joins = true,
-                                      .seed = 1000 + number,
+                                      /* A journal is the simulator's matter. */
+                                      .durable = module != &control_module,
+                                      .seed = 1000 * (number + 1),
                                       .modules = cluster->modules[number],
                                       .module_count = 1};
-    cluster->nodes[number] = hm_node_new(config, &error);
-    assert_non_null(cluster->nodes[number]);
-    assert_int_equal(hm_node_start(cluster->nodes[number], cluster->now, cluster->now + 1000000,
-                                   NULL, 0, &error),
-                     HM_OK);
-    drain(cluster, number);
-    hm_buf_fini(&error);
+    boot(cluster, number);
     return number;
 }
 
@@ -206,6 +226,7 @@ static void finish(struct cluster *cluster)
 {
     for (size_t i = 0; i < cluster->count; i++) {
         hm_node_free(cluster->nodes[i]);
+        hm_buf_fini(&cluster->identities[i]);
     }
     for (size_t i = 0; i < cluster->packet_count; i++) {
         hm_bytes_free(cluster->packets[i].bytes);
@@ -414,6 +435,31 @@ static void test_a_taken_name_is_refused(void **state)
     finish(&cluster);
 }
 
+/* SIGTERM and a start again, without a quorum: it was a member all along. */
+static void test_a_restart_needs_no_quorum(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    start_seven(&cluster);
+    cluster.dead[1] = cluster.dead[2] = true;
+    hm_node_stop(cluster.nodes[5], cluster.now);
+    drain(&cluster, 5);
+    run_for(&cluster, 1000);
+    assert_true(cluster.stopped[5]);
+    struct hm_id id = hm_node_id(cluster.nodes[5]);
+    hm_node_free(cluster.nodes[5]);
+    boot(&cluster, 5);
+    run_for(&cluster, 3000);
+    struct hm_id same = hm_node_id(cluster.nodes[5]);
+    assert_true(hm_id_equal(&id, &same));
+    assert_true(hm_node_is_ready(cluster.nodes[5]));
+    /* Its new boot reached the consumers by the push alone. */
+    const struct hm_catalog_host *host = hm_catalog_host(hm_node_catalog(cluster.nodes[4]), &id);
+    assert_int_equal(host->version.boot, 2);
+    assert_int_equal(host->committed.boot, 1);
+    finish(&cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_without_quorum_a_change_is_pushed),
         cmocka_unit_test(test_any_node_can_leave),
         cmocka_unit_test(test_a_taken_name_is_refused),
+        cmocka_unit_test(test_a_restart_needs_no_quorum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
