@@ -26,6 +26,7 @@ struct place {
 struct connection {
     struct place place;
     hm_ms active_at; /* accepted, or its last whole query */
+    uint64_t turn;   /* the same moment among all connections: the lowest was silent for longest */
     uint8_t *rest;   /* of an answer that the client has not taken yet; NULL: none, so we read */
     size_t rest_size;
     size_t rest_sent;
@@ -40,6 +41,7 @@ struct service {
     struct place *listeners;
     struct connection *connections;
     unsigned open_count;
+    uint64_t turns;
     hm_ms paused_until; /* 0: listeners are watched */
     uint8_t out[LENGTH_SIZE + HM_DNS_TCP_MAX];
 };
@@ -56,6 +58,12 @@ static void watch(struct service *service, struct place *place, int operation, u
     struct epoll_event event = {.events = events, .data.ptr = place};
     int failed = epoll_ctl(service->epoll_fd, operation, place->fd, &event);
     HM_ASSERT(!failed || errno == ENOMEM || errno == ENOSPC);
+}
+
+static void mark_active(struct service *service, struct connection *connection, hm_ms now)
+{
+    connection->active_at = now;
+    connection->turn = ++service->turns;
 }
 
 static void close_connection(struct service *service, struct connection *connection)
@@ -105,7 +113,7 @@ static bool answer_buffered(struct service *service, struct connection *connecti
         if (answer == 0 || !send_answer(service, connection, LENGTH_SIZE + answer)) {
             return false;
         }
-        connection->active_at = now;
+        mark_active(service, connection, now);
         at += LENGTH_SIZE + size;
     }
     memmove(connection->in, connection->in + at, connection->in_size - at);
@@ -150,7 +158,7 @@ static struct connection *free_slot(struct service *service)
         if (connection->place.fd < 0) {
             return connection;
         }
-        if (!oldest || connection->active_at < oldest->active_at) {
+        if (!oldest || connection->turn < oldest->turn) {
             oldest = connection;
         }
     }
@@ -177,7 +185,7 @@ static void accept_one(struct service *service, int listener, hm_ms now)
     }
     struct connection *connection = free_slot(service);
     connection->place.fd = fd;
-    connection->active_at = now;
+    mark_active(service, connection, now);
     connection->in_size = 0;
     service->open_count++;
     watch(service, &connection->place, EPOLL_CTL_ADD, EPOLLIN);

@@ -123,7 +123,9 @@ static int read_answer(int fd)
 {
     static uint8_t packet[HM_DNS_TCP_MAX];
     uint8_t length[2];
-    if (recv(fd, length, 2, MSG_WAITALL) != 2) {
+    ssize_t came = recv(fd, length, 2, MSG_WAITALL);
+    if (came != 2) {
+        assert_true(came == 0 || errno == ECONNRESET); /* not the deadline */
         return -1;
     }
     size_t size = hm_dns_get16(length);
@@ -284,11 +286,17 @@ static void test_tcp_a_flood_closes_the_oldest(void **state)
     start_on(running, "127.0.0.1", 60000);
     int fds[5];
     for (size_t i = 0; i < 5; i++) { /* one more than there is room for */
+        if (i == 4) {
+            send_question(fds[0], "web.corp.internal", true);
+            assert_int_equal(read_answer(fds[0]), 2);
+        }
         fds[i] = dial(running, "127.0.0.1", SOCK_STREAM);
         send_question(fds[i], "web.corp.internal", true);
         assert_int_equal(read_answer(fds[i]), 2);
     }
-    assert_int_equal(read_answer(fds[0]), -1);
+    assert_int_equal(read_answer(fds[1]), -1); /* the one that was silent for longest */
+    send_question(fds[0], "web.corp.internal", true);
+    assert_int_equal(read_answer(fds[0]), 2);
     send_question(fds[4], "web.corp.internal", true);
     assert_int_equal(read_answer(fds[4]), 2);
     for (size_t i = 0; i < 5; i++) {

@@ -290,6 +290,7 @@ static void test_hosts(void **state)
     world.hosts[1].name = NULL;
     change_host(&world, "h1");
     expect(&world, "h1.host.corp.internal", LDNS_RR_TYPE_A, "NXDOMAIN");
+    expect(&world, "host.corp.internal", LDNS_RR_TYPE_A, "NODATA"); /* h2 is there yet */
     expect(&world, "h2.host.corp.internal", LDNS_RR_TYPE_A, "10.0.0.2");
     stop(&world);
 }
