@@ -14,6 +14,7 @@
 struct hm_feeder_config {
     struct hm_name name;
     const char *state_dir;
+    const char *control; /* path of the control socket; NULL: the default one */
     const struct hm_key *key;
     const char *const *join; /* "HOST" or "HOST:PORT" */
     size_t join_count;

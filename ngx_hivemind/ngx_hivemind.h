@@ -14,6 +14,7 @@
 struct ngx_hivemind_conf {
     ngx_flag_t configured;
     ngx_str_t key_file;
+    ngx_str_t socket; /* empty: the default one */
     ngx_array_t join; /* of char *, NUL-terminated */
     struct hm_addr listen;
     struct hm_addr advertise;

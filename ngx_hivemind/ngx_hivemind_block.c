@@ -25,6 +25,15 @@ static char *set_key_file(ngx_conf_t *cf, struct ngx_hivemind_conf *conf, ngx_st
                                                                        : NGX_CONF_ERROR;
 }
 
+static char *set_socket(ngx_conf_t *cf, struct ngx_hivemind_conf *conf, ngx_str_t *arguments)
+{
+    if (conf->socket.data) {
+        return "is duplicate";
+    }
+    conf->socket = arguments[0];
+    return ngx_conf_full_name(cf->cycle, &conf->socket, 0) == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
 static char *set_join(ngx_conf_t *cf, struct ngx_hivemind_conf *conf, ngx_str_t *arguments)
 {
     ngx_uint_t count = cf->args->nelts - 1;
@@ -140,7 +149,7 @@ static const struct directive directives[] = {
     {"key_file", 1, 1, set_key_file},     {"join", 1, HM_NODE_JOIN_MAX, set_join},
     {"listen", 1, 1, set_listen},         {"advertise", 1, 1, set_advertise},
     {"state", 1, 1, set_state},           {"name", 1, 1, set_name},
-    {"table_size", 1, 1, set_table_size},
+    {"table_size", 1, 1, set_table_size}, {"socket", 1, 1, set_socket},
 };
 
 static char *read_line(ngx_conf_t *cf, ngx_command_t *command, void *data)

@@ -94,6 +94,7 @@ static void start(struct ngx_hivemind_conf *conf)
     struct hm_feeder_config config = {
         .name = conf->name,
         .state_dir = (const char *)conf->state->name.data,
+        .control = (const char *)conf->socket.data,
         .key = &conf->key,
         .join = conf->join.elts,
         .join_count = conf->join.nelts,

@@ -92,6 +92,7 @@ hivemind {
     join %(join)s;
     listen 127.0.0.1:%(node)d;
     state %(dir)s/state;
+    socket %(dir)s/state/node.sock;
     name test-nginx;
     table_size %(size)s;
 }
