@@ -12,6 +12,15 @@ static const struct hm_command commands[] = {
     {"keygen", "make a cluster key", hm_command_keygen},
     {"status", "how a node is: one verdict, then facts", hm_command_status},
     {"members", "who is in the cluster", hm_command_members},
+    {"services", "what is served, and why something is not", hm_command_services},
+    {"events", "what the cluster agreed on, in order", hm_command_events},
+    {"announce", "announce a service of this host", hm_command_announce},
+    {"withdraw", "take an announcement back", hm_command_withdraw},
+    {"drain", "send nothing new to this host's services", hm_command_drain},
+    {"undrain", "send traffic to them again", hm_command_undrain},
+    {"leave", "leave the cluster, then stop", hm_command_leave},
+    {"schema", "the JSON Schema of a configuration, or its manual", hm_command_schema},
+    {"protocol", "the protocol document", hm_command_protocol},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)

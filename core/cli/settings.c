@@ -143,14 +143,15 @@ static void load_modules(struct hm_settings *settings, struct hm_loader *loader,
 
 /* ---- one schema, one tree ---- */
 
-static const struct hm_conf_schema *compose(struct hm_settings *settings,
-                                            const struct hm_loader *loader)
+/* `settings` NULL: every module counts as loaded. */
+static const struct hm_conf_schema *compose(struct hm_arena *arena, const struct hm_loader *loader,
+                                            const struct hm_settings *settings)
 {
     struct hm_conf_part parts[2 * HM_LOADER_MODULES_MAX];
     size_t count = 0;
     for (size_t i = 0; i < loader->module_count; i++) {
         const struct hm_module *module = loader->modules[i];
-        bool loaded = has_module(settings, module);
+        bool loaded = !settings || has_module(settings, module);
         if (module->schema) {
             parts[count++] =
                 (struct hm_conf_part){module->name, module->schema, module->name, loaded, false};
@@ -159,13 +160,10 @@ static const struct hm_conf_schema *compose(struct hm_settings *settings,
             parts[count++] = (struct hm_conf_part){NULL, module->root, module->name, loaded, false};
         }
     }
-    return hm_conf_compose(&settings->arena, &hm_conf_root_schema, parts, count);
+    return hm_conf_compose(arena, &hm_conf_root_schema, parts, count);
 }
 
-/* A key that nobody knows may be one of a module that was not asked for: with all modules at hand
- * the errors can say so. */
-static void explain(struct hm_settings *settings, struct hm_loader *loader,
-                    const struct sources *sources, struct hm_conf_errors *errors)
+static void load_all(struct hm_loader *loader)
 {
     size_t name_count;
     char **names = hm_loader_names(loader, &name_count);
@@ -175,7 +173,22 @@ static void explain(struct hm_settings *settings, struct hm_loader *loader,
         hm_buf_fini(&why);
     }
     hm_loader_names_free(names, name_count);
-    hm_conf_free(parse(sources, compose(settings, loader), HM_CONF_WHOLE, errors));
+}
+
+const struct hm_conf_schema *hm_settings_schema(struct hm_arena *arena, struct hm_loader *loader)
+{
+    load_all(loader);
+    return compose(arena, loader, NULL);
+}
+
+/* A key that nobody knows may be one of a module that was not asked for: with all modules at hand
+ * the errors can say so. */
+static void explain(struct hm_settings *settings, struct hm_loader *loader,
+                    const struct sources *sources, struct hm_conf_errors *errors)
+{
+    load_all(loader);
+    hm_conf_free(
+        parse(sources, compose(&settings->arena, loader, settings), HM_CONF_WHOLE, errors));
 }
 
 static void take_tree(struct hm_settings *settings, struct hm_conf *conf)
@@ -224,7 +237,8 @@ enum hm_status hm_settings_read(const char *file, struct hm_loader *loader, stru
         load_modules(&settings, loader, hm_conf_root(peeked), &errors);
         hm_conf_free(peeked);
         size_t module_errors = errors.count;
-        struct hm_conf *conf = parse(&sources, compose(&settings, loader), HM_CONF_WHOLE, &errors);
+        struct hm_conf *conf =
+            parse(&sources, compose(&settings.arena, loader, &settings), HM_CONF_WHOLE, &errors);
         if (errors.count == 0) {
             take_tree(&settings, conf);
             *out = settings;

@@ -25,6 +25,8 @@ struct hm_settings {
  * HM_NOT_FOUND, HM_IO when a file cannot be read. */
 HM_MUST_USE enum hm_status hm_settings_read(const char *file, struct hm_loader *loader,
                                             struct hm_settings *out, struct hm_buf *error);
+/* The schema with everything that is found, for documents. It lives as long as `arena`. */
+const struct hm_conf_schema *hm_settings_schema(struct hm_arena *arena, struct hm_loader *loader);
 /* All zero is fine. */
 void hm_settings_fini(struct hm_settings *settings);
 
