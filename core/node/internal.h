@@ -63,7 +63,8 @@ struct hm_joining {
     hm_ms ask_at;
     hm_ms found_at; /* founds a cluster then, unless somebody answered; HM_NEVER: never */
     hm_ms backoff_ms;
-    size_t next; /* in config.join */
+    size_t next;          /* in config.join */
+    struct hm_addr asked; /* last */
     uint64_t call;
     bool answered; /* somebody of the cluster spoke to us */
 };
@@ -296,6 +297,8 @@ void hm_node_on_refusal(struct hm_node *node, const struct hm_peer *from,
                         const struct hm_message *message);
 void hm_node_on_join(struct hm_node *node, const struct hm_request *request);
 void hm_node_become_member(struct hm_node *node);
+/* The stream to this address broke: if it was asked last, another is asked. */
+void hm_node_join_peer_lost(struct hm_node *node, const struct hm_addr *addr);
 /* The digest for a joiner, or why it is refused. */
 void hm_node_send_digest(struct hm_node *node, const struct hm_peer *joiner, uint64_t call,
                          enum hm_status status, const char *reason);

@@ -37,6 +37,22 @@ static void ask(struct hm_node *node, const struct hm_addr *addr)
     hm_node_send(node, &(struct hm_peer){.addr = *addr}, &join);
 }
 
+/* The one that was asked cannot help now: the next of the list is asked at once. After a whole
+ * round the backoff counts. */
+static void ask_next_soon(struct hm_node *node)
+{
+    if (node->config.join_count && node->joining.next % node->config.join_count != 0) {
+        node->joining.ask_at = node->now;
+    }
+}
+
+void hm_node_join_peer_lost(struct hm_node *node, const struct hm_addr *addr)
+{
+    if (node->phase == HM_PHASE_JOINING && hm_addr_equal(addr, &node->joining.asked)) {
+        ask_next_soon(node);
+    }
+}
+
 /* The next address to ask: those of the configuration, then the members known of old. */
 static bool next_address(struct hm_node *node, struct hm_addr *out)
 {
@@ -78,6 +94,7 @@ void hm_node_tick_joining(struct hm_node *node)
         }
         return;
     }
+    joining->asked = addr;
     ask(node, &addr);
     hm_ms wait = joining->backoff_ms + hm_random_below(&node->random, joining->backoff_ms);
     joining->ask_at = node->now + wait;
@@ -147,6 +164,10 @@ void hm_node_on_joined(struct hm_node *node, const struct hm_peer *from,
     (void)from;
     if (node->phase != HM_PHASE_JOINING || digest->call == 0 ||
         digest->call > node->calls.last_id) {
+        return;
+    }
+    if (digest->status == HM_NOT_READY) {
+        ask_next_soon(node);
         return;
     }
     node->joining.answered = true;
@@ -257,8 +278,11 @@ void hm_node_on_join(struct hm_node *node, const struct hm_request *request)
     struct hm_peer joiner = {join->member.id, join->member.addr};
     /* A digest answers, from the leader, not from here. */
     hm_node_close_request(node, request->token);
-    if (node->phase != HM_PHASE_MEMBER || node->cluster == 0 ||
-        hm_id_equal(&joiner.id, &node->id) || hm_addr_is_none(&joiner.addr)) {
+    if (hm_id_equal(&joiner.id, &node->id) || hm_addr_is_none(&joiner.addr)) {
+        return;
+    }
+    if (node->phase != HM_PHASE_MEMBER || node->cluster == 0) {
+        hm_node_send_digest(node, &joiner, join->call, HM_NOT_READY, "not a member itself yet");
         return;
     }
     if (!node->config.serve_joins && join->hops == 0) {
