@@ -45,6 +45,7 @@ def test_joins_and_follows(nginx, cluster, ports):
         for i in range(40):
             follows(nginx, cluster, ports[i % 3])
     expect(nginx.status()["services"][0]["endpoints"][0]["host"], "one")
+    until("a control socket", (nginx.dir / "state" / "node.sock").is_socket)
 
 
 def test_node_killed(nginx, cluster, ports):
