@@ -42,7 +42,7 @@ void hm_checks_fini(struct hm_checks *checks)
     }
 }
 
-/* check_http.so lies beside whatever this code was loaded from. */
+/* It lies in the folder host beside whatever this code was loaded from. */
 static enum hm_status load_http(struct hm_checks *checks, struct hm_buf *error)
 {
     static const char here = 0;
@@ -54,7 +54,7 @@ static enum hm_status load_http(struct hm_checks *checks, struct hm_buf *error)
     }
     const char *slash = strrchr(info.dli_fname, '/');
     int folder_bytes = slash ? (int)(slash - info.dli_fname + 1) : 0;
-    snprintf(path, sizeof path, "%.*scheck_http.so", folder_bytes, info.dli_fname);
+    snprintf(path, sizeof path, "%.*shost/check_http.so", folder_bytes, info.dli_fname);
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
         hm_buf_printf(error, "an http check needs check_http.so: %s", dlerror());
@@ -162,15 +162,19 @@ enum hm_health hm_check_health(const struct hm_check *check)
     return check->health;
 }
 
-static void turn(struct hm_check *check, enum hm_health health, const char *why)
+static void tell(const struct hm_check *check, enum hm_log_level level, const char *event,
+                 const char *why)
 {
     char addr[HM_ADDR_TEXT_BYTES];
+    hm_module_log(check->checks->ctx, level, event, "service=%s addr=%s%s%s%s", check->name.text,
+                  hm_addr_format(&check->addr, addr), *why ? " reason=\"" : "", why,
+                  *why ? "\"" : "");
+}
+
+static void turn(struct hm_check *check, enum hm_health health)
+{
     check->health = health;
     check->checks->changed = true;
-    hm_module_log(check->checks->ctx, health == HM_HEALTH_PASSING ? HM_LOG_INFO : HM_LOG_WARN,
-                  health == HM_HEALTH_PASSING ? "check passes" : "check fails",
-                  "service=%s addr=%s reason=\"%s\"", check->name.text,
-                  hm_addr_format(&check->addr, addr), why);
 }
 
 /* A service waits for its first pass, however many it takes to bring it back later. */
@@ -180,9 +184,13 @@ static void judge(struct hm_check *check, bool passed, const char *why)
     check->fails = passed ? 0 : check->fails + 1;
     if (passed && (check->health == HM_HEALTH_UNKNOWN ||
                    (check->health == HM_HEALTH_FAILING && check->passes >= check->plan.rise))) {
-        turn(check, HM_HEALTH_PASSING, "");
+        turn(check, HM_HEALTH_PASSING);
+        tell(check, HM_LOG_INFO, "check passes", "");
     } else if (!passed && check->health == HM_HEALTH_PASSING && check->fails >= check->plan.fall) {
-        turn(check, HM_HEALTH_FAILING, why);
+        turn(check, HM_HEALTH_FAILING);
+        tell(check, HM_LOG_WARN, "check fails", why);
+    } else if (check->health == HM_HEALTH_UNKNOWN && check->fails == check->plan.fall) {
+        tell(check, HM_LOG_WARN, "check has never passed", why);
     }
 }
 

@@ -20,7 +20,7 @@ enum hm_health { HM_HEALTH_UNKNOWN = 0, HM_HEALTH_PASSING = 1, HM_HEALTH_FAILING
  * `why` says why it did not pass, and lives during the call. */
 typedef void hm_probe_done(void *user, bool passed, const char *why);
 
-/* One way to probe. check_http.so exports one as `hm_prober`. */
+/* One way to probe. host/check_http.so exports one as `hm_prober`. */
 struct hm_prober {
     uint32_t abi; /* HM_MODULE_ABI */
     /* `touch` is called whenever the deadline may have changed or a probe is done; `io` and `user`

@@ -343,6 +343,21 @@ static void a_tcp_check_falls_and_rises(void **state)
     fixture_fini(&ctx);
 }
 
+static void a_check_that_never_passed_is_told_once(void **state)
+{
+    (void)state;
+    struct hm_module_ctx ctx;
+    start(&ctx, NEEDED "services: [{name: a, port: 1, check: {tcp: yes, every: 1s, fall: 2}}]\n");
+    for (int i = 0; i < 4; i++) {
+        check_once(&ctx);
+    }
+    expect_services(&ctx, "a:1 ?");
+    assert_string_equal(fixture_text(&ctx.logs),
+                        "warn: check has never passed service=a addr=127.0.0.1:1 "
+                        "reason=\"Connection refused\"\n");
+    fixture_fini(&ctx);
+}
+
 static void unchecked_without_sockets(void **state)
 {
     (void)state;
@@ -384,6 +399,7 @@ int main(void)
         cmocka_unit_test(drains_one_or_all),
         cmocka_unit_test(a_reload_changes_the_services),
         cmocka_unit_test(a_tcp_check_falls_and_rises),
+        cmocka_unit_test(a_check_that_never_passed_is_told_once),
         cmocka_unit_test(unchecked_without_sockets),
         cmocka_unit_test(http_needs_its_library),
     };

@@ -1,5 +1,5 @@
 /* The modules as shared objects, as the daemon loads them: MODULES is their folder. The http check
- * runs here, because its library lies beside host.so. */
+ * runs here, because its library lies at a fixed place from host.so. */
 #include "tests/unit/module_fixture.h"
 
 #include <arpa/inet.h>
