@@ -8,6 +8,7 @@
 
 static const struct hm_command commands[] = {
     {"run", "run a node as its configuration says", hm_command_run},
+    {"dev", "a cluster of one to try things on, gone at its end", hm_command_dev},
     {"check-config", "tell what is wrong with a configuration", hm_command_check_config},
     {"keygen", "make a cluster key", hm_command_keygen},
     {"status", "how a node is: one verdict, then facts", hm_command_status},

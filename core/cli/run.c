@@ -1,4 +1,5 @@
 /* hivemind run: a node as its configuration says, until it is told to stop. */
+#include "core/cli/run.h"
 #include "core/base/memory.h"
 #include "core/cli/cli.h"
 #include "core/cli/place.h"
@@ -16,7 +17,7 @@
 enum { SIGNAL_COUNT = 3 };
 
 struct run {
-    const char *file;
+    const struct hm_run_options *options;
     uv_loop_t loop;
     uv_signal_t signals[SIGNAL_COUNT];
     struct hm_log log;
@@ -40,8 +41,11 @@ static void on_log(void *context, enum hm_log_level level, struct hm_bytes line)
 
 static void on_ready(void *context)
 {
-    (void)context;
+    struct run *run = context;
     hm_notify("READY=1");
+    if (run->options->ready) {
+        run->options->ready(run->options->context);
+    }
 }
 
 static void on_stopped(void *context, enum hm_status status)
@@ -95,7 +99,7 @@ static void reload(struct run *run)
     struct hm_settings fresh;
     struct hm_buf error = {0};
     struct hm_conf_diff diff = {0};
-    if (hm_settings_read(run->file, &run->loader, &fresh, &error) != HM_OK) {
+    if (hm_settings_read(run->options->file, &run->loader, &fresh, &error) != HM_OK) {
         log_lines(run, "configuration unchanged, the file is wrong", &error);
         hm_buf_fini(&error);
         return;
@@ -189,18 +193,18 @@ static enum hm_status open_daemon(struct run *run, struct hm_buf *error)
         status = hm_sockets_open(&place.addr, &config.sockets, error);
         if (status != HM_OK) {
             hm_buf_printf(error, "; another port is chosen by a line `advertise: IP:PORT` in %s",
-                          run->file);
+                          run->options->file);
         }
     }
     if (status == HM_OK) {
         char addr[HM_ADDR_TEXT_BYTES];
         place.addr = config.sockets.addr;
-        config.data = (const char *)place.data.data;
+        config.data = run->options->memory ? NULL : (const char *)place.data.data;
         config.control = (const char *)place.control.data;
         set_node(&run->settings, &place, &node);
         hm_log_event(&run->log, HM_LOG_INFO, "starting", "name=%s addr=%s data=%s socket=%s",
-                     place.name.text, hm_addr_format(&place.addr, addr), config.data,
-                     config.control);
+                     place.name.text, hm_addr_format(&place.addr, addr),
+                     config.data ? config.data : "none", config.control);
         status = hm_daemon_open(&run->loop, &config, &run->daemon, error);
     }
     hm_key_wipe(&key);
@@ -241,46 +245,12 @@ static int run_node(struct run *run)
     return code;
 }
 
-/* ---- the command ---- */
-
-static const struct argp_option options[] = {
-    {"config", 'c', "FILE", 0, "The configuration; conf.d/*.yaml beside it belongs to it", 0},
-    {0},
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
+int hm_run(const struct hm_run_options *options)
 {
-    struct run *run = state->input;
-    switch (key) {
-    case 'c':
-        run->file = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!run->file) {
-            argp_error(state, "-c FILE is missing: which configuration?");
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp argp = {
-    .options = options,
-    .parser = parse,
-    .args_doc = "-c FILE",
-    .doc =
-        "Run a node as its configuration says.\vSIGTERM and SIGINT stop it, meaning to come back "
-        "(`hivemind leave` leaves the cluster); SIGHUP reads the configuration anew.",
-};
-
-int hm_command_run(int argc, char **argv)
-{
-    struct run run = {0};
+    struct run run = {.options = options};
     struct hm_buf error = {0};
     int code;
-    argp_parse(&argp, argc, argv, 0, NULL, &run);
-    enum hm_status status = hm_settings_read(run.file, &run.loader, &run.settings, &error);
+    enum hm_status status = hm_settings_read(options->file, &run.loader, &run.settings, &error);
     if (status == HM_OK) {
         hm_log_init(&run.log, level_of(&run.settings));
         code = run_node(&run);
@@ -298,4 +268,44 @@ int hm_command_run(int argc, char **argv)
     hm_loader_fini(&run.loader);
     hm_buf_fini(&error);
     return code;
+}
+
+/* ---- the command ---- */
+
+static const struct argp_option arguments[] = {
+    {"config", 'c', "FILE", 0, "The configuration; conf.d/*.yaml beside it belongs to it", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct hm_run_options *options = state->input;
+    switch (key) {
+    case 'c':
+        options->file = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!options->file) {
+            argp_error(state, "-c FILE is missing: which configuration?");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = arguments,
+    .parser = parse,
+    .args_doc = "-c FILE",
+    .doc =
+        "Run a node as its configuration says.\vSIGTERM and SIGINT stop it, meaning to come back "
+        "(`hivemind leave` leaves the cluster); SIGHUP reads the configuration anew.",
+};
+
+int hm_command_run(int argc, char **argv)
+{
+    struct hm_run_options options = {0};
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    return hm_run(&options);
 }

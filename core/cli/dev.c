@@ -1,0 +1,202 @@
+/* hivemind dev: one process with every role, on loopback, that leaves nothing behind. */
+#include "core/cli/cli.h"
+#include "core/cli/loader.h"
+#include "core/cli/run.h"
+#include "core/io/keyfile.h"
+#include "core/io/socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DIRECTORY_BYTES 200
+#define REMOVE_OPEN_MAX 8
+
+struct dev {
+    char directory[DIRECTORY_BYTES];
+    struct hm_name name;
+    const char *zone;
+    bool has_dns;
+    uint16_t port;
+    uint16_t dns_port;
+};
+
+enum { KEY_NAME = 0x300, KEY_ZONE };
+
+static const struct argp_option options[] = {
+    {"name", KEY_NAME, "NAME", 0, "The node's name (dev)", 0},
+    {"zone", KEY_ZONE, "DOMAIN", 0, "The DNS zone (home.arpa)", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct dev *dev = state->input;
+    switch (key) {
+    case KEY_NAME:
+        dev->name = hm_option_name(state, arg, "a node's name");
+        return 0;
+    case KEY_ZONE:
+        if (strspn(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") !=
+            strlen(arg)) {
+            argp_error(state, "'%s' is no domain name", arg);
+        }
+        dev->zone = arg;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .doc =
+        "Try Hivemind: one process with every role, on loopback and on free ports, with a key of "
+        "its own. It prints what to try.\vNothing is written but into a temporary directory, "
+        "which is gone when it ends.",
+};
+
+/* ---- its directory ---- */
+
+static bool make_directory(struct dev *dev)
+{
+    const char *places[] = {getenv("XDG_RUNTIME_DIR"), "/dev/shm", "/tmp"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (places[i] && places[i][0] == '/' && strlen(places[i]) < DIRECTORY_BYTES - 32) {
+            snprintf(dev->directory, sizeof dev->directory, "%s/hivemind-dev-XXXXXX", places[i]);
+            if (mkdtemp(dev->directory)) {
+                return true;
+            }
+        }
+    }
+    hm_complain("no temporary directory can be made: %s", strerror(errno));
+    return false;
+}
+
+static int remove_one(const char *path, const struct stat *what, int type, struct FTW *place)
+{
+    (void)what;
+    (void)type;
+    (void)place;
+    return remove(path);
+}
+
+/* ---- its configuration ---- */
+
+/* One that UDP and TCP are free at. Whoever takes it before the node does is named by the node. */
+static bool free_port(uint16_t *out)
+{
+    const struct hm_addr any = {.family = 4, .ip = {127, 0, 0, 1}};
+    struct hm_sockets sockets;
+    struct hm_buf error = {0};
+    bool found = hm_sockets_open(&any, &sockets, &error) == HM_OK;
+    if (found) {
+        *out = sockets.addr.port;
+        hm_sockets_close(&sockets);
+    } else {
+        hm_complain("%.*s", (int)error.size, (const char *)error.data);
+    }
+    hm_buf_fini(&error);
+    return found;
+}
+
+static bool dns_is_installed(void)
+{
+    struct hm_loader loader = {0};
+    bool found = false;
+    size_t count;
+    hm_loader_add_defaults(&loader);
+    char **names = hm_loader_names(&loader, &count);
+    for (size_t i = 0; i < count; i++) {
+        found = found || strcmp(names[i], "dns") == 0;
+    }
+    hm_loader_names_free(names, count);
+    hm_loader_fini(&loader);
+    return found;
+}
+
+static bool write_config(const struct dev *dev, const char *path)
+{
+    struct hm_buf text = {0};
+    hm_buf_printf(&text,
+                  "key: %s/key\nname: %s\nroles: [control, host%s]\nadvertise: 127.0.0.1:%u\n"
+                  "control: {bootstrap: true}\nlog_level: warn\n",
+                  dev->directory, dev->name.text, dev->has_dns ? ", dns" : "", dev->port);
+    if (dev->has_dns) {
+        hm_buf_printf(&text, "dns:\n  listen: [\"127.0.0.1:%u\"]\n  zones: [{name: %s}]\n",
+                      dev->dns_port, dev->zone);
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool written = fd >= 0 && write(fd, text.data, text.size) == (ssize_t)text.size;
+    if (!written) {
+        hm_complain("%s: %s", path, strerror(errno));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    hm_buf_fini(&text);
+    return written;
+}
+
+static bool write_key(const struct dev *dev)
+{
+    char path[DIRECTORY_BYTES + 8];
+    struct hm_key key;
+    struct hm_buf error = {0};
+    snprintf(path, sizeof path, "%s/key", dev->directory);
+    bool written = hm_keyfile_generate(path, &key, &error) == HM_OK;
+    if (written) {
+        hm_key_wipe(&key);
+    } else {
+        hm_complain("%.*s", (int)error.size, (const char *)error.data);
+    }
+    hm_buf_fini(&error);
+    return written;
+}
+
+/* ---- what to try ---- */
+
+static void on_ready(void *context)
+{
+    const struct dev *dev = context;
+    printf("Node %s runs with the roles control, host%s, at 127.0.0.1:%u. In another terminal:\n\n"
+           "  hivemind announce web 8080 --vhost www.%s\n",
+           dev->name.text, dev->has_dns ? ", dns" : "", dev->port, dev->zone);
+    if (dev->has_dns) {
+        printf("  dig @127.0.0.1 -p %u web.%s\n"
+               "  dig @127.0.0.1 -p %u _web._tcp.%s SRV\n"
+               "  curl --connect-to web.%s:80:127.0.0.1:8080 http://web.%s/   "
+               "# with a server at 8080: python3 -m http.server 8080\n",
+               dev->dns_port, dev->zone, dev->dns_port, dev->zone, dev->zone, dev->zone);
+    }
+    printf("  hivemind services\n"
+           "  hivemind events --follow\n"
+           "  hivemind withdraw web\n\n"
+           "Ctrl-C ends it and leaves nothing behind.\n");
+    fflush(stdout);
+}
+
+int hm_command_dev(int argc, char **argv)
+{
+    struct dev dev = {.name = hm_name_of("dev"), .zone = "home.arpa"};
+    char file[DIRECTORY_BYTES + 16];
+    int code = EXIT_FAILED;
+    argp_parse(&argp, argc, argv, 0, NULL, &dev);
+    dev.has_dns = dns_is_installed();
+    if (!make_directory(&dev)) {
+        return EXIT_FAILED;
+    }
+    snprintf(file, sizeof file, "%s/dev.yaml", dev.directory);
+    if (write_key(&dev) && free_port(&dev.port) && free_port(&dev.dns_port) &&
+        write_config(&dev, file)) {
+        const struct hm_run_options run = {file, true, on_ready, &dev};
+        code = hm_run(&run);
+    }
+    nftw(dev.directory, remove_one, REMOVE_OPEN_MAX, FTW_DEPTH | FTW_PHYS);
+    return code;
+}
