@@ -296,6 +296,22 @@ def test_bad_directives(nginx):
         assert f"{nginx.dir}/bad:{line}" in run.stderr, (text, run.stderr)
 
 
+def test_example(nginx):
+    """conf.examples/nginx.conf, with this test's own places."""
+    text = (pathlib.Path(__file__).parents[2] / "conf.examples" / "nginx.conf").read_text()
+    for there, here in [("modules/ngx_hivemind.so", MODULE), ("user www-data;", ""),
+                        ("/etc/hivemind/cluster.key", f"{nginx.dir}/key"),
+                        ("listen 9611", f"listen {nginx.node}"), ("listen 80", f"listen {nginx.http}"),
+                        ("/var/lib/nginx/hivemind", f"{nginx.dir}/example"),
+                        ("events {", f"pid {nginx.dir}/pid2; events {{")]:
+        assert there in text, there
+        text = text.replace(there, here)
+    (nginx.dir / "example.conf").write_text(text)
+    run = subprocess.run([NGINX, "-t", "-p", nginx.dir, "-c", nginx.dir / "example.conf"],
+                         stderr=subprocess.PIPE, text=True)
+    expect(run.returncode, 0, run.stderr)
+
+
 def test_routes(nginx, ports):
     expect(nginx.status()["services"], [], "an empty table")
     expect(nginx.get("/", "shop.example")[0], 404, "an unknown virtual host")
@@ -461,6 +477,7 @@ def main():
 
     try:
         step(test_bad_directives)
+        step(test_example)
         nginx.start()
         step(test_key_is_wiped)
         step(test_routes, ports)
