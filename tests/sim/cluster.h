@@ -11,9 +11,11 @@
 
 struct cluster;
 
-/* The newest version of a host that a consumer served since it started. */
+/* The newest version of a host that a consumer served since it started. A host that was removed and
+ * let in again is another member. */
 struct cluster_served {
     struct hm_id host;
+    uint64_t joined;
     struct hm_version version;
 };
 

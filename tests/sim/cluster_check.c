@@ -99,20 +99,26 @@ static bool is_older(const struct hm_version *a, const struct hm_version *b)
     return a->boot != b->boot ? a->boot < b->boot : a->seq < b->seq;
 }
 
-static void check_served(struct cluster_node *node, const struct hm_catalog *catalog)
+static void check_served(struct cluster_node *node, const struct hm_view *view,
+                         const struct hm_catalog *catalog)
 {
     size_t cursor = 0;
     const struct hm_catalog_host *host;
     while ((host = hm_catalog_next_host(catalog, &cursor))) {
+        const struct hm_member *member = hm_members_find(&view->members, &host->id);
         size_t at = 0;
         while (at < node->served_count && !hm_id_equal(&node->served[at].host, &host->id)) {
             at++;
+        }
+        if (member && at < node->served_count && node->served[at].joined != member->joined) {
+            node->served[at] = (struct cluster_served){host->id, member->joined, host->version};
         }
         if (at == node->served_count) {
             if (at == CLUSTER_NODES_MAX) {
                 continue;
             }
-            node->served[node->served_count++] = (struct cluster_served){host->id, host->version};
+            node->served[node->served_count++] =
+                (struct cluster_served){host->id, member ? member->joined : 0, host->version};
         } else if (is_older(&host->version, &node->served[at].version)) {
             sim_fail(&node->cluster->world, "%s: %s went back from version %llu.%llu to %llu.%llu",
                      node->config.name.text, host->name.text,
@@ -139,7 +145,7 @@ void cluster_check(struct cluster_node *node)
         node->seen_index = view->index;
     }
     if (catalog && strcmp(node->role, "dns") == 0) {
-        check_served(node, catalog);
+        check_served(node, view, catalog);
     }
 }
 

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TRACE_KEPT_BYTES (256u << 10)
+#define TRACE_KEPT_BYTES  (256u << 10)
+#define MOMENT_EVENTS_MAX 100000u
 
 struct sim_event {
     hm_ms at;
@@ -92,7 +93,11 @@ bool sim_step(struct sim_world *world)
         return false;
     }
     struct sim_event event = pop(world);
+    world->moment_events = event.at == world->now ? world->moment_events + 1 : 0;
     world->now = event.at;
+    if (world->moment_events > MOMENT_EVENTS_MAX) {
+        sim_fail(world, "time stands still: something is busy without end");
+    }
     event.fire(event.context, event.number, event.bytes);
     hm_bytes_free(event.bytes);
     return !world->failed;
