@@ -35,17 +35,6 @@ void *hm_grow(void *array, size_t count, size_t *capacity, size_t size)
     return hm_resize(array, *capacity, size);
 }
 
-int hm_secret_differs(const void *a, const void *b, size_t size)
-{
-    const volatile uint8_t *left = a;
-    const volatile uint8_t *right = b;
-    uint8_t different = 0;
-    for (size_t i = 0; i < size; i++) {
-        different = (uint8_t)(different | (left[i] ^ right[i]));
-    }
-    return different != 0;
-}
-
 void hm_wipe(void *memory, size_t size)
 {
     explicit_bzero(memory, size);

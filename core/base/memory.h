@@ -18,9 +18,6 @@ void hm_free(void *memory);
 /* Makes room in a growing array for one item more, doubling: `*capacity` counts items. */
 void *hm_grow(void *array, size_t count, size_t *capacity, size_t size);
 
-/* Compares in a time that depends on `size` alone (for secrets). */
-int hm_secret_differs(const void *a, const void *b, size_t size);
-
 /* Overwrites a secret in a way that the compiler keeps. */
 void hm_wipe(void *memory, size_t size);
 

@@ -403,9 +403,7 @@ enum hm_status hm_node_run_chain(struct hm_node *node, const struct hm_request *
 /* Offers it to the modules: HM_NOT_FOUND when none takes it. */
 enum hm_status hm_node_offer_request(struct hm_node *node, const struct hm_request *request);
 void hm_node_status_facts(struct hm_node *node);
-/* Is this one of the roles that some module of ours wants to know (bootstraps from)? */
-bool hm_node_pushes_to(const struct hm_node *node, const struct hm_member *member);
-/* Walks the roles that our modules push to; NULL at the end. */
+/* Walks the roles that our modules bootstrap from, each once; NULL at the end. */
 const char *hm_node_next_bootstrap_role(const struct hm_node *node, size_t *cursor);
 
 /* Does everything that is due after an event: engines' effects, mail, disk. */

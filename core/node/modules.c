@@ -139,30 +139,33 @@ void hm_node_status_facts(struct hm_node *node)
     }
 }
 
+/* Was this role named by a module before `module`, or before `role` by the same one? */
+static bool was_named(const struct hm_node *node, size_t module, const char *const *role)
+{
+    for (size_t i = 0; i <= module; i++) {
+        const char *const *other = node->modules[i].module->bootstraps;
+        for (; other && *other && other != role; other++) {
+            if (strcmp(*other, *role) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 const char *hm_node_next_bootstrap_role(const struct hm_node *node, size_t *cursor)
 {
     size_t at = 0;
     for (size_t i = 0; i < node->config.module_count; i++) {
-        const char *const *roles = node->modules[i].module->bootstraps;
-        for (; roles && *roles; roles++) {
-            if (at++ == *cursor) {
+        const char *const *role = node->modules[i].module->bootstraps;
+        for (; role && *role; role++) {
+            if (!was_named(node, i, role) && at++ == *cursor) {
                 ++*cursor;
-                return *roles;
+                return *role;
             }
         }
     }
     return NULL;
-}
-
-bool hm_node_pushes_to(const struct hm_node *node, const struct hm_member *member)
-{
-    size_t cursor = 0;
-    for (const char *role; (role = hm_node_next_bootstrap_role(node, &cursor));) {
-        if (hm_member_has_role(member, role)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* ---- module.h ---- */
