@@ -53,6 +53,20 @@ void hm_node_join_peer_lost(struct hm_node *node, const struct hm_addr *addr)
     }
 }
 
+/* A leader that was removed while it was cut off asks nobody but the log. */
+static void let_self_in(struct hm_node *node)
+{
+    struct hm_label roles[HM_NODE_ROLES_MAX];
+    struct hm_buf body = {0};
+    struct hm_pending pending = {0};
+    hm_message_encode(
+        &body, &(struct hm_message){.kind = HM_MSG_request_join,
+                                    .request_join = {.member = hm_node_own_member(node, roles),
+                                                     .cluster = node->cluster}});
+    (void)!hm_node_propose(node, &node->id, 0, hm_buf_view(&body), &pending);
+    hm_buf_fini(&body);
+}
+
 /* The next address to ask: those of the configuration, then the members known of old. */
 static bool next_address(struct hm_node *node, struct hm_addr *out)
 {
@@ -81,6 +95,11 @@ void hm_node_tick_joining(struct hm_node *node)
         return;
     }
     if (node->now < joining->ask_at) {
+        return;
+    }
+    if (hm_node_is_leader(node) && node->cluster) {
+        let_self_in(node);
+        joining->ask_at = node->now + ANSWER_MS;
         return;
     }
     if (!next_address(node, &addr)) {
@@ -281,7 +300,9 @@ void hm_node_on_join(struct hm_node *node, const struct hm_request *request)
     if (hm_id_equal(&joiner.id, &node->id) || hm_addr_is_none(&joiner.addr)) {
         return;
     }
-    if (node->phase != HM_PHASE_MEMBER || node->cluster == 0) {
+    /* A leader that was removed itself still lets others in: there is nobody else who could. */
+    bool serves = node->phase == HM_PHASE_MEMBER || hm_node_is_leader(node);
+    if (!serves || node->cluster == 0) {
         hm_node_send_digest(node, &joiner, join->call, HM_NOT_READY, "not a member itself yet");
         return;
     }

@@ -117,6 +117,12 @@ static void member_came(struct hm_node *node, const struct hm_member *member, co
                 hm_addr_format(&member->addr, addr));
     hm_node_add_peer(node, member);
     hm_node_forget_reports(node, &member->id);
+    /* To a control node its own log says that it is in again; also when it reads at a start how it
+     * once was out. */
+    if (hm_id_equal(&member->id, &node->id) && node->is_control &&
+        node->phase == HM_PHASE_JOINING && node->cluster) {
+        hm_node_become_member(node);
+    }
 }
 
 static void member_went(struct hm_node *node, const struct hm_id *id, const struct hm_name *name,

@@ -119,7 +119,9 @@ void hm_node_count_reports(struct hm_node *node)
     uint32_t count = 0;
     for (size_t i = 0; i < control->tally_count && count < BATCH_MAX; i++) {
         struct hm_tally *tally = &control->tallies[i];
-        if (!tally->proposed && is_gone(node, tally)) {
+        /* Whoever leads hears a quorum: it is not gone, whatever a few observers say. */
+        bool self = hm_id_equal(&tally->target, &node->id);
+        if (!self && !tally->proposed && is_gone(node, tally)) {
             tally->proposed = true;
             gone[count++].id = tally->target;
         }
