@@ -4,7 +4,6 @@
 #include "core/cli/cli.h"
 #include "core/cli/place.h"
 #include "core/cli/settings.h"
-#include "core/conf/print.h"
 #include "core/io/daemon.h"
 #include "core/io/keyfile.h"
 #include "core/io/log.h"
@@ -83,15 +82,16 @@ static void log_lines(struct run *run, const char *msg, const struct hm_buf *lin
     }
 }
 
-static void log_changes(struct run *run, const struct hm_conf_diff *diff)
+static void log_changes(struct run *run, const struct hm_conf_diff *diff, bool taken)
 {
     for (size_t i = 0; i < diff->count; i++) {
-        hm_log_event(&run->log, diff->items[i].live ? HM_LOG_INFO : HM_LOG_WARN,
-                     diff->items[i].live ? "configuration changed" : "change needs a restart",
-                     "key=%s", diff->items[i].path);
+        bool live = diff->items[i].live && taken;
+        hm_log_event(&run->log, live ? HM_LOG_INFO : HM_LOG_WARN,
+                     live ? "configuration changed" : "change needs a restart", "key=%s",
+                     diff->items[i].path);
     }
     hm_log_event(&run->log, HM_LOG_INFO, "configuration read", "changes=%zu restarts=%zu",
-                 diff->count, diff->restarts);
+                 diff->count, taken ? diff->restarts : diff->count);
 }
 
 static void reload(struct run *run)
@@ -105,19 +105,19 @@ static void reload(struct run *run)
         return;
     }
     hm_conf_diff(run->settings.root, fresh.root, &diff);
-    log_changes(run, &diff);
-    if (diff.count > 0 && diff.restarts == 0) {
-        run->old = hm_grow(run->old, run->old_count, &run->old_capacity, sizeof *run->old);
-        run->old[run->old_count++] = run->settings;
-        run->settings = fresh;
-        run->log.level = level_of(&fresh);
-        hm_daemon_reload(run->daemon, run->settings.sections, fresh.root,
-                         (const char *const *)fresh.join, fresh.join_count);
-    } else {
-        hm_settings_fini(&fresh);
-    }
+    bool taken = hm_settings_keep(&fresh, &run->settings, &diff);
+    log_changes(run, &diff, taken);
     hm_conf_diff_fini(&diff);
-    hm_buf_fini(&error);
+    if (!taken) {
+        hm_settings_fini(&fresh);
+        return;
+    }
+    run->old = hm_grow(run->old, run->old_count, &run->old_capacity, sizeof *run->old);
+    run->old[run->old_count++] = run->settings;
+    run->settings = fresh;
+    run->log.level = level_of(&fresh);
+    hm_daemon_reload(run->daemon, run->settings.sections, fresh.root,
+                     (const char *const *)fresh.join, fresh.join_count);
 }
 
 static void on_signal(uv_signal_t *handle, int number)

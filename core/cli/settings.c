@@ -263,6 +263,89 @@ enum hm_status hm_settings_read(const char *file, struct hm_loader *loader, stru
     return status;
 }
 
+/* ---- a reload ---- */
+
+static struct hm_conf_node *child_named(const struct hm_conf_node *map, const char *name)
+{
+    struct hm_conf_node *child = map->first;
+    while (child && strcmp(child->name, name) != 0) {
+        child = child->next;
+    }
+    return child;
+}
+
+/* What stands at `link` becomes as before: another value, or none. */
+static void undo_at(struct hm_conf_node *map, struct hm_conf_node **link,
+                    const struct hm_conf_node *before)
+{
+    struct hm_conf_node *node = *link;
+    struct hm_conf_node *next = node->next;
+    if (before) {
+        *node = *before;
+        node->next = next;
+        return;
+    }
+    *link = next;
+    map->count--;
+    map->last = NULL;
+    for (struct hm_conf_node *child = map->first; child; child = child->next) {
+        map->last = child;
+    }
+}
+
+static void undo_removal(struct hm_arena *arena, struct hm_conf_node *map,
+                         const struct hm_conf_node *before)
+{
+    struct hm_conf_node *node = hm_arena_alloc(arena, 1, sizeof *node);
+    *node = *before;
+    node->next = NULL;
+    *(map->last ? &map->last->next : &map->first) = node;
+    map->last = node;
+    map->count++;
+}
+
+/* Finds the change below two maps of the same name. */
+static bool undo(struct hm_arena *arena, struct hm_conf_node *fresh, const struct hm_conf_node *old,
+                 const struct hm_conf_change *change)
+{
+    for (struct hm_conf_node **link = &fresh->first; *link; link = &(*link)->next) {
+        if (*link == change->after) {
+            undo_at(fresh, link, change->before);
+            return true;
+        }
+    }
+    for (struct hm_conf_node *child = old->first; child && !change->after; child = child->next) {
+        if (child == change->before) {
+            undo_removal(arena, fresh, child);
+            return true;
+        }
+    }
+    for (struct hm_conf_node *child = fresh->first; child; child = child->next) {
+        const struct hm_conf_node *twin = child->schema ? child_named(old, child->name) : NULL;
+        if (twin && undo(arena, child, twin, change)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool hm_settings_keep(struct hm_settings *fresh, const struct hm_settings *old,
+                      const struct hm_conf_diff *diff)
+{
+    bool same = fresh->module_count == old->module_count;
+    for (size_t i = 0; same && i < fresh->module_count; i++) {
+        same = fresh->modules[i] == old->modules[i];
+    }
+    /* The tree is ours: it is const for those who read it. */
+    struct hm_conf_node *root = (struct hm_conf_node *)fresh->root;
+    for (size_t i = 0; same && i < diff->count; i++) {
+        if (!diff->items[i].live) {
+            undo(&fresh->arena, root, old->root, &diff->items[i]);
+        }
+    }
+    return same;
+}
+
 void hm_settings_fini(struct hm_settings *settings)
 {
     for (size_t i = 0; i < settings->join_count; i++) {

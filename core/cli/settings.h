@@ -5,6 +5,7 @@
 #include "core/base/arena.h"
 #include "core/cli/loader.h"
 #include "core/conf/parse.h"
+#include "core/conf/print.h"
 
 struct hm_settings {
     struct hm_arena arena; /* of the schema */
@@ -25,6 +26,11 @@ struct hm_settings {
  * HM_NOT_FOUND, HM_IO when a file cannot be read. */
 HM_MUST_USE enum hm_status hm_settings_read(const char *file, struct hm_loader *loader,
                                             struct hm_settings *out, struct hm_buf *error);
+/* Makes `fresh` what can run without a restart: what `diff`, between the roots of `old` and
+ * `fresh`, does not call live is as in `old` again, which must live as long. False, with nothing
+ * changed, when it names other modules. */
+bool hm_settings_keep(struct hm_settings *fresh, const struct hm_settings *old,
+                      const struct hm_conf_diff *diff);
 /* The schema with everything that is found, for documents. It lives as long as `arena`. */
 const struct hm_conf_schema *hm_settings_schema(struct hm_arena *arena, struct hm_loader *loader);
 /* All zero is fine. */

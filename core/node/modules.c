@@ -58,6 +58,9 @@ void hm_node_reload(struct hm_node *node, hm_ms now, const struct hm_conf_node *
     node->now = now;
     node->config.sections = sections;
     node->config.root = root;
+    if (root) {
+        node->config.serve_joins = hm_conf_flag(root, "serve_joins");
+    }
     for (size_t i = 0; i < node->config.module_count; i++) {
         struct hm_module_ctx *ctx = &node->modules[i];
         ctx->section = sections ? sections[i] : NULL;

@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""The command line without a cluster: help, usage, exit codes, files, configurations."""
+
+import json
+import pathlib
+import signal
+import socket
+import subprocess
+import tempfile
+
+from cluster import DEADLINE_S, ENVIRONMENT, HIVEMIND, Cluster, free_ports, hivemind, until
+
+COMMANDS = ["run", "dev", "check-config", "keygen", "status", "members", "services", "events",
+            "announce", "withdraw", "drain", "undrain", "leave", "schema", "protocol"]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def expect(code, *arguments, said="", env=None):
+    done = hivemind(*arguments, env=env)
+    assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
+    assert said in done.stdout + done.stderr, (arguments, said, done.stdout, done.stderr)
+    return done
+
+
+def test_help():
+    text = expect(0, "--help").stdout
+    for command in COMMANDS:
+        assert f"\n  {command} " in text, command
+        expect(0, command, "--help", said=f"Usage: hivemind {command}")
+    expect(0, "--version", said="hivemind ")
+    expect(0, "status", "--version", said="hivemind ")
+
+
+def test_usage():
+    expect(2, said="Usage: hivemind COMMAND")
+    expect(2, "stauts", said="did you mean 'status'?")
+    expect(2, "frobnicate", said="unknown command 'frobnicate';")
+    expect(2, "status", "--nonsense")
+    expect(2, "status", "extra")
+    expect(2, "run", said="-c FILE is missing")
+    expect(2, "announce", "web", said="NAME and PORT are needed")
+    expect(2, "announce", "web", "0", said="from 1 to 65535")
+    expect(2, "announce", "web", "80x", said="from 1 to 65535")
+    expect(2, "announce", "we_b", "80", said="letters, digits and inner hyphens")
+    expect(2, "announce", "web", "80", "--ttl", "0", said="--ttl is from 1s")
+    expect(2, "status", "--format", "xml", said="table or json")
+    expect(2, "status", "--timeout", "soon", said="such as 500ms")
+
+
+def test_unreachable():
+    with tempfile.TemporaryDirectory() as directory:
+        nobody = f"{directory}/nobody.sock"
+        expect(4, "status", "--socket", nobody, said="hivemind run -c FILE")
+        expect(4, "members", said=nobody, env={"HIVEMIND_SOCKET": nobody})
+        expect(4, "status", "--socket", directory + "x" * 200, said="too long")
+
+
+def test_several_sockets():
+    with tempfile.TemporaryDirectory() as directory:
+        (pathlib.Path(directory) / "hivemind").mkdir()
+        with socket.socket(socket.AF_UNIX) as a, socket.socket(socket.AF_UNIX) as b:
+            for sock, name in (a, "a"), (b, "b"):
+                sock.bind(f"{directory}/hivemind/{name}.sock")
+                sock.listen()
+            done = expect(2, "status", said="several nodes run here",
+                          env={"XDG_RUNTIME_DIR": directory})
+            assert f"{directory}/hivemind/a.sock" in done.stderr
+            assert f"{directory}/hivemind/b.sock" in done.stderr
+
+
+def test_keygen():
+    with tempfile.TemporaryDirectory() as directory:
+        key = pathlib.Path(directory) / "key"
+        expect(0, "keygen", "-o", key)
+        first = key.read_text()
+        assert key.stat().st_mode & 0o777 == 0o600 and len(first) == 65
+        expect(1, "keygen", "-o", key, said="exists")
+        assert key.read_text() == first
+        assert expect(0, "keygen").stdout != first
+
+
+def test_check_config():
+    with tempfile.TemporaryDirectory() as directory:
+        file = pathlib.Path(directory) / "node.yaml"
+        expect(2, "check-config", file, said="No such file")
+        expect(2, "check-config", directory, said="Is a directory")
+        file.write_text("key: /k\nroles: [contrl, host]\nserve_joins: 7\njion: [a]\ndns: {}\n")
+        said = expect(2, "check-config", file).stderr.splitlines()
+        for line in (f"{file}:2:9: unknown role 'contrl': did you mean 'control'?",
+                     f"{file}:4:1: unknown key 'jion': did you mean 'join'?"):
+            assert line in said, (line, said)
+        assert any(line.startswith(f"{file}:3:14: ") for line in said), said
+        assert any(line.startswith(f"{file}:5:1: ") and "dns" in line for line in said), said
+        expect(2, "run", "-c", file, said=f"{file}:2:9")
+        file.write_text("key: [/k\n")
+        expect(2, "check-config", file, said=f"{file}:")
+        file.write_text("key: /k\nroles: [host]\n")
+        expect(0, "check-config", file, said="ok")
+
+
+def test_conf_d():
+    with tempfile.TemporaryDirectory() as directory:
+        file = pathlib.Path(directory) / "node.yaml"
+        beside = pathlib.Path(directory) / "conf.d"
+        beside.mkdir()
+        file.write_text("key: /k\nroles: [host]\nname: a\n")
+        (beside / "10-web.yaml").write_text("services: [{name: web, port: 80}]\n")
+        expect(0, "check-config", file)
+        (beside / "20-name.yaml").write_text("name: b\n")
+        said = expect(2, "check-config", file).stderr
+        assert f"{beside}/20-name.yaml:1:" in said and f"{file}:3" in said, said
+
+
+def test_modules():
+    with tempfile.TemporaryDirectory() as directory:
+        source = pathlib.Path(directory) / "odd.c"
+        source.write_text("#include \"core/include/hivemind/module.h\"\n"
+                          "const struct hm_module hm_module = {.abi = 99, .name = \"odd\"};\n")
+        subprocess.run(["cc", "-shared", "-fPIC", f"-I{ROOT}", source, "-o", f"{directory}/odd.so"],
+                       check=True)
+        (pathlib.Path(directory) / "junk.so").write_text("junk")
+        file = pathlib.Path(directory) / "node.yaml"
+        for name, said in (("odd", "module odd has ABI 99, this hivemind speaks"),
+                           ("junk", "module junk cannot be loaded"),
+                           ("control", "module control is no middleware")):
+            file.write_text(f"key: /k\nroles: [host]\nmiddlewares: [{name}]\n")
+            expect(2, "check-config", file, said=said, env={"HIVEMIND_MODULES": directory})
+
+
+def test_documents():
+    assert expect(0, "protocol").stdout == (ROOT / "docs" / "PROTOCOL.md").read_text(), \
+        "docs/PROTOCOL.md is old: write what `hivemind protocol` prints"
+    schema = json.loads(expect(0, "schema").stdout)
+    assert {"key", "roles", "control", "dns", "services"} <= schema["properties"].keys()
+    expect(0, "schema", "--manual", said="| `key` |")
+
+
+def test_run_refuses():
+    with Cluster() as cluster:
+        node = cluster.add("a", free_ports(1)[0], "host", "join: [127.0.0.1:9]\n")
+        cluster.key.chmod(0o644)
+        expect(1, "run", "-c", node.file, said=str(cluster.key))
+        cluster.key.chmod(0o600)
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", node.port))
+            other.listen()
+            said = expect(1, "run", "-c", node.file, said="advertise: IP:PORT").stderr
+            assert str(node.port) in said and "python" in said, said
+        node.file.write_text(node.text.replace("127.0.0.1:9]", "192.0.2.1]"))
+        expect(2, "run", "-c", node.file, said="advertise: IP")
+        node.file.write_text(node.text.replace(str(cluster.key), "/nowhere/key"))
+        expect(1, "run", "-c", node.file, said="/nowhere/key")
+
+
+def test_dev():
+    with tempfile.TemporaryDirectory() as directory:
+        env = {**ENVIRONMENT, "XDG_RUNTIME_DIR": directory}
+        name = f"dev-{free_ports(1)[0]}"
+        dev = subprocess.Popen([str(HIVEMIND), "dev", "--name", name], env=env, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            text = ""
+            while "Ctrl-C" not in text:
+                line = dev.stdout.readline()
+                assert line, f"dev ended: {text}"
+                text += line
+            paths = [f"/run/hivemind/{name}.sock", f"{directory}/hivemind/{name}.sock"]
+            path = next(p for p in paths if pathlib.Path(p).exists())
+            expect(0, "announce", "--socket", path, "web", "8080", said="dns 1/1")
+            said = expect(0, "services", "--socket", path, "web").stdout
+            assert "127.0.0.1:8080" in said, said
+            expect(3, "services", "--socket", path, "nope")
+            dev.send_signal(signal.SIGINT)
+            assert dev.wait(DEADLINE_S) == 0, dev.stdout.read()
+            until("its directory is gone",
+                  lambda: not list(pathlib.Path(directory).glob("hivemind-dev-*")))
+        finally:
+            dev.kill()
+            dev.wait()
+
+
+if __name__ == "__main__":
+    from cluster import main
+    main()
