@@ -5,19 +5,14 @@
 #include "core/base/index.h"
 #include "core/base/memory.h"
 #include "core/node/catalog_changes.h"
+#include "core/node/held.h"
 
 #include <string.h>
-
-/* A config with what it lives in. */
-struct held {
-    struct hm_arena arena;
-    struct hm_host_config config;
-};
 
 /* A member, and the config that is served of it. */
 struct entry {
     struct hm_catalog_host host; /* host.config is NULL, or &held.config */
-    struct held held;
+    struct hm_held held;
     struct hm_version pushed; /* the highest that was pushed */
     struct hm_addr addr;      /* the member's */
     struct hm_label *roles;
@@ -110,7 +105,7 @@ static struct entry *add_entry(struct hm_catalog *catalog, const struct hm_id *i
 
 static void discard_entry(struct entry *entry)
 {
-    hm_arena_fini(&entry->held.arena);
+    hm_held_fini(&entry->held);
     hm_free(entry->roles);
     hm_free(entry);
 }
@@ -248,43 +243,23 @@ static struct hm_catalog_side side_of(const struct entry *entry)
     return (struct hm_catalog_side){entry->host.name, entry->addr, entry->host.config};
 }
 
-/* Reads a config into memory of its own. */
-static enum hm_status hold(struct hm_bytes bytes, struct held *out)
-{
-    struct held held = {0};
-    struct hm_message message;
-    uint8_t *copy = hm_arena_alloc(&held.arena, bytes.size + 1, 1);
-    if (bytes.size) {
-        memcpy(copy, bytes.data, bytes.size);
-    }
-    enum hm_status status = hm_message_decode_only((struct hm_bytes){copy, bytes.size},
-                                                   HM_MSG_host_config, &held.arena, &message);
-    if (status != HM_OK) {
-        hm_arena_fini(&held.arena);
-        return status;
-    }
-    held.config = message.host_config;
-    *out = held;
-    return HM_OK;
-}
-
 /* Serves this config of the entry from now on (NULL: none) and tells of what differs. */
-static void serve(struct hm_catalog *catalog, struct entry *entry, const struct held *held)
+static void serve(struct hm_catalog *catalog, struct entry *entry, const struct hm_held *held)
 {
-    struct held old = entry->held;
+    struct hm_held old = entry->held;
     struct hm_catalog_side before = side_of(entry);
     if (before.config) {
         before.config = &old.config;
     }
     file(catalog, entry, false);
-    entry->held = held ? *held : (struct held){0};
+    entry->held = held ? *held : (struct hm_held){0};
     entry->host.config = held ? &entry->held.config : NULL;
     file(catalog, entry, true);
     struct hm_catalog_side after = side_of(entry);
     if (before.config || after.config) {
         tell_sides(catalog, &before, &after, false);
     }
-    hm_arena_fini(&old.arena);
+    hm_held_fini(&old);
 }
 
 static bool has_role(const struct hm_label *roles, size_t count, const struct hm_name *role)
@@ -353,7 +328,7 @@ static void take_committed(struct hm_catalog *catalog, struct entry *entry)
 {
     struct hm_arena arena = {0};
     struct hm_host_state state = {0};
-    struct held held;
+    struct hm_held held;
     bool there = hm_view_host(catalog->view, &entry->host.id, &arena, &state);
     entry->host.committed = state.version;
     if (!there) {
@@ -363,7 +338,7 @@ static void take_committed(struct hm_catalog *catalog, struct entry *entry)
         }
     } else if ((!entry->host.config ||
                 compare_versions(&state.version, &entry->host.version) > 0) &&
-               hold(state.config, &held) == HM_OK) {
+               hm_held_read(state.config, &held) == HM_OK) {
         entry->host.version = state.version;
         serve(catalog, entry, &held);
     }
@@ -387,14 +362,14 @@ void hm_catalog_refresh(struct hm_catalog *catalog, const struct hm_id *host)
 enum hm_status hm_catalog_push(struct hm_catalog *catalog, const struct hm_host_state *state)
 {
     struct entry *entry = find(catalog, &state->host);
-    struct held held;
+    struct hm_held held;
     if (!entry) {
         return HM_NOT_FOUND;
     }
     if (entry->host.config && compare_versions(&state->version, &entry->host.version) <= 0) {
         return HM_OK;
     }
-    enum hm_status status = hold(state->config, &held);
+    enum hm_status status = hm_held_read(state->config, &held);
     if (status == HM_OK) {
         entry->pushed = state->version;
         entry->host.version = state->version;

@@ -422,6 +422,33 @@ static void reload_takes_the_whole_view(void **state)
     expect_instances(fixture, "api", "b 10.0.0.2:8080 served healthy");
 }
 
+/* What is served lives on its own: nothing points into what it was read from. */
+static void a_config_is_kept_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    struct hm_random random;
+    struct hm_arena arena = {0};
+    struct hm_message config;
+    struct hm_buf expected = {0};
+    struct hm_buf kept = {0};
+    struct hm_id id = id_of(1);
+    hm_random_init(&random, 7);
+    join(fixture, 1, "a");
+    for (uint64_t seq = 1; seq <= 50; seq++) {
+        hm_message_generate(&random, HM_MSG_host_config, &arena, &config);
+        assert_int_equal(push(fixture, 1, 1, seq, &config.host_config), HM_OK);
+        hm_buf_clear(&expected);
+        hm_buf_clear(&kept);
+        hm_message_encode(&expected, &config);
+        config.host_config = *hm_catalog_host(fixture->catalog, &id)->config;
+        hm_message_encode(&kept, &config);
+        assert_true(hm_bytes_equal(hm_buf_view(&expected), hm_buf_view(&kept)));
+    }
+    hm_buf_fini(&expected);
+    hm_buf_fini(&kept);
+    hm_arena_fini(&arena);
+}
+
 /* Many come and go; what is listed is what is there. */
 static void lists_name_everything_once(void **state)
 {
@@ -468,6 +495,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(suspicion_ends_by_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(records_are_told_by_scope, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reload_takes_the_whole_view, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_config_is_kept_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lists_name_everything_once, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
