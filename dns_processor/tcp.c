@@ -12,6 +12,7 @@
 
 #define LENGTH_SIZE  2
 #define QUERY_MAX    4096 /* a longer one ends the connection */
+#define IN_SIZE      (LENGTH_SIZE + QUERY_MAX)
 #define EVENTS       32
 #define PAUSE_MS     1000 /* how long we accept nothing when the process is out of descriptors */
 #define SWEEP_MAX_MS 1000
@@ -31,7 +32,7 @@ struct connection {
     size_t rest_size;
     size_t rest_sent;
     size_t in_size;
-    uint8_t in[LENGTH_SIZE + QUERY_MAX];
+    uint8_t *in; /* IN_SIZE bytes while it is open: free slots cost little memory */
 };
 
 struct service {
@@ -70,7 +71,9 @@ static void close_connection(struct service *service, struct connection *connect
 {
     (void)close(connection->place.fd);
     hm_free(connection->rest);
+    hm_free(connection->in);
     connection->rest = NULL;
+    connection->in = NULL;
     connection->place.fd = -1;
     service->open_count--;
 }
@@ -124,7 +127,7 @@ static bool answer_buffered(struct service *service, struct connection *connecti
 static bool read_more(struct service *service, struct connection *connection, hm_ms now)
 {
     ssize_t came = recv(connection->place.fd, connection->in + connection->in_size,
-                        sizeof connection->in - connection->in_size, 0);
+                        IN_SIZE - connection->in_size, 0);
     if (came <= 0) {
         return came < 0 && (errno == EAGAIN || errno == EINTR);
     }
@@ -186,6 +189,7 @@ static void accept_one(struct service *service, int listener, hm_ms now)
     struct connection *connection = free_slot(service);
     connection->place.fd = fd;
     mark_active(service, connection, now);
+    connection->in = hm_alloc(IN_SIZE, 1);
     connection->in_size = 0;
     service->open_count++;
     watch(service, &connection->place, EPOLL_CTL_ADD, EPOLLIN);
