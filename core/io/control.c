@@ -3,10 +3,10 @@
 
 #include "core/base/assert.h"
 #include "core/base/memory.h"
+#include "core/io/group.h"
 #include "core/io/watch.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -222,11 +222,8 @@ static bool is_answered(const struct sockaddr_un *name)
 
 static void give_to_group(const char *path)
 {
-    struct group group;
-    struct group *found = NULL;
-    char memory[4096];
-    if (getgrnam_r(HM_CONTROL_GROUP, &group, memory, sizeof memory, &found) == 0 && found != NULL &&
-        chown(path, (uid_t)-1, found->gr_gid) != 0) {
+    gid_t group;
+    if (hm_group_find(&group) && chown(path, (uid_t)-1, group) != 0) {
         return; /* not a member of it: then the socket is for its own user and group */
     }
 }

@@ -12,7 +12,6 @@
 #define HM_CONTROL_REQUEST_BYTES_MAX (1u << 20)
 #define HM_CONTROL_QUEUE_BYTES_MAX   (HM_WIRE_MESSAGE_BYTES_MAX * 2)
 #define HM_CONTROL_CONNECTIONS_MAX   64
-#define HM_CONTROL_GROUP             "hivemind"
 
 /* ---- where sockets are ---- */
 
@@ -48,9 +47,10 @@ struct hm_control_events {
 
 struct hm_control;
 
-/* Listens at `path`, mode 0660, of the group hivemind if there is one; makes the directory (0750)
- * when its parent is there. A socket file on which nobody answers is replaced. NULL with a sentence
- * in `error`: the path is too long, another node answers there, or the file cannot be made. */
+/* Listens at `path`, mode 0660, of the group hivemind (group.h) if there is one; makes the
+ * directory (0750) when its parent is there. A socket file on which nobody answers is replaced.
+ * NULL with a sentence in `error`: the path is too long, another node answers there, or the file
+ * cannot be made. */
 struct hm_control *hm_control_new(uv_loop_t *loop, const char *path,
                                   const struct hm_control_events *events, struct hm_buf *error);
 /* Queues one encoded message (copied). A connection that is gone is passed over; one that reads too

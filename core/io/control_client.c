@@ -1,6 +1,7 @@
 /* The command's side of the control socket, and where sockets are. */
 #include "core/base/memory.h"
 #include "core/io/control.h"
+#include "core/io/group.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -101,7 +102,7 @@ enum hm_status hm_control_connect(const char *path, struct hm_control_client *ou
         if (why == EACCES || why == EPERM) {
             hm_buf_printf(error,
                           "%s: not allowed; it is for its user and the group " //
-                          HM_CONTROL_GROUP,
+                          HM_GROUP,
                           path);
             return HM_DENIED;
         }

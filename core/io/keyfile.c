@@ -2,25 +2,21 @@
 
 #include "core/base/assert.h"
 #include "core/base/memory.h"
+#include "core/io/group.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GROUP          "hivemind"
 #define FILE_BYTES_MAX 128
 
 static bool is_our_group(gid_t gid)
 {
-    struct group group;
-    struct group *found = NULL;
-    char memory[4096];
-    return getgrnam_r(GROUP, &group, memory, sizeof memory, &found) == 0 && found != NULL &&
-           found->gr_gid == gid;
+    gid_t ours;
+    return hm_group_find(&ours) && ours == gid;
 }
 
 static enum hm_status check_mode(const char *path, const struct stat *about, struct hm_buf *error)
