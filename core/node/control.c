@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SILENCE_MS 3000u
+
 static void restore(void *context, const struct hm_message *message)
 {
     struct hm_node *node = context;
@@ -395,6 +397,33 @@ static void tell_return(struct hm_node *node)
                    HM_CALL_RETURN, HM_NEVER);
 }
 
+static bool is_voter(const struct hm_node *node)
+{
+    size_t count;
+    const struct hm_voter *voters = hm_raft_voters(node->control.raft, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (hm_id_equal(&voters[i].id, &node->id)) {
+            return voters[i].voting;
+        }
+    }
+    return false;
+}
+
+/* Who was removed while it was away is told nothing, and only a voter can ask by itself who leads:
+ * anybody else that no leader speaks to asks to be let in, which is no join for a member. */
+static void notice_silence(struct hm_node *node)
+{
+    struct hm_control *control = &node->control;
+    struct hm_id leader = hm_raft_leader(control->raft);
+    bool fine = node->phase != HM_PHASE_MEMBER || !hm_id_is_none(&leader) || is_voter(node);
+    if (fine || control->silent_at == 0) {
+        control->silent_at = node->now + SILENCE_MS;
+    } else if (node->now >= control->silent_at) {
+        control->silent_at = node->now + SILENCE_MS;
+        hm_node_begin_joining(node);
+    }
+}
+
 void hm_node_tick_control(struct hm_node *node)
 {
     struct hm_control *control = &node->control;
@@ -404,6 +433,7 @@ void hm_node_tick_control(struct hm_node *node)
     hm_raft_tick(control->raft, node->now);
     propose_founding(node);
     tell_return(node);
+    notice_silence(node);
     if (hm_raft_role(control->raft) == HM_RAFT_LEADER) {
         hm_node_tick_voters(node);
         hm_node_count_reports(node);
@@ -419,6 +449,9 @@ hm_ms hm_node_control_deadline(const struct hm_node *node)
     hm_ms soonest = hm_raft_deadline(control->raft);
     if (hm_raft_role(control->raft) == HM_RAFT_LEADER && control->voters_at < soonest) {
         soonest = control->voters_at;
+    }
+    if (node->phase == HM_PHASE_MEMBER && control->silent_at < soonest) {
+        soonest = control->silent_at;
     }
     return soonest;
 }

@@ -430,7 +430,7 @@ hm_ms hm_node_deadline(const struct hm_node *node)
     at = sooner(at, hm_node_reports_deadline(node));
     at = sooner(at, hm_node_event_waits_deadline(node));
     at = sooner(at, hm_node_modules_deadline(node));
-    at = sooner(at, node->disk.retry_at);
+    at = sooner(at, node->disk.busy ? HM_NEVER : node->disk.retry_at);
     return node->catalog ? sooner(at, hm_catalog_deadline(node->catalog)) : at;
 }
 
