@@ -171,7 +171,8 @@ void hm_node_become_member(struct hm_node *node)
     } else {
         node->bootstrap.done = true;
     }
-    if (node->catalog) {
+    /* A consumer that has not bootstrapped knows nothing yet, and says nothing. */
+    if (node->catalog && node->bootstrap.done) {
         hm_catalog_reload(node->catalog);
     }
 }

@@ -149,6 +149,17 @@ static void refresh_host(struct hm_node *node, const struct hm_id *host)
     }
 }
 
+/* The commit of a config that was pushed before changes no answer, but the zone's serial. */
+static void host_record_changed(struct hm_node *node, const struct hm_id *host)
+{
+    char key[HM_ID_TEXT_BYTES];
+    refresh_host(node, host);
+    hm_node_catalog_changed(
+        node, &(struct hm_change_note){.kind = HM_CHANGE_RECORD,
+                                       .scope = hm_name_of(HM_SCOPE_HOSTS),
+                                       .key = hm_bytes_of_text(hm_id_format(host, key))});
+}
+
 void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
 {
     struct hm_arena arena = {0};
@@ -176,10 +187,10 @@ void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
         refresh_host(node, &body.member_failed.id);
         break;
     case HM_MSG_host_changed:
-        refresh_host(node, &body.host_changed.state.host);
+        host_record_changed(node, &body.host_changed.state.host);
         break;
     case HM_MSG_host_removed:
-        refresh_host(node, &body.host_removed.host);
+        host_record_changed(node, &body.host_removed.host);
         break;
     case HM_MSG_record_changed:
         if (node->catalog) {

@@ -241,6 +241,12 @@ static void identified(struct hm_node *node)
         hm_node_become_member(node);
         return;
     }
+    if (has_log) {
+        /* It stopped between the log's first events and its own note of the cluster: the log knows.
+         */
+        node->phase = HM_PHASE_FOUNDING;
+        return;
+    }
     hm_node_begin_joining(node);
     if (node->config.bootstrap && node->is_control && node->cluster == 0) {
         node->joining.found_at = node->now + node->config.found_wait_ms;
