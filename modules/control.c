@@ -34,11 +34,13 @@ static enum hm_status init(struct hm_module_ctx *ctx, const struct hm_conf_node 
 {
     (void)ctx;
     (void)root;
-    if (section && hm_conf_integer(section, "voters") % 2 == 0) {
+    const struct hm_conf_node *voters = section ? hm_conf_get(section, "voters") : NULL;
+    if (voters && voters->integer % 2 == 0) {
         hm_buf_printf(error,
-                      "control.voters is %d: write an odd number, an even one survives no "
-                      "more failures than the odd one below it",
-                      (int)hm_conf_integer(section, "voters"));
+                      "%s:%u:%u: voters is %d: write an odd number, an even one survives no more "
+                      "failures than the odd one below it",
+                      voters->origin.file, voters->origin.line, voters->origin.column,
+                      (int)voters->integer);
         return HM_BAD_CONFIG;
     }
     return HM_OK;

@@ -1,8 +1,10 @@
 /* hivemind check-config: everything that is wrong with a configuration, or that it is fine. */
 #include "core/cli/cli.h"
 #include "core/cli/settings.h"
+#include "core/node/node.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -31,6 +33,27 @@ static const struct argp argp = {
            "with 0 when nothing is. conf.d/*.yaml beside FILE belongs to it.",
 };
 
+/* What the tables cannot say the modules do, when a node is made of them; it is never started. */
+static bool modules_accept(const struct hm_settings *settings, struct hm_buf *error)
+{
+    struct hm_node_config config = {
+        .name = hm_name_of("check"),
+        .role_count = settings->role_count,
+        .modules = settings->modules,
+        .sections = settings->sections,
+        .root = settings->root,
+        .module_count = settings->module_count,
+    };
+    memcpy(config.roles, settings->roles, sizeof config.roles);
+    struct hm_node *node = hm_node_new(&config, error);
+    if (!node) {
+        hm_buf_append_text(error, "\n");
+        return false;
+    }
+    hm_node_free(node);
+    return true;
+}
+
 int hm_command_check_config(int argc, char **argv)
 {
     const char *file = NULL;
@@ -39,7 +62,8 @@ int hm_command_check_config(int argc, char **argv)
     struct hm_buf error = {0};
     int code = EXIT_OK;
     argp_parse(&argp, argc, argv, 0, NULL, &file);
-    if (hm_settings_read(file, &loader, &settings, &error) == HM_OK) {
+    if (hm_settings_read(file, &loader, &settings, &error) == HM_OK &&
+        modules_accept(&settings, &error)) {
         printf("%s: ok\n", file);
     } else {
         fwrite(error.data, 1, error.size, stderr);

@@ -98,6 +98,16 @@ def test_check_config():
         expect(0, "check-config", file, said="ok")
 
 
+def test_modules_are_asked():
+    with tempfile.TemporaryDirectory() as directory:
+        file = pathlib.Path(directory) / "node.yaml"
+        file.write_text("key: /k\nroles: [control]\ncontrol: {voters: 4}\n")
+        expect(2, "check-config", file, said=f"{file}:3:11: voters is 4: write an odd number")
+        file.write_text("key: /k\nroles: [host]\nservices:\n- {name: a, port: 1}\n"
+                        "- {name: a, port: 1}\n")
+        expect(2, "check-config", file, said=f"{file}:5:3: service 'a' on port 1 is declared")
+
+
 def test_conf_d():
     with tempfile.TemporaryDirectory() as directory:
         file = pathlib.Path(directory) / "node.yaml"

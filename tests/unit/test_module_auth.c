@@ -144,7 +144,7 @@ static void voters_are_odd(void **state)
     assert_int_equal(
         fixture_start(&ctx, "key: /k\nroles: [control]\ncontrol: {voters: 4}\n", &error),
         HM_BAD_CONFIG);
-    assert_non_null(strstr(fixture_text(&error), "control.voters is 4: write an odd number"));
+    assert_non_null(strstr(fixture_text(&error), "a.yaml:3:11: voters is 4: write an odd number"));
     hm_buf_fini(&error);
     fixture_fini(&ctx);
 }
