@@ -1,5 +1,6 @@
 /* hivemind dev: one process with every role, on loopback, that leaves nothing behind. */
 #include "core/cli/cli.h"
+#include "core/cli/dev_nginx.h"
 #include "core/cli/loader.h"
 #include "core/cli/run.h"
 #include "core/io/keyfile.h"
@@ -23,6 +24,7 @@ struct dev {
     bool has_dns;
     uint16_t port;
     uint16_t dns_port;
+    struct hm_dev_nginx nginx;
 };
 
 enum { KEY_NAME = 0x300, KEY_ZONE };
@@ -163,16 +165,20 @@ static bool write_key(const struct dev *dev)
 
 static void on_ready(void *context)
 {
-    const struct dev *dev = context;
-    printf("Node %s runs with the roles control, host%s, at 127.0.0.1:%u. In another terminal:\n\n"
+    struct dev *dev = context;
+    bool nginx = hm_dev_nginx_start(&dev->nginx);
+    printf("Node %s runs with the roles control, host%s%s. In another terminal:\n\n"
+           "  python3 -m http.server 8080 &\n"
            "  hivemind announce web 8080 --vhost www.%s\n",
-           dev->name.text, dev->has_dns ? ", dns" : "", dev->port, dev->zone);
+           dev->name.text, dev->has_dns ? ", dns" : "", nginx ? ", an nginx beside it" : "",
+           dev->zone);
     if (dev->has_dns) {
         printf("  dig @127.0.0.1 -p %u web.%s\n"
-               "  dig @127.0.0.1 -p %u _web._tcp.%s SRV\n"
-               "  curl --connect-to web.%s:80:127.0.0.1:8080 http://web.%s/   "
-               "# with a server at 8080: python3 -m http.server 8080\n",
-               dev->dns_port, dev->zone, dev->dns_port, dev->zone, dev->zone, dev->zone);
+               "  dig @127.0.0.1 -p %u _web._tcp.%s SRV\n",
+               dev->dns_port, dev->zone, dev->dns_port, dev->zone);
+    }
+    if (nginx) {
+        printf("  curl -H 'Host: www.%s' http://127.0.0.1:%u/\n", dev->zone, dev->nginx.http_port);
     }
     printf("  hivemind services\n"
            "  hivemind events --follow\n"
@@ -195,7 +201,15 @@ int hm_command_dev(int argc, char **argv)
     if (write_key(&dev) && free_port(&dev.port) && free_port(&dev.dns_port) &&
         write_config(&dev, file)) {
         const struct hm_run_options run = {file, true, on_ready, &dev};
+        dev.nginx.directory = dev.directory;
+        dev.nginx.name = &dev.name;
+        dev.nginx.join_port = dev.port;
+        if (hm_dev_nginx_find(&dev.nginx) &&
+            !(free_port(&dev.nginx.port) && free_port(&dev.nginx.http_port))) {
+            dev.nginx.program[0] = '\0';
+        }
         code = hm_run(&run);
+        hm_dev_nginx_stop(&dev.nginx);
     }
     nftw(dev.directory, remove_one, REMOVE_OPEN_MAX, FTW_DEPTH | FTW_PHYS);
     return code;

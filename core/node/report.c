@@ -124,13 +124,7 @@ void hm_node_report_change(struct hm_node *node, uint64_t token, struct hm_versi
     size_t cursor = 0;
     for (const char *role;
          wait->role_count < ROLES_MAX && (role = hm_node_next_bootstrap_role(node, &cursor));) {
-        bool listed = false; /* several modules of this node may want the same role */
-        for (size_t i = 0; i < wait->role_count; i++) {
-            listed = listed || hm_name_is(&wait->roles[i], role);
-        }
-        if (!listed) {
-            wait->roles[wait->role_count++] = hm_name_of(role);
-        }
+        wait->roles[wait->role_count++] = hm_name_of(role);
     }
     for (size_t i = 0; i < wait->role_count; i++) {
         ask_who(node, wait, i);

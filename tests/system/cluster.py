@@ -17,8 +17,7 @@ import traceback
 DEADLINE_S = 20
 BUILD = pathlib.Path(os.environ.get("HIVEMIND_BUILD", "build")).resolve()
 HIVEMIND = BUILD / "bin" / "hivemind"
-# dlopen'd modules stay loaded and processes are killed: leaks are the unit tests' affair.
-ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0", "UBSAN_OPTIONS": "halt_on_error=1",
+ENVIRONMENT = {"UBSAN_OPTIONS": "halt_on_error=1",
                "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C"}
 
 
