@@ -18,6 +18,23 @@ static enum hm_log_level level_of(enum hm_message_kind kind)
     }
 }
 
+/* What it is about, where that is one word. */
+static const struct hm_name *subject_of(const struct hm_message *message)
+{
+    switch (message->kind) {
+    case HM_MSG_join:
+        return &message->join.member.name;
+    case HM_MSG_announce:
+        return &message->announce.service;
+    case HM_MSG_withdraw:
+        return &message->withdraw.service;
+    case HM_MSG_drain:
+        return &message->drain.service;
+    default:
+        return NULL;
+    }
+}
+
 static enum hm_status request(struct hm_module_ctx *ctx, const struct hm_request *request)
 {
     char from[HM_NAME_MAX + 1 + HM_ID_TEXT_BYTES];
@@ -29,8 +46,11 @@ static enum hm_status request(struct hm_module_ctx *ctx, const struct hm_request
     } else {
         hm_id_format(&request->from, from);
     }
-    hm_module_log(ctx, level_of(request->message->kind), "request", "kind=%s from=%s",
-                  hm_message_name(request->message->kind), from);
+    const struct hm_name *subject = subject_of(request->message);
+    bool has_subject = subject && hm_name_is_label(subject);
+    hm_module_log(ctx, level_of(request->message->kind), "request", "kind=%s from=%s%s%s",
+                  hm_message_name(request->message->kind), from, has_subject ? " subject=" : "",
+                  has_subject ? subject->text : "");
     return HM_OK;
 }
 

@@ -30,8 +30,10 @@ static const struct argp drain_argp = {
     .parser = parse,
     .args_doc = "[NAME]",
     .children = children,
-    .doc = "Send nothing new to the service NAME of this host, or to all of them; what runs may "
-           "finish.",
+    .doc =
+        "Send nothing new to the service NAME of this host, or to all of them; what runs may "
+        "finish. It lasts until `hivemind undrain` or a restart of the node; without NAME it also "
+        "holds for services that come meanwhile.",
 };
 static const struct argp undrain_argp = {
     .parser = parse,

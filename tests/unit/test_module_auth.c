@@ -122,12 +122,17 @@ static void every_request_is_a_line(void **state)
     set_up(&ctx, &hm_log_module);
     assert_int_equal(ask(&ctx, 2, HM_MSG_join), HM_OK);
     assert_int_equal(ask(&ctx, 9, HM_MSG_services_query), HM_OK);
-    assert_int_equal(fixture_request(&ctx, NULL, &(struct hm_message){.kind = HM_MSG_announce}),
-                     HM_OK);
+    struct hm_message announce = {.kind = HM_MSG_announce};
+    announce.announce.service = hm_name_of("web");
+    assert_int_equal(fixture_request(&ctx, NULL, &announce), HM_OK);
+    /* What is no name is not copied into a line. */
+    announce.announce.service = hm_name_of("a b=c");
+    assert_int_equal(fixture_request(&ctx, NULL, &announce), HM_OK);
     assert_string_equal(fixture_text(&ctx.logs),
                         "info: request kind=join from=dns\n"
                         "debug: request kind=services_query "
                         "from=09000000000000000000000000000000\n"
+                        "info: request kind=announce from=control-socket subject=web\n"
                         "info: request kind=announce from=control-socket\n");
     fixture_fini(&ctx);
 }
