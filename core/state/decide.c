@@ -4,6 +4,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* With what the last member takes along it stays below HM_STATE_EVENTS_MAX. */
+#define FAIL_EVENTS_MAX 2048u
+/* Scopes of the core always find room. */
+#define SCOPES_WRITTEN_MAX (HM_SCOPES_MAX - 2)
+
 __attribute__((format(printf, 3, 4))) static void
 refuse(struct hm_outcome *out, enum hm_status status, const char *format, ...)
 {
@@ -39,21 +44,31 @@ static struct hm_bytes name_bytes(const struct hm_name *name)
     return (struct hm_bytes){(const uint8_t *)name->text, name->size};
 }
 
-/* Grants what is free, and tells whose the rest is. */
-static void grant_claims(struct hm_state *state, const struct hm_claim *claims, uint32_t count,
-                         struct hm_outcome *out)
+/* Tells whose those are that others have. */
+static void tell_taken(struct hm_state *state, const struct hm_claim *claims, uint32_t count,
+                       struct hm_outcome *out)
 {
     for (uint32_t i = 0; i < count; i++) {
         const struct hm_record *record = find_vhost(state, claims[i].key);
         struct hm_bytes owner = name_bytes(&claims[i].owner);
-        if (!record) {
-            emit_record(state, HM_SCOPE_VHOSTS, claims[i].key, &owner, out);
-        } else if (!hm_bytes_equal(record->value, owner) && !out->reason[0]) {
+        if (record && !hm_bytes_equal(record->value, owner) && !out->reason[0]) {
             snprintf(out->reason, sizeof out->reason, "%.*s belongs to service %.*s",
                      (int)claims[i].key.size, (const char *)claims[i].key.data,
                      (int)record->value.size, (const char *)record->value.data);
         }
     }
+}
+
+static void grant_claims(struct hm_state *state, const struct hm_claim *claims, uint32_t count,
+                         struct hm_outcome *out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct hm_bytes owner = name_bytes(&claims[i].owner);
+        if (!find_vhost(state, claims[i].key)) {
+            emit_record(state, HM_SCOPE_VHOSTS, claims[i].key, &owner, out);
+        }
+    }
+    tell_taken(state, claims, count, out);
 }
 
 /* Releases the keys of `old` that nobody holds for their owner any more; the next in line, if any,
@@ -223,10 +238,11 @@ static void decide_leave(struct hm_state *state, const struct hm_request_leave *
     remove_member(state, &request->id, false, out);
 }
 
+/* As many as one request may emit events for; the others are reported again. */
 static void decide_fail(struct hm_state *state, const struct hm_request_fail *request,
                         struct hm_outcome *out)
 {
-    for (uint32_t i = 0; i < request->nodes_count; i++) {
+    for (uint32_t i = 0; i < request->nodes_count && out->events < FAIL_EVENTS_MAX; i++) {
         remove_member(state, &request->nodes[i].id, true, out);
     }
 }
@@ -248,7 +264,14 @@ static void decide_host(struct hm_state *state, const struct hm_request_host *re
     struct hm_host_state known;
     char key[HM_ID_TEXT_BYTES];
     struct hm_name scope = hm_name_of(HM_SCOPE_HOSTS);
+    uint32_t claims_count = request->claims_count;
     hm_id_format(&request->state.host, key);
+    if (claims_count > HM_STATE_CLAIMS_MAX) {
+        claims_count = HM_STATE_CLAIMS_MAX;
+        snprintf(out->reason, sizeof out->reason,
+                 "a host has at most %u virtual hosts; those after the first %u are not granted",
+                 HM_STATE_CLAIMS_MAX, HM_STATE_CLAIMS_MAX);
+    }
     if (!hm_members_find(&state->view.members, &request->state.host)) {
         refuse(out, HM_REMOVED, "host %s is not a member", key);
     } else if (hm_view_host(&state->view, &request->state.host, &arena, &known) &&
@@ -257,13 +280,14 @@ static void decide_host(struct hm_state *state, const struct hm_request_host *re
         const struct hm_record *record =
             hm_records_find(&state->view.records, &scope, hm_bytes_of_text(key));
         out->index = record->index;
+        tell_taken(state, request->claims, claims_count, out);
     } else {
         hm_state_emit(state,
                       &(struct hm_message){.kind = HM_MSG_host_changed,
                                            .host_changed = {.state = request->state}},
                       out);
         uint64_t index = out->index;
-        change_claims(state, &request->state.host, request->claims, request->claims_count, out);
+        change_claims(state, &request->state.host, request->claims, claims_count, out);
         out->index = index;
     }
     hm_arena_fini(&arena);
@@ -288,19 +312,27 @@ static bool conditions_hold(const struct hm_state *state, const struct hm_reques
 }
 
 /* Scopes of the core change by their own requests alone. */
-static bool may_write(const struct hm_state *state, const struct hm_change *change,
-                      struct hm_outcome *out)
+static bool may_write(const struct hm_change *change, struct hm_outcome *out)
 {
     if (hm_name_is(&change->scope, HM_SCOPE_HOSTS) || hm_name_is(&change->scope, HM_SCOPE_VHOSTS) ||
         change->scope.size == 0) {
         refuse(out, HM_DENIED, "scope '%s' is not written directly", change->scope.text);
         return false;
     }
-    if (!hm_records_has_room(&state->view.records, &change->scope)) {
-        refuse(out, HM_FULL, "there are %d scopes already", HM_SCOPES_MAX);
-        return false;
-    }
     return true;
+}
+
+/* Is change `i` the first of the request in a scope that is not there yet? */
+static bool opens_scope(const struct hm_state *state, const struct hm_request_write *request,
+                        uint32_t i)
+{
+    const struct hm_name *scope = &request->changes[i].scope;
+    for (uint32_t j = 0; j < i; j++) {
+        if (hm_name_equal(&request->changes[j].scope, scope)) {
+            return false;
+        }
+    }
+    return !hm_records_has_scope(&state->view.records, scope);
 }
 
 static void decide_write(struct hm_state *state, const struct hm_request_write *request,
@@ -309,8 +341,14 @@ static void decide_write(struct hm_state *state, const struct hm_request_write *
     if (!conditions_hold(state, request, out)) {
         return;
     }
+    size_t scopes = state->view.records.scope_count;
     for (uint32_t i = 0; i < request->changes_count; i++) {
-        if (!may_write(state, &request->changes[i], out)) {
+        if (!may_write(&request->changes[i], out)) {
+            return;
+        }
+        scopes += opens_scope(state, request, i);
+        if (opens_scope(state, request, i) && scopes > SCOPES_WRITTEN_MAX) {
+            refuse(out, HM_FULL, "there are %zu scopes already", state->view.records.scope_count);
             return;
         }
     }

@@ -1,6 +1,5 @@
 #include "core/state/records.h"
 
-#include "core/base/assert.h"
 #include "core/base/memory.h"
 
 #include <string.h>
@@ -60,17 +59,26 @@ static struct hm_scope *find_scope(const struct hm_records *records, const struc
     return NULL;
 }
 
+/* NULL when there are too many: voters grant no more, so whoever told of it lies, and nothing of a
+ * lie needs a version. */
 static struct hm_scope *find_or_add_scope(struct hm_records *records, const struct hm_name *name)
 {
     struct hm_scope *scope = find_scope(records, name);
-    if (!scope) {
-        HM_ASSERT(records->scope_count < HM_SCOPES_MAX);
+    if (!scope && records->scope_count < HM_SCOPES_MAX) {
         records->scopes = hm_grow(records->scopes, records->scope_count, &records->scope_capacity,
                                   sizeof *records->scopes);
         scope = &records->scopes[records->scope_count++];
         *scope = (struct hm_scope){.name = *name};
     }
     return scope;
+}
+
+static void count_change(struct hm_records *records, const struct hm_name *name)
+{
+    struct hm_scope *scope = find_or_add_scope(records, name);
+    if (scope) {
+        scope->version++;
+    }
 }
 
 static void set(struct hm_record *record, const struct hm_name *scope, struct hm_bytes key,
@@ -113,7 +121,7 @@ static bool put(struct hm_records *records, const struct hm_name *scope, struct 
 bool hm_records_put(struct hm_records *records, const struct hm_name *scope, struct hm_bytes key,
                     struct hm_bytes value, uint64_t index)
 {
-    find_or_add_scope(records, scope)->version++;
+    count_change(records, scope);
     return put(records, scope, key, value, index);
 }
 
@@ -122,7 +130,7 @@ bool hm_records_delete(struct hm_records *records, const struct hm_name *scope, 
 {
     bool found;
     size_t at = place_of(records, scope, key, &found);
-    find_or_add_scope(records, scope)->version++;
+    count_change(records, scope);
     if (!found || index < records->items[at]->index) {
         return false;
     }
@@ -141,7 +149,10 @@ void hm_records_load(struct hm_records *records, const struct hm_record *record)
 
 void hm_records_load_scope(struct hm_records *records, const struct hm_scope *scope)
 {
-    find_or_add_scope(records, &scope->name)->version = scope->version;
+    struct hm_scope *loaded = find_or_add_scope(records, &scope->name);
+    if (loaded) {
+        loaded->version = scope->version;
+    }
 }
 
 uint64_t hm_records_version(const struct hm_records *records, const struct hm_name *scope)
@@ -150,9 +161,9 @@ uint64_t hm_records_version(const struct hm_records *records, const struct hm_na
     return found ? found->version : 0;
 }
 
-bool hm_records_has_room(const struct hm_records *records, const struct hm_name *scope)
+bool hm_records_has_scope(const struct hm_records *records, const struct hm_name *scope)
 {
-    return find_scope(records, scope) || records->scope_count < HM_SCOPES_MAX;
+    return find_scope(records, scope) != NULL;
 }
 
 void hm_records_fini(struct hm_records *records)

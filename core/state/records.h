@@ -37,8 +37,7 @@ void hm_records_load_scope(struct hm_records *records, const struct hm_scope *sc
 
 /* Version of a scope; 0 when it never changed. */
 uint64_t hm_records_version(const struct hm_records *records, const struct hm_name *scope);
-/* False when one scope more would be too many. */
-bool hm_records_has_room(const struct hm_records *records, const struct hm_name *scope);
+bool hm_records_has_scope(const struct hm_records *records, const struct hm_name *scope);
 void hm_records_fini(struct hm_records *records);
 
 #endif

@@ -100,11 +100,18 @@ const struct hm_event *hm_state_event(const struct hm_state *state, uint64_t ind
 
 /* ---- requests ---- */
 
+/* Only members have sessions: anybody could open others without end. What a stranger asks for says
+ * the same when it is said twice, but for a write. */
 static bool is_new(struct hm_state *state, const struct hm_log_request *request,
-                   struct hm_outcome *out)
+                   const struct hm_message *message, struct hm_outcome *out)
 {
+    bool is_write = message->kind == HM_MSG_request_write;
     if (request->seq == 0 || hm_id_is_none(&request->session)) {
         return true;
+    }
+    if (!hm_members_find(&state->view.members, &request->session)) {
+        out->status = is_write ? HM_SESSION_EXPIRED : HM_OK;
+        return !is_write;
     }
     enum hm_status status =
         hm_sessions_note(&state->sessions, &request->session, request->seq, state->time_ms);
@@ -113,7 +120,9 @@ static bool is_new(struct hm_state *state, const struct hm_log_request *request,
         snprintf(out->reason, sizeof out->reason, "request %llu is too old to tell if it was made",
                  (unsigned long long)request->seq);
     }
-    return status == HM_OK;
+    /* A host config is told from a repeated one by its version, and the retry of one whose answer
+     * was lost wants to know the index. */
+    return status == HM_OK || (status == HM_EXISTS && message->kind == HM_MSG_request_host);
 }
 
 void hm_state_apply(struct hm_state *state, const struct hm_log_request *request,
@@ -132,7 +141,7 @@ void hm_state_apply(struct hm_state *state, const struct hm_log_request *request
     if (hm_message_decode(&in, &arena, &message) != HM_OK) {
         out->status = HM_BAD_BYTES;
         snprintf(out->reason, sizeof out->reason, "the request is malformed");
-    } else if (is_new(state, request, out)) {
+    } else if (is_new(state, request, &message, out)) {
         hm_state_decide(state, &message, out);
     }
     hm_arena_fini(&arena);

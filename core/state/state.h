@@ -7,6 +7,8 @@
 
 /* Recent events kept for those who pull and for `hivemind events`. */
 #define HM_STATE_EVENTS_MAX 4096u
+/* What one host may claim. With it no request emits more events than are held. */
+#define HM_STATE_CLAIMS_MAX 1024u
 /* The feature level of this release. */
 #define HM_FEATURE_LEVEL 1u
 /* A session that wrote nothing for so long (of log time) is forgotten. */

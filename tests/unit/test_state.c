@@ -293,6 +293,145 @@ static void test_old_events_make_room(void **unused)
     hm_state_free(state);
 }
 
+/* A retry whose first copy was applied, its answer lost with the leader. */
+static void test_a_retried_host_config_is_told_its_index(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    join(state, 2, "a");
+    join(state, 3, "b");
+    change_host(state, 2, 1, "shop.test", "shop");
+    struct hm_claim claim = {.key = hm_bytes_of_text("shop.test"), .owner = hm_name_of("evil")};
+    struct hm_message request = {.kind = HM_MSG_request_host,
+                                 .request_host = {.state = {.host = id_of(3), .version = {1, 1}},
+                                                  .claims = &claim,
+                                                  .claims_count = 1}};
+    struct hm_outcome first = apply(state, 3, 7, &request);
+    struct hm_outcome again = apply(state, 3, 7, &request);
+    assert_int_equal(first.events, 1);
+    assert_int_equal(again.events, 0);
+    assert_int_equal(again.status, HM_OK);
+    assert_int_equal(again.index, first.index);
+    assert_string_equal(again.reason, "shop.test belongs to service shop");
+    hm_state_free(state);
+}
+
+/* Everything that a request emits is still held when it is told. */
+static void assert_all_held(const struct hm_state *state, const struct hm_outcome *outcome)
+{
+    uint64_t newest = hm_state_view(state)->index;
+    assert_true(outcome->events <= HM_STATE_EVENTS_MAX);
+    if (outcome->events) {
+        assert_non_null(hm_state_event(state, newest - outcome->events + 1));
+    }
+}
+
+static struct hm_outcome claim_many(struct hm_state *state, uint8_t number, uint64_t seq,
+                                    const char *prefix)
+{
+    static char keys[4096][24];
+    static struct hm_claim claims[4096];
+    for (size_t i = 0; i < 4096; i++) {
+        snprintf(keys[i], sizeof keys[i], "%s%u-%zu", prefix, number, i);
+        claims[i] = (struct hm_claim){hm_bytes_of_text(keys[i]), hm_name_of("web")};
+    }
+    return apply(
+        state, number, 0,
+        &(struct hm_message){.kind = HM_MSG_request_host,
+                             .request_host = {.state = {.host = id_of(number), .version = {1, seq}},
+                                              .claims = claims,
+                                              .claims_count = 4096}});
+}
+
+static void test_no_request_emits_more_than_is_held(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    struct hm_node_ref gone[6];
+    for (uint8_t i = 0; i < 6; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "h%u", i);
+        gone[i].id = id_of(i + 2);
+        join(state, i + 2, name);
+        struct hm_outcome claimed = claim_many(state, i + 2, 1, "old");
+        assert_int_equal(claimed.status, HM_OK);
+        assert_non_null(strstr(claimed.reason, "at most"));
+        assert_all_held(state, &claimed);
+        claimed = claim_many(state, i + 2, 2, "new");
+        assert_all_held(state, &claimed);
+    }
+    struct hm_message fail = {.kind = HM_MSG_request_fail,
+                              .request_fail = {.nodes = gone, .nodes_count = 6}};
+    for (int round = 0; round < 6; round++) { /* what one leaves out the next takes */
+        struct hm_outcome failed = apply(state, 1, 0, &fail);
+        assert_all_held(state, &failed);
+    }
+    assert_int_equal(hm_state_view(state)->members.count, 1);
+    assert_int_equal(hm_state_view(state)->records.count, 0);
+    hm_state_free(state);
+}
+
+/* One write may not open more scopes than there is room for, and the core's always have some. */
+static void test_scopes_are_bounded(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    static struct hm_change changes[256];
+    for (size_t i = 0; i < 256; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "scope%zu", i);
+        changes[i] = (struct hm_change){
+            .scope = hm_name_of(name), .key = hm_bytes_of_text("k"), .present = true};
+    }
+    struct hm_message write = {.kind = HM_MSG_request_write,
+                               .request_write = {.changes = changes, .changes_count = 256}};
+    assert_int_equal(apply(state, 1, 1, &write).status, HM_FULL);
+    write.request_write.changes_count = HM_SCOPES_MAX - 2;
+    assert_int_equal(apply(state, 1, 2, &write).status, HM_OK);
+    assert_int_equal(apply(state, 1, 3, &write).status, HM_OK); /* they are there now */
+    write = write_of(&changes[255], NULL);
+    assert_int_equal(apply(state, 1, 4, &write).status, HM_FULL);
+    join(state, 2, "a");
+    assert_int_equal(change_host(state, 2, 1, "v.test", "web").status, HM_OK);
+    assert_string_equal(owner_of(state, "v.test"), "web");
+    /* Who is told of more holds the records and counts no versions. */
+    struct hm_records records = {0};
+    for (int i = 0; i < HM_SCOPES_MAX + 5; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "lie%d", i);
+        struct hm_scope lie = {.name = hm_name_of(name), .version = 7};
+        hm_records_load_scope(&records, &lie);
+        hm_records_put(&records, &lie.name, hm_bytes_of_text("k"), hm_bytes_of_text("v"), 1);
+    }
+    assert_int_equal(records.scope_count, HM_SCOPES_MAX);
+    hm_records_fini(&records);
+    hm_state_free(state);
+}
+
+/* A session is a member's: strangers open none, and their writes are not made. */
+static void test_strangers_open_no_session(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    struct hm_buf before = {0};
+    struct hm_buf after = {0};
+    struct hm_change change = {
+        .scope = hm_name_of("zones"), .key = hm_bytes_of_text("a"), .present = true};
+    struct hm_message write = write_of(&change, NULL);
+    struct hm_message leave = {.kind = HM_MSG_request_leave, .request_leave = {.id = id_of(9)}};
+    apply(state, 1, 300, &leave);
+    hm_state_snapshot(state, &before);
+    for (uint8_t i = 2; i < 200; i++) {
+        assert_int_equal(apply(state, i, 1, &leave).status, HM_OK);
+        assert_int_equal(apply(state, i, 2, &write).status, HM_SESSION_EXPIRED);
+    }
+    hm_state_snapshot(state, &after);
+    assert_true(hm_bytes_equal(hm_buf_view(&before), hm_buf_view(&after)));
+    hm_buf_fini(&before);
+    hm_buf_fini(&after);
+    hm_state_free(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +443,10 @@ int main(void)
         cmocka_unit_test(test_a_snapshot_is_the_whole_state),
         cmocka_unit_test(test_a_view_follows_by_events_alone),
         cmocka_unit_test(test_old_events_make_room),
+        cmocka_unit_test(test_a_retried_host_config_is_told_its_index),
+        cmocka_unit_test(test_no_request_emits_more_than_is_held),
+        cmocka_unit_test(test_scopes_are_bounded),
+        cmocka_unit_test(test_strangers_open_no_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
