@@ -17,15 +17,10 @@
 __attribute__((format(printf, 3, 4))) static void fact(struct hm_node *node, const char *key,
                                                        const char *format, ...)
 {
-    char value[512];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(value, sizeof value, format, arguments);
+    hm_node_add_fact(node, key, format, arguments);
     va_end(arguments);
-    node->facts = hm_grow(node->facts, node->fact_count, &node->fact_capacity, sizeof *node->facts);
-    node->facts[node->fact_count++] =
-        (struct hm_pair){.key = hm_bytes_copy(hm_bytes_of_text(key)),
-                         .value = hm_bytes_copy(hm_bytes_of_text(value))};
 }
 
 static const char *phase_text(const struct hm_node *node)

@@ -14,6 +14,8 @@
 #include "core/node/calls.h"
 #include "core/state/state.h"
 
+#include <stdarg.h>
+
 #define HM_MEMBER_CARRIES_STATE 1u
 #define HM_MEMBER_CONSUMES      2u
 
@@ -404,6 +406,8 @@ enum hm_status hm_node_run_chain(struct hm_node *node, const struct hm_request *
 /* Offers it to the modules: HM_NOT_FOUND when none takes it. */
 enum hm_status hm_node_offer_request(struct hm_node *node, const struct hm_request *request);
 void hm_node_status_facts(struct hm_node *node);
+/* One fact more for the status that is being answered. */
+void hm_node_add_fact(struct hm_node *node, const char *key, const char *format, va_list arguments);
 /* Walks the roles that our modules bootstrap from, each once; NULL at the end. */
 const char *hm_node_next_bootstrap_role(const struct hm_node *node, size_t *cursor);
 

@@ -199,18 +199,22 @@ void hm_module_log(struct hm_module_ctx *ctx, enum hm_log_level level, const cha
     hm_node_log(ctx->node, level, event, "module=%s %s", ctx->module->name, rest);
 }
 
-void hm_module_fact(struct hm_module_ctx *ctx, const char *key, const char *format, ...)
+void hm_node_add_fact(struct hm_node *node, const char *key, const char *format, va_list arguments)
 {
-    struct hm_node *node = ctx->node;
     char value[512];
-    va_list arguments;
-    va_start(arguments, format);
     vsnprintf(value, sizeof value, format, arguments);
-    va_end(arguments);
     node->facts = hm_grow(node->facts, node->fact_count, &node->fact_capacity, sizeof *node->facts);
     node->facts[node->fact_count++] =
         (struct hm_pair){.key = hm_bytes_copy(hm_bytes_of_text(key)),
                          .value = hm_bytes_copy(hm_bytes_of_text(value))};
+}
+
+void hm_module_fact(struct hm_module_ctx *ctx, const char *key, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    hm_node_add_fact(ctx->node, key, format, arguments);
+    va_end(arguments);
 }
 
 const struct hm_view *hm_module_view(const struct hm_module_ctx *ctx)
