@@ -409,14 +409,16 @@ static bool is_voter(const struct hm_node *node)
     return false;
 }
 
-/* Who was removed while it was away is told nothing, and only a voter can ask by itself who leads:
- * anybody else that no leader speaks to asks to be let in, which is no join for a member. */
-static void notice_silence(struct hm_node *node)
+/* Who was removed while it was away, or between two starts, may be told nothing. Without a leader
+ * that speaks to it (and only a voter can ask by itself who leads), or without a place among the
+ * members that it knows, a node asks to be let in; for a member that is no join. */
+static void notice_removal(struct hm_node *node)
 {
     struct hm_control *control = &node->control;
     struct hm_id leader = hm_raft_leader(control->raft);
-    bool fine = node->phase != HM_PHASE_MEMBER || !hm_id_is_none(&leader) || is_voter(node);
-    if (fine || control->silent_at == 0) {
+    bool heard = !hm_id_is_none(&leader);
+    bool in = heard ? hm_members_find(&node->view->members, &node->id) != NULL : is_voter(node);
+    if (node->phase != HM_PHASE_MEMBER || in || control->silent_at == 0) {
         control->silent_at = node->now + SILENCE_MS;
     } else if (node->now >= control->silent_at) {
         control->silent_at = node->now + SILENCE_MS;
@@ -433,7 +435,7 @@ void hm_node_tick_control(struct hm_node *node)
     hm_raft_tick(control->raft, node->now);
     propose_founding(node);
     tell_return(node);
-    notice_silence(node);
+    notice_removal(node);
     if (hm_raft_role(control->raft) == HM_RAFT_LEADER) {
         hm_node_tick_voters(node);
         hm_node_count_reports(node);

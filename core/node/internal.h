@@ -115,7 +115,7 @@ struct hm_control {
     struct hm_id left[64]; /* voters that left: to be removed from the voters */
     size_t left_count;
     hm_ms voters_at; /* next look at the voters */
-    hm_ms silent_at; /* no leader has spoken to this node, which is no voter, until then */
+    hm_ms silent_at; /* until then nothing may say that this node is in; then it asks */
     bool was_leader;
     bool founding;
     uint64_t founding_cluster;

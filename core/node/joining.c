@@ -205,6 +205,9 @@ void hm_node_on_refusal(struct hm_node *node, const struct hm_peer *from,
                         const struct hm_message *message)
 {
     const struct hm_refusal *refusal = &message->refusal;
+    /* To a control node a leader has the last word, where it hears one. */
+    struct hm_id leader =
+        node->control.raft ? hm_raft_leader(node->control.raft) : (struct hm_id){{0}};
     char addr[HM_ADDR_TEXT_BYTES];
     hm_node_log(node, HM_LOG_WARN, "refused",
                 "by=%s status=%s their_cluster=%016llx our_cluster=%016llx reason=\"%.*s\"",
@@ -212,7 +215,7 @@ void hm_node_on_refusal(struct hm_node *node, const struct hm_peer *from,
                 (unsigned long long)refusal->cluster, (unsigned long long)node->cluster,
                 (int)refusal->reason.size, (const char *)refusal->reason.data);
     if (refusal->status == HM_REMOVED && refusal->cluster == node->cluster &&
-        node->phase == HM_PHASE_MEMBER && !node->is_control) {
+        node->phase == HM_PHASE_MEMBER && hm_id_is_none(&leader)) {
         /* Perhaps the other is only behind: asking costs nothing and changes nothing then. */
         hm_node_begin_joining(node);
     } else if (refusal->cluster != 0) {
