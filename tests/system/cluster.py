@@ -67,10 +67,11 @@ class Node:
                      f"advertise: 127.0.0.1:{port}\ndata: {self.data}\nsocket: {self.socket}\n{text}")
         self.file.write_text(self.text)
 
-    def start(self):
+    def start(self, env=None):
         with self.log.open("a") as log:
             self.process = subprocess.Popen([str(HIVEMIND), "run", "-c", str(self.file)], stdout=log,
-                                            stderr=log, stdin=subprocess.DEVNULL, env=ENVIRONMENT)
+                                            stderr=log, stdin=subprocess.DEVNULL,
+                                            env={**ENVIRONMENT, **(env or {})})
         return self
 
     def signal(self, number):

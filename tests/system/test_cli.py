@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
 """The command line without a cluster: help, usage, exit codes, files, configurations."""
 
+import contextlib
+import http.client
+import http.server
 import json
 import pathlib
+import re
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 
 from cluster import DEADLINE_S, ENVIRONMENT, HIVEMIND, Cluster, free_ports, hivemind, until
 
@@ -162,6 +167,32 @@ def test_run_refuses():
         expect(1, "run", "-c", node.file, said="/nowhere/key")
 
 
+@contextlib.contextmanager
+def backend():
+    """A web server that answers "here"; its port."""
+    class Here(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"here")
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Here) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def fetch(port, host):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", "/", headers={"Host": host})
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
 def test_dev():
     with tempfile.TemporaryDirectory() as directory:
         env = {**ENVIRONMENT, "XDG_RUNTIME_DIR": directory}
@@ -176,9 +207,18 @@ def test_dev():
                 text += line
             paths = [f"/run/hivemind/{name}.sock", f"{directory}/hivemind/{name}.sock"]
             path = next(p for p in paths if pathlib.Path(p).exists())
-            expect(0, "announce", "--socket", path, "web", "8080", said="dns 1/1")
+            nginx = re.search(r"curl .* http://127.0.0.1:(\d+)/", text)
+            if nginx:
+                until("nginx is a member", lambda: f"{name}-nginx" in expect(
+                    0, "members", "--socket", path).stdout)
+            with backend() as port:
+                expect(0, "announce", "--socket", path, "web", port, "--vhost", "www.home.arpa",
+                       said="nginx 1/1" if nginx else "dns 1/1")
+                if nginx:
+                    assert fetch(int(nginx[1]), "www.home.arpa") == (200, b"here")
+                    assert fetch(int(nginx[1]), "other.home.arpa")[0] == 404
             said = expect(0, "services", "--socket", path, "web").stdout
-            assert "127.0.0.1:8080" in said, said
+            assert f"127.0.0.1:{port}" in said, said
             expect(3, "services", "--socket", path, "nope")
             dev.send_signal(signal.SIGINT)
             assert dev.wait(DEADLINE_S) == 0, dev.stdout.read()

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Nodes on loopback: joining, changes, a killed leader, restarts, and everything that is refused."""
 
+import json
 import re
 import signal
+import socket
+import subprocess
 
-from cluster import DEADLINE_S, Cluster, free_ports, hivemind, until
+from cluster import DEADLINE_S, ENVIRONMENT, HIVEMIND, Cluster, free_ports, hivemind, until
 
 CONTROLS = ["c1", "c2", "c3"]
 
@@ -182,6 +185,86 @@ def test_one_after_a_crash():
             until("it is back", node.is_healthy, DEADLINE_S)
         assert len(node.json("services")) == 5
         assert int(node.facts()["index"]) >= last
+
+
+def test_the_service_manager():
+    with Cluster() as cluster:
+        node = cluster.add("c1", free_ports(1)[0], "control", "control: {bootstrap: true}\n")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(cluster.dir / "notify"))
+            manager.settimeout(DEADLINE_S)
+            node.start({"NOTIFY_SOCKET": str(cluster.dir / "notify")})
+            assert manager.recv(100) == b"READY=1"
+            assert node.is_healthy()
+            node.signal(signal.SIGTERM)
+            assert manager.recv(100) == b"STOPPING=1"
+            assert node.wait() == 0
+
+
+def test_follow():
+    with Cluster() as cluster:
+        node = cluster.add("c1", free_ports(1)[0], "control, host", "control: {bootstrap: true}\n")
+        node.start()
+        until("it is ready", node.is_healthy)
+        newest = int(node.facts()["index"])
+        follower = subprocess.Popen([str(HIVEMIND), "events", "--socket", str(node.socket), "--follow",
+                                     "--from", str(newest + 1), "--format", "json"],
+                                    stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        try:
+            index = committed(node.ask("announce", "web", "8080"))
+            event = json.loads(follower.stdout.readline())
+            assert event["index"] == index and event["kind"] == "host_changed", event
+            committed(node.ask("drain"))
+            assert "draining" in node.ask("services", "web").stdout
+            committed(node.ask("undrain", "web"))
+            committed(node.ask("withdraw", "web", "8080"))
+            assert node.ask("withdraw", "web").returncode == 3
+            assert [json.loads(follower.stdout.readline())["index"] for _ in range(3)] == \
+                [index + 1, index + 2, index + 3]
+        finally:
+            follower.kill()
+            follower.wait()
+            follower.stdout.close()
+
+
+def test_junk_on_the_control_socket():
+    with Cluster() as cluster:
+        node = cluster.add("c1", free_ports(1)[0], "control", "control: {bootstrap: true}\n").start()
+        until("it is ready", node.is_healthy)
+        for junk in (b"GET / HTTP/1.0\r\n\r\n", b"\x05\0\0\0hello", b"\0\0\0\0", b"\xff" * 4,
+                     b"\1\0\0\0"):
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(str(node.socket))
+                sock.sendall(junk)
+                sock.shutdown(socket.SHUT_WR)
+                sock.settimeout(DEADLINE_S)
+                while sock.recv(4096):
+                    pass
+        assert node.is_healthy()
+        assert node.stop() == 0
+
+
+def test_a_damaged_journal():
+    with Cluster() as cluster:
+        node = cluster.add("c1", free_ports(1)[0], "control, host", "control: {bootstrap: true}\n")
+        node.start()
+        until("it is ready", node.is_healthy)
+        for port in range(1, 6):
+            committed(node.ask("announce", "web", port))
+        assert node.stop() == 0
+        journal = sorted(node.data.glob("journal-*"))[0]
+        whole = journal.read_bytes()
+        at = whole.index(b"web")
+        journal.write_bytes(whole[:at] + b"bew" + whole[at + 3:])
+        damaged = journal.read_bytes()
+        done = hivemind("run", "-c", node.file)
+        assert done.returncode == 1, done
+        assert journal.name in done.stderr and re.search(r"\d{2,}", done.stderr), done.stderr
+        assert journal.read_bytes() == damaged
+        journal.write_bytes(whole)
+        node.start()
+        until("it is back", node.is_healthy)
+        assert len(node.json("services")) == 5
 
 
 if __name__ == "__main__":
