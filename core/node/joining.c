@@ -98,6 +98,10 @@ void hm_node_tick_joining(struct hm_node *node)
         return;
     }
     if (hm_node_is_leader(node) && node->cluster) {
+        if (hm_members_find(&node->view->members, &node->id)) {
+            hm_node_become_member(node); /* who refused us was behind */
+            return;
+        }
         let_self_in(node);
         joining->ask_at = node->now + ANSWER_MS;
         return;
