@@ -132,7 +132,8 @@ def test_refused():
         founder.file.write_text(founder.text.replace("control: {bootstrap: true}\n", join)
                                 .replace("[control]", "[host]"))
         founder.start()
-        until("it is told of the cluster", lambda: founder.logged("cluster"))
+        until("it is told of the cluster", lambda: founder.logged("WRONG_CLUSTER"))
+        assert one.facts()["cluster"] in founder.log.read_text()
         assert one.members() == ["c1"]
         founder.kill()
 
@@ -185,6 +186,25 @@ def test_one_after_a_crash():
             until("it is back", node.is_healthy, DEADLINE_S)
         assert len(node.json("services")) == 5
         assert int(node.facts()["index"]) >= last
+
+
+def test_moved():
+    with Cluster() as cluster:
+        nodes = start_cluster(cluster, ["h1"])
+        before = nodes["c1"].json("members", "--all")["members"]
+        host, port = nodes["h1"], free_ports(1)[0]
+        assert host.stop() == 0
+        host.file.write_text(host.text.replace(f":{host.port}\n", f":{port}\n"))
+        host.start()
+        until("it is back", host.is_healthy)
+
+        def moved():
+            now = nodes["c1"].json("members", "--all")["members"]
+            return [m["id"] for m in now if m["addr"] == f"127.0.0.1:{port}"]
+        until("its new address is known", moved)
+        assert moved() == [m["id"] for m in before if m["name"] == "h1"]
+        kinds = [line.split()[2] for line in nodes["c1"].ask("events").stdout.splitlines()]
+        assert kinds.count("member_joined") == 4 and "member_changed" in kinds, kinds
 
 
 def test_the_service_manager():
