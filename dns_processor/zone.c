@@ -435,10 +435,10 @@ struct hm_dns_map *hm_dns_map_new(void)
 void hm_dns_map_free(struct hm_dns_map *map)
 {
     struct cds_lfht_iter iter;
-    struct hm_dns_node *node;
-    cds_lfht_for_each_entry(map->table, &iter, node, link)
+    struct cds_lfht_node *found;
+    cds_lfht_for_each(map->table, &iter, found)
     {
-        retire(map, node);
+        retire(map, caa_container_of(found, struct hm_dns_node, link));
     }
     urcu_qsbr_barrier();
     int failed = cds_lfht_destroy(map->table, NULL);
@@ -455,9 +455,10 @@ void hm_dns_map_each(const struct hm_dns_map *map,
                      void (*each)(void *context, const struct hm_dns_name *name), void *context)
 {
     struct cds_lfht_iter iter;
-    struct hm_dns_node *node;
-    cds_lfht_for_each_entry(map->table, &iter, node, link)
+    struct cds_lfht_node *found;
+    cds_lfht_for_each(map->table, &iter, found)
     {
+        const struct hm_dns_node *node = caa_container_of(found, struct hm_dns_node, link);
         if (node->named) {
             struct hm_dns_name name = {.size = node->name_size};
             memcpy(name.wire, node->name, node->name_size);
