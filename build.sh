@@ -27,6 +27,7 @@ running='nginx libnginx-mod-stream bind9-dnsutils curl iproute2 procps python3'
 checking='python3 clang-format'
 fuzzing='clang libclang-rt-14-dev'
 testing='libcmocka-dev'
+forwarders='unbound dnsmasq-base'
 
 help() {
     echo "usage: ./build.sh [VERB] [ARGUMENTS]; without a verb: build"
@@ -130,7 +131,7 @@ do_demo() {
 
 do_test() {
     if [ $# -gt 1 ] || [[ ${1:---full} != --full ]]; then usage_error "test: only --full"; fi
-    need $compiler $libraries $nginx_headers $running $checking $fuzzing $testing
+    need $compiler $libraries $nginx_headers $running $checking $fuzzing $testing $forwarders
     exec tests/run.sh "$@"
 }
 

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Resolvers that forward a zone to a node with role dns, set up by what README.md says of them: its
+stanzas are read from there, only addresses, the zone and paths become those of the test."""
+
+import os
+import pathlib
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+
+import cluster as system
+
+README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
+ADDRESS, ZONE = "10.0.0.11", "corp.internal"  # of README.md
+A, SRV = 1, 33
+NOERROR, NXDOMAIN = 0, 3
+SKIPPED = 77  # what meson takes for it
+RESOLVED = "/lib/systemd/systemd-resolved"
+PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+def stanza(forwarder, server, zone):
+    """The stanza of README.md for a server, its port in this forwarder's way of writing."""
+    found = re.findall(rf"```{forwarder}\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(found) == 1, f"README.md has {len(found)} stanzas for {forwarder}"
+    assert ADDRESS in found[0] and ZONE in found[0], found[0]
+    return found[0].replace(ADDRESS, server).replace(ZONE, zone)
+
+
+def ask(port, name, kind, tcp=False):
+    """The code and the (type, data) of an answer's records; None: no answer."""
+    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + b"\0"
+    query = os.urandom(2) + struct.pack("!5H", 0x100, 1, 0, 0, 0) + labels + struct.pack("!2H", kind, 1)
+    try:
+        with socket.socket(type=socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as sock:
+            sock.settimeout(2)
+            sock.connect(("127.0.0.1", port))
+            sock.sendall(struct.pack("!H", len(query)) + query if tcp else query)
+            reply = sock.recv(4096)
+    except OSError:
+        return None
+    reply = reply[2:] if tcp else reply
+    assert reply[:2] == query[:2], "the answer to another question"
+    at, records = len(query), []
+    for _ in range(struct.unpack("!H", reply[6:8])[0]):
+        while reply[at] and reply[at] < 192:
+            at += 1 + reply[at]
+        at += 2 if reply[at] else 1
+        found, _, _, size = struct.unpack("!HHIH", reply[at:at + 10])
+        records.append((found, reply[at + 10:at + 10 + size]))
+        at += 10 + size
+    return reply[3] & 15, records
+
+
+def addresses(port, name, tcp=False):
+    reply = ask(port, name, A, tcp)
+    return reply and {socket.inet_ntoa(data) for kind, data in reply[1] if kind == A}
+
+
+class Forwarder:
+    """A forwarder's process on `port` of loopback, in a directory of its own."""
+
+    def __init__(self, command, text, port, directory):
+        self.port = port
+        self.log = directory / "log"
+        (directory / "conf").write_text(text)
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, cwd=directory)
+
+    def answers(self):
+        assert self.process.poll() is None, self.log.read_text()
+        return ask(self.port, "localhost", A)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(system.DEADLINE_S)
+
+
+def unbound(server, port, directory):
+    """It validates, as Debian's does, and reaches nothing but loopback: the root's key is only there
+    to show that the stanza exempts the zone."""
+    host, server_port = server
+    program = shutil.which("unbound", path=PATH)
+    text = f"""
+server:
+    interface: 127.0.0.1
+    port: {port}
+    outgoing-interface: 127.0.0.1
+    chroot: ""
+    username: ""
+    directory: "{directory}"
+    pidfile: ""
+    use-syslog: no
+    do-daemonize: no
+    module-config: "validator iterator"
+    trust-anchor: ". DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"
+remote-control:
+    control-enable: no
+{stanza("unbound", f"{host}@{server_port}", "demo.test")}"""
+    return program and Forwarder([program, "-d", "-c", "conf"], text, port, directory)
+
+
+def dnsmasq(server, port, directory):
+    host, server_port = server
+    program = shutil.which("dnsmasq", path=PATH)
+    text = f"""
+port={port}
+listen-address=127.0.0.1
+bind-interfaces
+no-resolv
+no-hosts
+address=/localhost/127.0.0.1
+pid-file
+{"user=root" if os.geteuid() == 0 else ""}
+{stanza("dnsmasq", f"{host}#{server_port}", "demo.test")}"""
+    return program and Forwarder([program, "--keep-in-foreground", "--conf-file=conf"], text, port,
+                                 directory)
+
+
+def resolved(server, port, directory):
+    """Its configuration has one place only, so it is shown its own there; it needs no bus."""
+    host, server_port = server
+    unshare = shutil.which("unshare", path=PATH)
+    if not os.path.exists(RESOLVED) or not unshare or os.geteuid() != 0:
+        return None  # installing it would replace /etc/resolv.conf, so only where it is already
+    if subprocess.run([unshare, "-m", "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+        return None
+    text = stanza("systemd-resolved", f"{host}:{server_port}", "demo.test")
+    text += f"DNSStubListener=no\nDNSStubListenerExtra=127.0.0.1:{port}\nFallbackDNS=\n"
+    script = ("mount -t tmpfs none /etc/systemd && cp conf /etc/systemd/resolved.conf && "
+              f"mount -t tmpfs none /run && mkdir /run/systemd && exec {RESOLVED}")
+    return Forwarder([unshare, "-m", "sh", "-c", script], text, port, directory)
+
+
+def check(forwarder, node, backends):
+    port = forwarder.port
+    system.until("it answers", forwarder.answers)
+    system.until("the service, through it", lambda: addresses(port, "web.demo.test") == {"127.0.0.1"})
+    assert addresses(port, "web.demo.test", tcp=True) == {"127.0.0.1"}
+    code, records = ask(port, "_web._tcp.demo.test", SRV)
+    assert code == NOERROR and [data[4:6] for kind, data in records if kind == SRV] == [
+        struct.pack("!H", backends[0])], records
+    assert ask(port, "nothing.demo.test", A)[0] == NXDOMAIN
+    # What was asked for in vain is there when it comes, and gone when it goes.
+    name = "late.demo.test"
+    assert ask(port, name, A)[0] == NXDOMAIN
+    done = node.ask("announce", "late", backends[1])
+    assert done.returncode == 0, done.stderr
+    system.until("a new service", lambda: addresses(port, name) == {"127.0.0.1"})
+    done = node.ask("withdraw", "late")
+    assert done.returncode == 0, done.stderr
+    system.until("it is withdrawn", lambda: (ask(port, name, A) or (0,))[0] == NXDOMAIN)
+
+
+def main():
+    start = {"unbound": unbound, "dnsmasq": dnsmasq, "systemd-resolved": resolved}
+    tested = 0
+    with system.Cluster() as cluster:
+        port, dns, web, late, *ports = system.free_ports(4 + len(start))
+        node = cluster.add("one", port, "control, dns, host", f"""
+control: {{bootstrap: true}}
+services: [{{name: web, port: {web}}}]
+dns:
+  listen: ["127.0.0.1:{dns}"]
+  zones:
+    - name: demo.test
+      nameservers: {{ns1: 127.0.0.1}}
+      ttl: {{service: 1s, negative: 1s}}
+""").start()
+        system.until("the node is healthy", node.is_healthy)
+        for (name, start_one), port in zip(start.items(), ports):
+            directory = pathlib.Path(tempfile.mkdtemp(dir=cluster.dir))
+            forwarder = start_one(("127.0.0.1", dns), port, directory)
+            if not forwarder:
+                print(f"skipped {name}: not installed, or it cannot run here", flush=True)
+                continue
+            try:
+                check(forwarder, node, (web, late))
+            except BaseException:
+                print(f"---- {name}\n{forwarder.log.read_text()[-4000:]}", file=sys.stderr)
+                raise
+            finally:
+                forwarder.stop()
+            print(f"ok   {name}", flush=True)
+            tested += 1
+        assert node.stop() == 0
+    return 0 if tested else SKIPPED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
