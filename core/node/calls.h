@@ -20,8 +20,9 @@ struct hm_call {
     uint64_t user;
     struct hm_buf message; /* what to send again; owned */
     uint32_t attempt;
-    hm_ms retry_at; /* HM_NEVER: sent once */
-    hm_ms deadline; /* HM_NEVER: it waits for ever */
+    struct hm_addr sent_to; /* of a submit: who was asked last */
+    hm_ms retry_at;         /* HM_NEVER: sent once */
+    hm_ms deadline;         /* HM_NEVER: it waits for ever */
 };
 
 /* All zero is a valid empty table. */

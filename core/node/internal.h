@@ -340,6 +340,8 @@ uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
 void hm_node_on_submit(struct hm_node *node, const struct hm_request *request);
 void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
                           const struct hm_message *message);
+/* The stream to this node broke: what it was asked to submit is soon asked of another. */
+void hm_node_submit_peer_lost(struct hm_node *node, const struct hm_addr *addr);
 void hm_node_tick_calls(struct hm_node *node);
 /* A control node to ask, another at every try; false when none is known. */
 bool hm_node_pick_control(struct hm_node *node, uint32_t attempt, struct hm_peer *out);

@@ -280,6 +280,7 @@ void hm_node_stream_down(struct hm_node *node, hm_ms now, const struct hm_addr *
     if (why == HM_IO || why == HM_UNREACHABLE) {
         evidence(node, addr, true);
         hm_node_join_peer_lost(node, addr);
+        hm_node_submit_peer_lost(node, addr);
     }
     hm_node_pump(node);
 }

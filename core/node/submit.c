@@ -4,7 +4,9 @@
 #include <stdio.h>
 
 #define RETRY_MS      300u
+#define RETRIES_SOON  3u /* silence is most often a leader that has just died */
 #define RETRY_MOST_MS 2000u
+#define LEADERLESS_MS 50u /* the step of retries while an election may be going on */
 #define FORWARD_MS    5000u
 #define HOPS_MAX      4u
 #define CONTROLS_MAX  64u
@@ -40,13 +42,32 @@ static void send_submit(struct hm_node *node, struct hm_call *call)
     if (hm_message_decode_only(hm_buf_view(&call->message), HM_MSG_submit, &arena, &message) ==
         HM_OK) {
         if (hm_node_is_leader(node) || hm_node_pick_control(node, call->attempt, &to)) {
+            call->sent_to = to.addr;
             hm_node_send(node, &to, &message);
         }
     }
     hm_arena_fini(&arena);
     call->attempt++;
-    hm_ms wait = RETRY_MS * call->attempt;
+    hm_ms wait = call->attempt <= RETRIES_SOON ? RETRY_MS : RETRY_MS * call->attempt;
     call->retry_at = node->now + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS);
+}
+
+/* The one who was asked leads nobody or is gone, so nothing waits for it as it may after silence;
+ * an election is short. */
+static void retry_soon(struct hm_node *node, struct hm_call *call)
+{
+    hm_ms soon = node->now + LEADERLESS_MS * call->attempt;
+    call->retry_at = soon < call->retry_at ? soon : call->retry_at;
+}
+
+void hm_node_submit_peer_lost(struct hm_node *node, const struct hm_addr *addr)
+{
+    for (size_t i = 0; i < node->calls.count; i++) {
+        struct hm_call *call = &node->calls.items[i];
+        if (call->retry_at != HM_NEVER && hm_addr_equal(&call->sent_to, addr)) {
+            retry_soon(node, call);
+        }
+    }
 }
 
 uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
@@ -79,9 +100,11 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
     if (!call) {
         return;
     }
-    bool try_again = answer->status == HM_NOT_LEADER || answer->status == HM_NO_QUORUM ||
-                     answer->status == HM_FULL || answer->status == HM_BUSY;
-    if (try_again) {
+    bool leaderless = answer->status == HM_NOT_LEADER || answer->status == HM_NO_QUORUM;
+    if (leaderless) {
+        retry_soon(node, call);
+    }
+    if (leaderless || answer->status == HM_FULL || answer->status == HM_BUSY) {
         return; /* its retry_at stands */
     }
     enum hm_call_kind kind = call->kind;
@@ -101,6 +124,14 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
 }
 
 /* ---- those of others ---- */
+
+/* A control node that waits for an election: passed on, a request would be lost or go in circles.
+ */
+static bool is_leaderless(const struct hm_node *node)
+{
+    struct hm_id leader = node->control.raft ? hm_raft_leader(node->control.raft) : node->id;
+    return hm_id_is_none(&leader);
+}
 
 void hm_node_on_submit(struct hm_node *node, const struct hm_request *request)
 {
@@ -122,7 +153,7 @@ void hm_node_on_submit(struct hm_node *node, const struct hm_request *request)
         hm_node_close_request(node, request->token);
         return;
     }
-    if (status == HM_NOT_LEADER && submit->hops < HOPS_MAX &&
+    if (status == HM_NOT_LEADER && submit->hops < HOPS_MAX && !is_leaderless(node) &&
         hm_node_pick_control(node, submit->hops, &control)) {
         struct hm_message onward = *request->message;
         onward.submit.hops++;

@@ -379,6 +379,27 @@ static void test_an_announcement_is_reported(void **state)
     finish(&cluster);
 }
 
+/* The goal is a second from the leader's death to the next committed event, whenever it dies. */
+static void test_a_change_waits_for_the_election_alone(void **state)
+{
+    (void)state;
+    for (hm_ms more = 0; more < 300; more += 25) {
+        struct cluster cluster = {0};
+        struct hm_arena arena = {0};
+        struct hm_message message;
+        start_seven(&cluster);
+        run_for(&cluster, more);
+        cluster.dead[leader_of(&cluster)] = true;
+        hm_ms before = cluster.now;
+        const struct hm_change_report *report = announce_on(&cluster, 5, &arena, &message);
+        assert_int_equal(report->status, HM_OK);
+        assert_true(report->index > 0);
+        assert_true(cluster.now - before < 800);
+        hm_arena_fini(&arena);
+        finish(&cluster);
+    }
+}
+
 static void test_without_quorum_a_change_is_pushed(void **state)
 {
     (void)state;
@@ -468,6 +489,7 @@ int main(void)
         cmocka_unit_test(test_a_dead_leader_is_followed_by_another),
         cmocka_unit_test(test_without_quorum_nothing_is_removed),
         cmocka_unit_test(test_an_announcement_is_reported),
+        cmocka_unit_test(test_a_change_waits_for_the_election_alone),
         cmocka_unit_test(test_without_quorum_a_change_is_pushed),
         cmocka_unit_test(test_any_node_can_leave),
         cmocka_unit_test(test_a_taken_name_is_refused),
