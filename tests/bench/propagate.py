@@ -11,11 +11,12 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
 
+import peer_serf
 from asking import A, SRV, Dns, Http, race
 from commands import Control, Refused
 from demo import CONTROLS, SERVERS, Cluster, Failed, until
 from figures import Figures, percentile
-from peer_serf import Serf
+from traffic import bytes_by_sender
 
 ANNOUNCER, VICTIM, CHECKER = "bench-1", "bench-2", "web-1"
 ADDRESSES = {ANNOUNCER: "41", VICTIM: "42"}
@@ -189,7 +190,7 @@ def crashes(cluster, serf, figures, rounds):
         figures.add(f"host killed to gone everywhere, {what}", percentile(killed, percent), "s",
                     2 if percent == 100 else None, "serf", peer)
         figures.add(f"host silent to gone everywhere, {what}", percentile(silent, percent), "s",
-                    None, "serf, killed", peer)
+                    2 if percent == 100 else None, "serf, killed", peer)
 
 
 def leaders(cluster, figures, rounds):
@@ -239,16 +240,17 @@ def memory(cluster, figures, when, peer=None):
         figures.add(f"PSS {when}, {role}", pss, "MiB", None, who, peer[1] if who else None)
 
 
-def loopback_bytes():
-    with open("/proc/net/dev", encoding="ascii") as file:
-        row = next(line for line in file if line.strip().startswith("lo:"))
-    return int(row.split(":")[1].split()[8])
-
-
-def bytes_per_second():
-    start, before = time.monotonic(), loopback_bytes()
-    time.sleep(IDLE_SECONDS)
-    return (loopback_bytes() - before) / (time.monotonic() - start)
+def traffic(cluster, figures):
+    """What each role sends, beside an agent of serf."""
+    sent = bytes_by_sender(IDLE_SECONDS)
+    agents = [rate for sender, rate in sent.items() if sender.startswith(peer_serf.NET)]
+    serf = sum(agents) / len(agents)
+    roles = (("host", [cluster.address(ANNOUNCER)]), ("nginx", [cluster.net + "21"]),
+             ("dns", [cluster.net + "11", cluster.net + "12"]),
+             ("control", [cluster.net + str(number) for number in (1, 2, 3)]))
+    for role, addresses in roles:
+        rate = sum(sent.get(address, 0) for address in addresses) / len(addresses)
+        figures.add(f"sent when idle, {role} (IP and up)", rate, "B/s", None, "serf", serf)
 
 
 def busy_percent():
@@ -266,16 +268,11 @@ def busy_percent():
 def idle(cluster, figures, own_network):
     """Nothing is asked and nothing changes. Returns the serf agents, for the crashes."""
     progress("idle")
-    time.sleep(5)
-    nodes = len(cluster.processes) + 1
-    ours = bytes_per_second() if own_network else time.sleep(IDLE_SECONDS)
-    serf = Serf()
-    time.sleep(5)
-    theirs = bytes_per_second() if own_network else None
+    serf = peer_serf.Serf()
+    time.sleep(10)
     memory(cluster, figures, "idle", worst_mib(serf.pids()))
     if own_network:
-        figures.add("sent when idle, a node (with IP and UDP headers)", ours / nodes, "B/s", None,
-                    "serf", (theirs - ours) / len(serf.pids()))
+        traffic(cluster, figures)
     return serf
 
 
@@ -313,7 +310,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=10, help="of every kind of crash")
     parser.add_argument("--build", default="build", help="where bin, modules and nginx are")
     parser.add_argument("--own-network", action="store_true",
-                        help="nothing else uses this loopback: count its bytes")
+                        help="nothing else uses this loopback, and we are root: count what is sent")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     figures = Figures()
