@@ -11,8 +11,9 @@
 
 #include <cmocka.h>
 
-#define NODES_MAX 16
-#define DELAY_MS  1u
+#define NODES_MAX    16
+#define DELAY_MS     1u
+#define PORT_OF_HUGE 666u
 
 /* ---- roles without substance ---- */
 
@@ -28,6 +29,23 @@ static enum hm_status publish_web(struct hm_module_ctx *ctx, struct hm_buf *erro
     return HM_OK;
 }
 
+/* More than an entry of the log may carry. */
+static void publish_huge(struct hm_module_ctx *ctx)
+{
+    static char text[4000];
+    static struct hm_domain vhosts[64];
+    struct hm_service services[8];
+    memset(text, 'v', sizeof text);
+    for (size_t i = 0; i < 64; i++) {
+        vhosts[i].name = (struct hm_bytes){(const uint8_t *)text, sizeof text};
+    }
+    for (size_t i = 0; i < 8; i++) {
+        services[i] = (struct hm_service){
+            .name = hm_name_of("huge"), .port = 1, .vhosts = vhosts, .vhosts_count = 64};
+    }
+    hm_module_publish(ctx, &(struct hm_host_config){.services = services, .services_count = 8});
+}
+
 /* "announce": one service more, and a report of who serves it. */
 static enum hm_status announce(struct hm_module_ctx *ctx, const struct hm_request *request)
 {
@@ -35,6 +53,10 @@ static enum hm_status announce(struct hm_module_ctx *ctx, const struct hm_reques
         return HM_NOT_FOUND;
     }
     const struct hm_announce *wanted = &request->message->announce;
+    if (wanted->port == PORT_OF_HUGE) {
+        publish_huge(ctx);
+        return HM_OK;
+    }
     struct hm_service service = {.name = wanted->service, .port = wanted->port, .weight = 100};
     struct hm_version version =
         hm_module_publish(ctx, &(struct hm_host_config){.services = &service, .services_count = 1});
@@ -71,6 +93,7 @@ struct packet {
 
 struct cluster {
     hm_ms now;
+    uint64_t seed;
     struct hm_node *nodes[NODES_MAX];
     struct hm_node_config configs[NODES_MAX];
     const struct hm_module *modules[NODES_MAX][1];
@@ -81,6 +104,7 @@ struct cluster {
     struct packet *packets;
     size_t packet_count;
     size_t packet_capacity;
+    size_t warnings;                     /* lines of the log */
     struct hm_buf reply;                 /* the last one to a control connection */
     struct hm_buf identities[NODES_MAX]; /* the only file that the roles here have */
 };
@@ -88,6 +112,16 @@ struct cluster {
 static struct hm_addr addr_of(size_t number)
 {
     return (struct hm_addr){.family = 4, .ip = {10, 0, 0, (uint8_t)(number + 1)}, .port = 9610};
+}
+
+static void log_line(struct cluster *cluster, size_t number, const struct hm_act *act)
+{
+    cluster->warnings += act->level == HM_LOG_WARN;
+    if (getenv("HM_TEST_LOG")) {
+        printf("%8llu %s %.*s\n", (unsigned long long)cluster->now,
+               cluster->configs[number].name.text, (int)act->bytes.size,
+               (const char *)act->bytes.data);
+    }
 }
 
 static void drain(struct cluster *cluster, size_t number)
@@ -118,10 +152,8 @@ static void drain(struct cluster *cluster, size_t number)
             hm_node_disk_done(cluster->nodes[number], cluster->now, act.number, HM_OK);
         } else if (act.kind == HM_ACT_STOPPED) {
             cluster->stopped[number] = true;
-        } else if (act.kind == HM_ACT_LOG && getenv("HM_TEST_LOG")) {
-            printf("%8llu %s %.*s\n", (unsigned long long)cluster->now,
-                   cluster->configs[number].name.text, (int)act.bytes.size,
-                   (const char *)act.bytes.data);
+        } else if (act.kind == HM_ACT_LOG) {
+            log_line(cluster, number, &act);
         }
     }
 }
@@ -159,7 +191,7 @@ static size_t start(struct cluster *cluster, const char *name, const struct hm_m
                                       .serve_joins = true,
                                       /* A journal is the simulator's matter. */
                                       .durable = module != &control_module,
-                                      .seed = 1000 * (number + 1),
+                                      .seed = cluster->seed + 1000 * (number + 1),
                                       .modules = cluster->modules[number],
                                       .module_count = 1};
     boot(cluster, number);
@@ -335,19 +367,24 @@ static void test_without_quorum_nothing_is_removed(void **state)
     finish(&cluster);
 }
 
-static const struct hm_change_report *announce_on(struct cluster *cluster, size_t number,
-                                                  struct hm_arena *arena, struct hm_message *out)
+static void send_announce(struct cluster *cluster, size_t number, uint16_t port)
 {
     struct hm_buf bytes = {0};
     hm_message_encode(&bytes, &(struct hm_message){.kind = HM_MSG_announce,
                                                    .announce = {.call = 5,
                                                                 .service = hm_name_of("api"),
-                                                                .port = 9000,
+                                                                .port = port,
                                                                 .timeout_ms = 3000}});
     hm_buf_clear(&cluster->reply);
     hm_node_control(cluster->nodes[number], cluster->now, 1, hm_buf_view(&bytes));
     drain(cluster, number);
     hm_buf_fini(&bytes);
+}
+
+static const struct hm_change_report *announce_on(struct cluster *cluster, size_t number,
+                                                  struct hm_arena *arena, struct hm_message *out)
+{
+    send_announce(cluster, number, 9000);
     for (hm_ms until = cluster->now + 6000; cluster->reply.size == 0 && cluster->now < until;) {
         step(cluster);
     }
@@ -409,8 +446,10 @@ static void test_without_quorum_a_change_is_pushed(void **state)
     start_seven(&cluster);
     cluster.dead[1] = cluster.dead[2] = true;
     run_for(&cluster, 1000);
+    hm_ms before = cluster.now;
     const struct hm_change_report *report = announce_on(&cluster, 5, &arena, &message);
     assert_int_equal(report->status, HM_NOT_COMMITTED);
+    assert_true(cluster.now - before < 1100); /* not the whole timeout */
     assert_int_equal(report->index, 0);
     assert_int_equal(report->serving[0].served, 2);
     assert_int_equal(instances(&cluster, 4, "api"), 1);
@@ -481,6 +520,76 @@ static void test_a_restart_needs_no_quorum(void **state)
     finish(&cluster);
 }
 
+/* kill -9: its streams are reset at once, on whoever has one. */
+static void kill_node(struct cluster *cluster, size_t number)
+{
+    cluster->dead[number] = true;
+    for (size_t i = 0; i < cluster->count; i++) {
+        if (!cluster->dead[i]) {
+            hm_node_stream_down(cluster->nodes[i], cluster->now, &cluster->configs[number].addr,
+                                HM_IO);
+            drain(cluster, i);
+        }
+    }
+}
+
+static void test_a_dead_leader_is_hardly_noticed(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        struct cluster cluster = {.seed = seed * 77777};
+        struct hm_arena arena = {0};
+        struct hm_message message;
+        start_seven(&cluster);
+        kill_node(&cluster, leader_of(&cluster));
+        hm_ms before = cluster.now;
+        const struct hm_change_report *report = announce_on(&cluster, 5, &arena, &message);
+        assert_int_equal(report->status, HM_OK);
+        assert_true(report->index > 0);
+        if (getenv("HM_TEST_LOG")) {
+            printf("gap %llu ms\n", (unsigned long long)(cluster.now - before));
+        }
+        assert_true(cluster.now - before < 250);
+        hm_arena_fini(&arena);
+        finish(&cluster);
+    }
+}
+
+/* What the log refuses is offered again, but not as fast as the network carries it. */
+static void test_a_refused_config_is_not_offered_in_a_loop(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    start_seven(&cluster);
+    cluster.warnings = 0;
+    send_announce(&cluster, 5, PORT_OF_HUGE);
+    run_for(&cluster, 5000);
+    assert_in_range(cluster.warnings, 1, 6);
+    finish(&cluster);
+}
+
+static void test_who_waits_for_changes_is_bounded(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    start_seven(&cluster);
+    for (int i = 0; i < 300; i++) {
+        send_announce(&cluster, 5, 9000);
+    }
+    assert_int_equal(
+        hm_message_decode_only(hm_buf_view(&cluster.reply), HM_MSG_answer, &arena, &message),
+        HM_OK);
+    assert_int_equal(message.answer.status, HM_FULL);
+    /* Those that hang up make room. */
+    hm_node_control_closed(cluster.nodes[5], cluster.now, 1);
+    run_for(&cluster, 10);
+    assert_int_equal(announce_on(&cluster, 5, &arena, &message)->status, HM_OK);
+    hm_arena_fini(&arena);
+    finish(&cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -494,6 +603,9 @@ int main(void)
         cmocka_unit_test(test_any_node_can_leave),
         cmocka_unit_test(test_a_taken_name_is_refused),
         cmocka_unit_test(test_a_restart_needs_no_quorum),
+        cmocka_unit_test(test_a_dead_leader_is_hardly_noticed),
+        cmocka_unit_test(test_a_refused_config_is_not_offered_in_a_loop),
+        cmocka_unit_test(test_who_waits_for_changes_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
