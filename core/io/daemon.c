@@ -7,6 +7,7 @@
 #include "core/io/transport.h"
 #include "core/io/watch.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
@@ -97,6 +98,18 @@ static void settle(struct hm_daemon *daemon)
     }
 }
 
+/* A line of our own. */
+__attribute__((format(printf, 3, 4))) static void
+say(struct hm_daemon *daemon, enum hm_log_level level, const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    daemon->events.log(daemon->events.context, level, hm_bytes_of_text(line));
+}
+
 /* ---- events: from the world to the node ---- */
 
 static void tick(struct hm_daemon *daemon)
@@ -128,16 +141,27 @@ static void on_stream_up(void *context, const struct hm_addr *addr)
     settle(daemon);
 }
 
+/* Why nobody lets us in: the node itself sees only silence. */
+static void tell_unanswered(struct hm_daemon *daemon, const struct hm_addr *addr,
+                            enum hm_status why)
+{
+    char text[HM_ADDR_TEXT_BYTES];
+    hm_addr_format(addr, text);
+    if (why == HM_UNSEALED) {
+        say(daemon, HM_LOG_WARN,
+            "msg=\"connected but unanswered: another key? ours is %08x\" addr=%s", daemon->key_id,
+            text);
+    } else {
+        say(daemon, HM_LOG_WARN, "msg=\"not reached\" addr=%s why=\"%s\"", text,
+            hm_status_text(why));
+    }
+}
+
 static void on_stream_down(void *context, const struct hm_addr *addr, enum hm_status why)
 {
     struct hm_daemon *daemon = context;
-    if (why == HM_UNSEALED && !daemon->ready) {
-        char text[HM_ADDR_TEXT_BYTES];
-        char line[256];
-        snprintf(line, sizeof line,
-                 "msg=\"connected but unanswered: another key? ours is %08x\" addr=%s",
-                 daemon->key_id, hm_addr_format(addr, text));
-        daemon->events.log(daemon->events.context, HM_LOG_WARN, hm_bytes_of_text(line));
+    if (!daemon->ready && why != HM_OK) {
+        tell_unanswered(daemon, addr, why);
     }
     hm_node_stream_down(daemon->node, now_of(daemon), addr, why);
     settle(daemon);
@@ -189,6 +213,8 @@ static void on_resolved(void *context, const struct hm_addr *join, size_t count)
     if (count > 0) {
         hm_node_set_join(daemon->node, join, count);
         settle(daemon);
+    } else {
+        say(daemon, HM_LOG_WARN, "msg=\"no name under join: can be resolved\"");
     }
 }
 

@@ -188,6 +188,39 @@ def test_one_after_a_crash():
         assert int(node.facts()["index"]) >= last
 
 
+def test_nobody_there():
+    with Cluster() as cluster:
+        port, own, other = free_ports(3)
+        lost = cluster.add("lost", own, "host", f'join: ["127.0.0.1:{port}"]\n').start()
+        until("it says whom it misses", lambda: lost.logged(f'"not reached" addr=127.0.0.1:{port}'))
+        nameless = cluster.add("nameless", other, "host", "join: [no-such-host.invalid]\n").start()
+        until("it says what does not resolve", lambda: nameless.logged("can be resolved"))
+        one = cluster.add("c1", port, "control", "control: {bootstrap: true}\n").start()
+        until("it is let in", lambda: one.is_healthy() and one.members() == ["c1", "lost"])
+        assert lost.stop() == 0 and nameless.stop() == 0
+
+
+def test_ipv6_and_names():
+    with Cluster() as cluster:
+        one, two, three = free_ports(3)
+        first = cluster.add("c1", one, "control", "control: {bootstrap: true}\n")
+        first.file.write_text(first.text.replace(f"127.0.0.1:{one}", f'"[::1]:{one}"'))
+        first.start()
+        until("c1 is ready", first.is_healthy)
+        host = cluster.add("h1", two, "host", f'join: ["[::1]:{one}"]\n')
+        host.file.write_text(host.text.replace(f"127.0.0.1:{two}", f'"[::1]:{two}"'))
+        host.start()
+        until("h1 is ready", host.is_healthy)
+        done = host.ask("announce", "web", "80")
+        assert committed(done) and "web [::1]:80 " in done.stdout, done.stdout
+
+    with Cluster() as cluster:
+        first = cluster.add("c1", one, "control", "control: {bootstrap: true}\n").start()
+        until("c1 is ready", first.is_healthy)
+        named = cluster.add("h1", three, "host", f"join: [\"localhost:{one}\"]\n").start()
+        until("a name will do", named.is_healthy)
+
+
 def test_moved():
     with Cluster() as cluster:
         nodes = start_cluster(cluster, ["h1"])
