@@ -18,11 +18,11 @@ struct hm_call {
     uint64_t id;
     enum hm_call_kind kind;
     uint64_t user;
-    struct hm_buf message; /* what to send again; owned */
+    struct hm_buf message; /* what to send again; owned; empty: never */
+    struct hm_addr asked;  /* last */
     uint32_t attempt;
-    struct hm_addr sent_to; /* of a submit: who was asked last */
-    hm_ms retry_at;         /* HM_NEVER: sent once */
-    hm_ms deadline;         /* HM_NEVER: it waits for ever */
+    hm_ms retry_at; /* HM_NEVER: not before its stream breaks */
+    hm_ms deadline; /* HM_NEVER: it waits for ever */
 };
 
 /* All zero is a valid empty table. */

@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-#define CLAIMS_MAX 4096u
+#define CLAIMS_MAX      4096u
+#define REFUSED_WAIT_MS 1000u
 
 int hm_version_compare(const struct hm_version *a, const struct hm_version *b)
 {
@@ -66,7 +67,7 @@ void hm_node_pump_host(struct hm_node *node)
 {
     struct hm_own_host *own = &node->own;
     if (node->phase != HM_PHASE_MEMBER || own->submit_call || own->version.boot == 0 ||
-        hm_version_compare(&own->version, &own->committed) <= 0) {
+        node->now < own->submit_at || hm_version_compare(&own->version, &own->committed) <= 0) {
         return;
     }
     struct hm_arena arena = {0};
@@ -89,6 +90,7 @@ void hm_node_host_submitted(struct hm_node *node, const struct hm_submitted *ans
 {
     struct hm_own_host *own = &node->own;
     own->submit_call = 0;
+    own->unheard = false;
     if (answer->status == HM_OK) {
         own->committed = own->submitted;
         own->committed_index = answer->index;
@@ -102,7 +104,8 @@ void hm_node_host_submitted(struct hm_node *node, const struct hm_submitted *ans
     hm_node_log(node, HM_LOG_WARN, "host config not committed", "status=%s reason=\"%.*s\"",
                 hm_status_name((enum hm_status)answer->status), (int)answer->reason.size,
                 (const char *)answer->reason.data);
-    if (answer->status == HM_REMOVED) {
+    own->submit_at = node->now + REFUSED_WAIT_MS;
+    if (answer->status == HM_REMOVED && node->phase == HM_PHASE_MEMBER) {
         hm_node_begin_joining(node);
     }
 }

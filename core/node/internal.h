@@ -126,6 +126,8 @@ struct hm_own_host {
     struct hm_buf config; /* message host_config; empty: nothing was published */
     struct hm_version version;
     uint64_t submit_call;        /* 0: none under way */
+    hm_ms submit_at;             /* not before: the last one was refused */
+    bool unheard;                /* the control plane says that it has no quorum */
     struct hm_version submitted; /* what it carries */
     struct hm_version committed; /* highest that is */
     uint64_t committed_index;
@@ -340,11 +342,15 @@ uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
 void hm_node_on_submit(struct hm_node *node, const struct hm_request *request);
 void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
                           const struct hm_message *message);
-/* The stream to this node broke: what it was asked to submit is soon asked of another. */
-void hm_node_submit_peer_lost(struct hm_node *node, const struct hm_addr *addr);
 void hm_node_tick_calls(struct hm_node *node);
 /* A control node to ask, another at every try; false when none is known. */
 bool hm_node_pick_control(struct hm_node *node, uint32_t attempt, struct hm_peer *out);
+/* The stream to this address broke: what was asked there is asked elsewhere. */
+void hm_node_call_lost(struct hm_node *node, const struct hm_addr *addr);
+/* Asks a control node, another one when its stream breaks. `call_field` is the question's; returns
+ * the call. */
+uint64_t hm_node_ask(struct hm_node *node, enum hm_call_kind kind, uint64_t user, hm_ms deadline,
+                     const struct hm_message *question, uint64_t *call_field);
 /* Passes a command on to the control plane; what it answers goes to `token`. */
 void hm_node_forward(struct hm_node *node, uint64_t token, const struct hm_message *command,
                      uint64_t *call_field);

@@ -280,7 +280,7 @@ void hm_node_stream_down(struct hm_node *node, hm_ms now, const struct hm_addr *
     if (why == HM_IO || why == HM_UNREACHABLE) {
         evidence(node, addr, true);
         hm_node_join_peer_lost(node, addr);
-        hm_node_submit_peer_lost(node, addr);
+        hm_node_call_lost(node, addr);
     }
     hm_node_pump(node);
 }
@@ -427,6 +427,7 @@ hm_ms hm_node_deadline(const struct hm_node *node)
         at = sooner(at, hm_reconcile_deadline(&node->reconcile));
         at = sooner(at, hm_push_deadline(&node->pusher));
         at = sooner(at, node->report_at);
+        at = sooner(at, node->own.submit_at > node->now ? node->own.submit_at : HM_NEVER);
         at = sooner(at, node->bootstrap.retry_at);
     } else if (node->phase == HM_PHASE_JOINING) {
         at = sooner(at, sooner(node->joining.ask_at, node->joining.found_at));

@@ -8,7 +8,9 @@
 #define ROLES_MAX         16u
 #define WHO_MS            500u /* then our own list of members must do */
 #define VERSION_WAITS_MAX 4096u
-#define VERSION_WAIT_MS   60000u
+#define CHANGE_WAITS_MAX  256u
+#define WAIT_MS           55000u /* shorter than an asker is remembered */
+#define NO_QUORUM_MS      1000u /* then nothing better is to be told than that it is not committed */
 
 /* A consumer whose word is awaited. */
 struct awaited {
@@ -59,7 +61,7 @@ static bool answer_version(struct hm_node *node, const struct hm_version_wait *w
 void hm_node_on_version_query(struct hm_node *node, const struct hm_request *request)
 {
     const struct hm_version_query *query = &request->message->version_query;
-    uint32_t timeout = query->timeout_ms < VERSION_WAIT_MS ? query->timeout_ms : VERSION_WAIT_MS;
+    uint32_t timeout = query->timeout_ms < WAIT_MS ? query->timeout_ms : WAIT_MS;
     struct hm_version_wait wait = {.token = request->token,
                                    .host = query->host,
                                    .version = query->version,
@@ -75,7 +77,8 @@ static void check_version_waits(struct hm_node *node)
 {
     for (size_t i = node->version_wait_count; i > 0; i--) {
         struct hm_version_wait wait = node->version_waits[i - 1];
-        if (answer_version(node, &wait, node->now >= wait.until)) {
+        if (!hm_node_origin(node, wait.token) ||
+            answer_version(node, &wait, node->now >= wait.until)) {
             node->version_waits[i - 1] = node->version_waits[--node->version_wait_count];
         }
     }
@@ -96,22 +99,22 @@ static struct hm_change_wait *find_wait(struct hm_node *node, uint64_t number)
 static void ask_who(struct hm_node *node, struct hm_change_wait *wait, size_t role)
 {
     struct hm_peer control;
-    struct hm_call *call = hm_calls_add(&node->calls, HM_CALL_MEMBERS, wait->number);
-    call->deadline = node->now + WHO_MS;
-    wait->who_calls[role] = call->id;
-    if (hm_node_pick_control(node, 0, &control)) {
-        hm_node_send(
-            node, &control,
-            &(struct hm_message){.kind = HM_MSG_members_query,
-                                 .members_query = {.call = call->id, .role = wait->roles[role]}});
-    } else {
-        call->deadline = node->now;
-    }
+    struct hm_message question = {.kind = HM_MSG_members_query,
+                                  .members_query = {.role = wait->roles[role]}};
+    hm_ms deadline = hm_node_pick_control(node, 1, &control) ? node->now + WHO_MS : node->now;
+    wait->who_calls[role] = hm_node_ask(node, HM_CALL_MEMBERS, wait->number, deadline, &question,
+                                        &question.members_query.call);
 }
 
 void hm_node_report_change(struct hm_node *node, uint64_t token, struct hm_version version,
                            const struct hm_addr *addr, uint32_t timeout_ms)
 {
+    if (node->change_wait_count >= CHANGE_WAITS_MAX) {
+        hm_node_answer_status(node, token, HM_FULL, "%u changes are waited for already",
+                              CHANGE_WAITS_MAX);
+        return;
+    }
+    timeout_ms = timeout_ms < WAIT_MS ? timeout_ms : WAIT_MS;
     node->change_waits = hm_grow(node->change_waits, node->change_wait_count,
                                  &node->change_wait_capacity, sizeof *node->change_waits);
     struct hm_change_wait *wait = &node->change_waits[node->change_wait_count++];
@@ -237,6 +240,13 @@ static bool is_served(const struct hm_change_wait *wait)
     return true;
 }
 
+/* Committed and served by all; or served by all, and the control plane has no quorum. */
+static bool is_decided(const struct hm_node *node, const struct hm_change_wait *wait)
+{
+    bool told = node->own.unheard && node->now >= wait->since + NO_QUORUM_MS;
+    return (is_committed(node, wait) || told) && is_served(wait);
+}
+
 static void answer_report(struct hm_node *node, struct hm_change_wait *wait)
 {
     struct hm_arena arena = {0};
@@ -268,7 +278,8 @@ void hm_node_check_reports(struct hm_node *node)
     check_version_waits(node);
     for (size_t i = node->change_wait_count; i > 0; i--) {
         struct hm_change_wait *wait = &node->change_waits[i - 1];
-        if (node->now >= wait->until || (is_committed(node, wait) && is_served(wait))) {
+        bool asked = hm_node_origin(node, wait->token) != NULL;
+        if (!asked || node->now >= wait->until || is_decided(node, wait)) {
             answer_report(node, wait);
             hm_free(wait->awaited);
             *wait = node->change_waits[--node->change_wait_count];
@@ -280,7 +291,10 @@ hm_ms hm_node_reports_deadline(const struct hm_node *node)
 {
     hm_ms soonest = HM_NEVER;
     for (size_t i = 0; i < node->change_wait_count; i++) {
-        soonest = node->change_waits[i].until < soonest ? node->change_waits[i].until : soonest;
+        const struct hm_change_wait *wait = &node->change_waits[i];
+        hm_ms told = wait->since + NO_QUORUM_MS;
+        hm_ms due = told > node->now && told < wait->until ? told : wait->until;
+        soonest = due < soonest ? due : soonest;
     }
     for (size_t i = 0; i < node->version_wait_count; i++) {
         soonest = node->version_waits[i].until < soonest ? node->version_waits[i].until : soonest;

@@ -3,72 +3,90 @@
 
 #include <stdio.h>
 
-#define RETRY_MS      300u
-#define RETRIES_SOON  3u /* silence is most often a leader that has just died */
+/* An election is over within some tenths of a second: the first tries come soon after each other.
+ */
+#define RETRY_STEP_MS 50u
 #define RETRY_MOST_MS 2000u
-#define LEADERLESS_MS 50u /* the step of retries while an election may be going on */
+#define REFUSED_MS    5u /* longer after each try: the next control node is asked almost at once */
+#define HASTY_TRIES   20u
 #define FORWARD_MS    5000u
 #define HOPS_MAX      4u
 #define CONTROLS_MAX  64u
 
+/* The leader as a node of the control plane knows it; one that has fallen silent is none. */
+static bool find_leader(const struct hm_node *node, struct hm_peer *out)
+{
+    struct hm_id leader = hm_raft_leader(node->control.raft);
+    return hm_raft_has_quorum(node->control.raft, node->now) && !hm_id_is_none(&leader) &&
+           hm_node_find_peer(node, &leader, out);
+}
+
+/* Its observers would not ask it. */
+static bool is_doubtful(const struct hm_node *node, const struct hm_id *id)
+{
+    enum hm_swim_state state = hm_swim_state(&node->swim, id);
+    return state == HM_SWIM_STATE_SUSPECT || state == HM_SWIM_STATE_STOPPING ||
+           state == HM_SWIM_STATE_GONE;
+}
+
 bool hm_node_pick_control(struct hm_node *node, uint32_t attempt, struct hm_peer *out)
 {
     struct hm_peer controls[CONTROLS_MAX];
-    struct hm_id leader = {{0}};
-    if (node->control.raft) {
-        leader = hm_raft_leader(node->control.raft);
-        if (!hm_id_is_none(&leader) && hm_node_find_peer(node, &leader, out)) {
-            return true;
-        }
+    if (node->control.raft && find_leader(node, out)) {
+        return true;
     }
     size_t count = hm_node_peers_with_role(node, "control", controls, CONTROLS_MAX);
     size_t start = attempt ? attempt : (size_t)hm_random_below(&node->random, CONTROLS_MAX);
-    for (size_t i = 0; i < count; i++) {
+    /* At first only those in good health, then whoever there is. */
+    for (size_t i = 0; i < 2 * count; i++) {
         *out = controls[(start + i) % count];
-        if (!hm_id_equal(&out->id, &node->id)) {
+        if (!hm_id_equal(&out->id, &node->id) && (i >= count || !is_doubtful(node, &out->id))) {
             return true;
         }
     }
     return false;
 }
 
-/* ---- our own requests ---- */
-
-static void send_submit(struct hm_node *node, struct hm_call *call)
+static bool is_submit(const struct hm_call *call)
 {
-    struct hm_arena arena = {0};
-    struct hm_message message;
+    return call->kind == HM_CALL_HOST || call->kind == HM_CALL_RETURN ||
+           call->kind == HM_CALL_LEAVE;
+}
+
+/* Sends it to the control plane, to another node at every try. A node of the control plane takes
+ * what it would pass on itself: it knows best whether there is a leader. */
+static void send_call(struct hm_node *node, struct hm_call *call)
+{
     struct hm_peer to = {node->id, node->config.addr};
-    if (hm_message_decode_only(hm_buf_view(&call->message), HM_MSG_submit, &arena, &message) ==
-        HM_OK) {
-        if (hm_node_is_leader(node) || hm_node_pick_control(node, call->attempt, &to)) {
-            call->sent_to = to.addr;
-            hm_node_send(node, &to, &message);
-        }
+    bool own = is_submit(call) && node->control.raft;
+    if (own || hm_node_pick_control(node, call->attempt, &to)) {
+        hm_node_send_bytes(node, &to, hm_buf_view(&call->message));
     }
-    hm_arena_fini(&arena);
+    call->asked = to.addr;
     call->attempt++;
-    hm_ms wait = call->attempt <= RETRIES_SOON ? RETRY_MS : RETRY_MS * call->attempt;
-    call->retry_at = node->now + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS);
+    hm_ms wait = RETRY_STEP_MS * call->attempt;
+    call->retry_at =
+        is_submit(call) ? node->now + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS) : HM_NEVER;
 }
 
-/* The one who was asked leads nobody or is gone, so nothing waits for it as it may after silence;
- * an election is short. */
-static void retry_soon(struct hm_node *node, struct hm_call *call)
+static void hasten(const struct hm_node *node, struct hm_call *call, hm_ms wait)
 {
-    hm_ms soon = node->now + LEADERLESS_MS * call->attempt;
-    call->retry_at = soon < call->retry_at ? soon : call->retry_at;
+    if (call->attempt < HASTY_TRIES && node->now + wait < call->retry_at) {
+        call->retry_at = node->now + wait;
+    }
 }
 
-void hm_node_submit_peer_lost(struct hm_node *node, const struct hm_addr *addr)
+void hm_node_call_lost(struct hm_node *node, const struct hm_addr *addr)
 {
     for (size_t i = 0; i < node->calls.count; i++) {
         struct hm_call *call = &node->calls.items[i];
-        if (call->retry_at != HM_NEVER && hm_addr_equal(&call->sent_to, addr)) {
-            retry_soon(node, call);
+        if (call->message.size && hm_addr_equal(&call->asked, addr)) {
+            hasten(node, call, (hm_ms)REFUSED_MS * call->attempt);
         }
     }
 }
+
+/* ---- our own requests ---- */
 
 uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
                         enum hm_call_kind kind, hm_ms deadline)
@@ -87,7 +105,7 @@ uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
                                                       .request = hm_buf_view(&body)}});
     hm_buf_fini(&body);
     uint64_t id = call->id;
-    send_submit(node, call);
+    send_call(node, call);
     return id;
 }
 
@@ -100,12 +118,12 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
     if (!call) {
         return;
     }
-    bool leaderless = answer->status == HM_NOT_LEADER || answer->status == HM_NO_QUORUM;
-    if (leaderless) {
-        retry_soon(node, call);
-    }
-    if (leaderless || answer->status == HM_FULL || answer->status == HM_BUSY) {
-        return; /* its retry_at stands */
+    bool try_again = answer->status == HM_NOT_LEADER || answer->status == HM_NO_QUORUM ||
+                     answer->status == HM_FULL || answer->status == HM_BUSY;
+    if (try_again) {
+        hasten(node, call, RETRY_STEP_MS);
+        node->own.unheard = node->own.unheard || call->id == node->own.submit_call;
+        return;
     }
     enum hm_call_kind kind = call->kind;
     hm_calls_remove(&node->calls, answer->call);
@@ -125,64 +143,76 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
 
 /* ---- those of others ---- */
 
-/* A control node that waits for an election: passed on, a request would be lost or go in circles.
- */
-static bool is_leaderless(const struct hm_node *node)
+/* Passes it on to the leader, if one is known; false: to nobody. */
+static bool pass_on(struct hm_node *node, const struct hm_message *submit)
 {
-    struct hm_id leader = node->control.raft ? hm_raft_leader(node->control.raft) : node->id;
-    return hm_id_is_none(&leader);
+    struct hm_peer to;
+    struct hm_message onward = *submit;
+    bool known = node->control.raft ? find_leader(node, &to)
+                                    : hm_node_pick_control(node, submit->submit.hops, &to);
+    if (!known || submit->submit.hops >= HOPS_MAX) {
+        return false;
+    }
+    onward.submit.hops++;
+    hm_node_send(node, &to, &onward);
+    return true;
 }
 
+/* Whatever comes of it is told straight to the session: whoever passed it on has calls of its own.
+ */
 void hm_node_on_submit(struct hm_node *node, const struct hm_request *request)
 {
     const struct hm_submit *submit = &request->message->submit;
     const struct hm_origin *origin = hm_node_origin(node, request->token);
-    struct hm_peer control;
     struct hm_pending pending = {.session = submit->session, .call = submit->call};
-    struct hm_message answer = {.kind = HM_MSG_submitted};
     /* Looked up now: a leave takes the session's own address away. */
     if (origin && hm_id_equal(&submit->session, &origin->peer.id)) {
         pending.joiner = origin->peer;
     } else {
         (void)hm_node_find_peer(node, &submit->session, &pending.joiner);
     }
+    hm_node_close_request(node, request->token);
     enum hm_status status =
         hm_node_propose(node, &submit->session, submit->seq, submit->request, &pending);
-    if (status == HM_OK) {
-        /* Answered when it is applied, straight to the session. */
-        hm_node_close_request(node, request->token);
+    if (status == HM_OK || (status == HM_NOT_LEADER && pass_on(node, request->message))) {
         return;
     }
-    if (status == HM_NOT_LEADER && submit->hops < HOPS_MAX && !is_leaderless(node) &&
-        hm_node_pick_control(node, submit->hops, &control)) {
-        struct hm_message onward = *request->message;
-        onward.submit.hops++;
-        hm_node_send(node, &control, &onward);
-        hm_node_close_request(node, request->token);
-        return;
-    }
-    answer.submitted.status = (uint16_t)(status == HM_NOT_LEADER ? HM_NO_QUORUM : status);
-    answer.submitted.reason = hm_bytes_of_text(hm_status_text(status));
-    hm_node_answer(node, request->token, &answer);
+    status = status == HM_NOT_LEADER ? HM_NO_QUORUM : status;
+    struct hm_peer to = {submit->session, pending.joiner.addr};
+    hm_node_send(
+        node, &to,
+        &(struct hm_message){.kind = HM_MSG_submitted,
+                             .submitted = {.call = submit->call,
+                                           .status = (uint16_t)status,
+                                           .reason = hm_bytes_of_text(hm_status_text(status))}});
 }
 
 /* ---- commands passed on ---- */
+
+uint64_t hm_node_ask(struct hm_node *node, enum hm_call_kind kind, uint64_t user, hm_ms deadline,
+                     const struct hm_message *question, uint64_t *call_field)
+{
+    struct hm_call *call = hm_calls_add(&node->calls, kind, user);
+    call->deadline = deadline;
+    *call_field = call->id;
+    hm_message_encode(&call->message, question);
+    uint64_t id = call->id;
+    send_call(node, call);
+    return id;
+}
 
 void hm_node_forward(struct hm_node *node, uint64_t token, const struct hm_message *command,
                      uint64_t *call_field)
 {
     struct hm_peer control;
-    if (!hm_node_pick_control(node, 0, &control)) {
+    if (!hm_node_pick_control(node, 1, &control)) {
         hm_node_answer_status(node, token, HM_UNREACHABLE,
                               "no control node is known to node %s; is it a member yet? "
                               "`hivemind status` tells",
                               node->config.name.text);
         return;
     }
-    struct hm_call *call = hm_calls_add(&node->calls, HM_CALL_FORWARD, token);
-    call->deadline = node->now + FORWARD_MS;
-    *call_field = call->id;
-    hm_node_send(node, &control, command);
+    hm_node_ask(node, HM_CALL_FORWARD, token, node->now + FORWARD_MS, command, call_field);
 }
 
 static uint64_t call_of_reply(const struct hm_message *message)
@@ -253,7 +283,7 @@ void hm_node_tick_calls(struct hm_node *node)
             expire(node, &expired);
             hm_calls_remove(&node->calls, expired.id);
         } else if (node->now >= call->retry_at) {
-            send_submit(node, call);
+            send_call(node, call);
         }
     }
 }
