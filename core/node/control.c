@@ -350,13 +350,19 @@ void hm_node_found(struct hm_node *node)
                     "reason=\"only a node with role control and an empty data directory can\"");
         return;
     }
+    hm_node_go_on_founding(node);
+    hm_node_log(node, HM_LOG_INFO, "founding a cluster", "cluster=%016llx",
+                (unsigned long long)control->founding_cluster);
+}
+
+void hm_node_go_on_founding(struct hm_node *node)
+{
+    struct hm_control *control = &node->control;
     node->phase = HM_PHASE_FOUNDING;
+    control->founding = true;
     do {
         control->founding_cluster = hm_random_u64(&node->random);
     } while (control->founding_cluster == 0);
-    control->founding = true;
-    hm_node_log(node, HM_LOG_INFO, "founding a cluster", "cluster=%016llx",
-                (unsigned long long)control->founding_cluster);
 }
 
 static void propose_founding(struct hm_node *node)

@@ -318,6 +318,8 @@ HM_MUST_USE enum hm_status hm_node_open_control(struct hm_node *node,
                                                 struct hm_buf *error);
 void hm_node_close_control(struct hm_node *node);
 void hm_node_found(struct hm_node *node);
+/* The same, for a log that was begun before a restart. */
+void hm_node_go_on_founding(struct hm_node *node);
 void hm_node_pump_raft(struct hm_node *node);
 void hm_node_tick_control(struct hm_node *node);
 hm_ms hm_node_control_deadline(const struct hm_node *node);

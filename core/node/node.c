@@ -242,9 +242,9 @@ static void identified(struct hm_node *node)
         return;
     }
     if (has_log) {
-        /* It stopped between the log's first events and its own note of the cluster: the log knows.
-         */
-        node->phase = HM_PHASE_FOUNDING;
+        /* It stopped while founding. Either its log knows the cluster, and refuses another
+         * founding, or the cluster is founded now. */
+        hm_node_go_on_founding(node);
         return;
     }
     hm_node_begin_joining(node);
