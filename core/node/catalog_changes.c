@@ -104,14 +104,14 @@ static size_t run_length(const struct sorted *sorted, size_t at)
     return end - at;
 }
 
-static void collect_vhosts(struct vhosts *vhosts, const struct hm_service *const *services,
+static void collect_vhosts(struct vhosts *vhosts, const struct sorted *services, size_t first,
                            size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        for (uint32_t j = 0; j < services[i]->vhosts_count; j++) {
+    for (size_t i = first; i < first + count; i++) {
+        for (uint32_t j = 0; j < services->items[i]->vhosts_count; j++) {
             vhosts->items =
                 hm_grow(vhosts->items, vhosts->count, &vhosts->capacity, sizeof *vhosts->items);
-            vhosts->items[vhosts->count++] = services[i]->vhosts[j].name;
+            vhosts->items[vhosts->count++] = services->items[i]->vhosts[j].name;
         }
     }
 }
@@ -151,8 +151,8 @@ static void tell_services(const struct sorted *before, const struct sorted *afte
             const struct hm_service *one = gone ? before->items[b] : after->items[a];
             changed(context,
                     &(struct hm_change_note){.kind = HM_CHANGE_SERVICE, .name = one->name});
-            collect_vhosts(&vhosts, before->items + b, gone);
-            collect_vhosts(&vhosts, after->items + a, come);
+            collect_vhosts(&vhosts, before, b, gone);
+            collect_vhosts(&vhosts, after, a, come);
         }
         b += gone;
         a += come;
