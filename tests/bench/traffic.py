@@ -1,4 +1,4 @@
-"""How much is sent over loopback, by sender: packets are counted as they leave. Needs root."""
+"""How much is sent over loopback, by sender: packets are counted as they arrive. Needs root."""
 
 import collections
 import socket
@@ -23,7 +23,7 @@ def bytes_by_sender(seconds):
                 packet, about = wire.recvfrom(256)
             except TimeoutError:
                 continue
-            if about[2] == socket.PACKET_OUTGOING and len(packet) >= ETHERNET_BYTES + 20:
+            if about[2] == socket.PACKET_HOST and len(packet) >= ETHERNET_BYTES + 20:
                 header = packet[ETHERNET_BYTES:]
                 sent[socket.inet_ntoa(header[12:16])] += struct.unpack("!H", header[2:4])[0]
         took = time.monotonic() - start
