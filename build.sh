@@ -9,7 +9,7 @@ verbs='
 build   | [KIND]               | build build/bin/hivemind, build/modules/*.so, build/nginx/ngx_hivemind.so
 demo    | [--once]             | run a whole cluster on this machine; --once checks it without a person
 test    | [--full]             | all tests; ends with `N passed, N failed`; --full adds the long ones
-sim     | [SEED..]             | replay simulated clusters from their seeds, with a trace
+sim     | [SEED..] [--planted]  | replay simulated clusters from seeds; find planted bugs
 fuzz    | [NAME] [SECONDS]     | run one fuzzer of tests/fuzz, or all, for SECONDS (60) each
 bench   | [NAME] [--json FILE] | measure beside the peers; without NAME: list what there is
 tidy    |                      | check the house rules
@@ -138,8 +138,10 @@ do_test() {
 do_sim() {
     need $compiler $libraries
     CC=${CC:-gcc} configure build
-    ninja -C build tests/sim/sim </dev/null
-    exec build/tests/sim/sim "$@"
+    local program=sim
+    if [ "${1:-}" = --planted ]; then program=sim_planted; fi
+    ninja -C build "tests/sim/$program" </dev/null
+    exec "build/tests/sim/$program" "$@"
 }
 
 # names PREFIX SUFFIX: what stands between them in the names of existing files.

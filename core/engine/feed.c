@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 
 #include <string.h>
 
@@ -541,6 +542,9 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
     if (feed->config.source) {
         repeated(feed, link); /* Raft brings it */
         return HM_STALE;
+    }
+    if (hm_plant("feed_skips_gap")) {
+        feed->place.position = place.position - 1;
     }
     if (place.position > feed->place.position + 1) {
         want_pull(feed, now + PULL_PATIENCE_MS);

@@ -3,6 +3,7 @@
 #include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 #include "core/engine/journal_format.h"
 
 #include <inttypes.h>
@@ -275,7 +276,7 @@ static void roll(struct hm_journal *journal, struct hm_buf *body, size_t first_m
 {
     for (size_t i = 0; i < journal->log_count; i++) {
         const struct journal_log *log = &journal->logs[i];
-        if (log->has_hard_state) {
+        if (log->has_hard_state && !hm_plant("journal_drops_vote")) {
             hm_message_encode(body, &(struct hm_message){.kind = HM_MSG_log_hard_state,
                                                          .log_hard_state = log->hard_state});
         }
@@ -379,7 +380,9 @@ static void form_record(struct hm_journal *journal)
     struct hm_disk_op *op = add_op(journal, HM_DISK_WRITE, segment->number);
     op->offset = journal->offset;
     op->bytes = hm_buf_view(record);
-    add_op(journal, HM_DISK_SYNC, segment->number);
+    if (!hm_plant("journal_without_sync")) {
+        add_op(journal, HM_DISK_SYNC, segment->number);
+    }
     journal->offset += record->size;
 }
 

@@ -4,6 +4,7 @@
 #include "core/base/hash.h"
 #include "core/base/index.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 #include "core/node/catalog_changes.h"
 #include "core/node/held.h"
 
@@ -336,8 +337,8 @@ static void take_committed(struct hm_catalog *catalog, struct entry *entry)
             serve(catalog, entry, NULL);
             entry->host.version = (struct hm_version){0};
         }
-    } else if ((!entry->host.config ||
-                compare_versions(&state.version, &entry->host.version) > 0) &&
+    } else if ((!entry->host.config || compare_versions(&state.version, &entry->host.version) > 0 ||
+                hm_plant("commit_beats_push")) &&
                hm_held_read(state.config, &held) == HM_OK) {
         entry->host.version = state.version;
         serve(catalog, entry, &held);
@@ -366,7 +367,8 @@ enum hm_status hm_catalog_push(struct hm_catalog *catalog, const struct hm_host_
     if (!entry) {
         return HM_NOT_FOUND;
     }
-    if (entry->host.config && compare_versions(&state->version, &entry->host.version) <= 0) {
+    if (entry->host.config && compare_versions(&state->version, &entry->host.version) <= 0 &&
+        !hm_plant("takes_older_version")) {
         return HM_OK;
     }
     enum hm_status status = hm_held_read(state->config, &held);

@@ -1,4 +1,5 @@
 /* Getting in: the joiner's side, the responder's side, and what both say when it does not work. */
+#include "core/base/plant.h"
 #include "core/node/internal.h"
 
 #include <stdio.h>
@@ -331,6 +332,9 @@ void hm_node_on_join(struct hm_node *node, const struct hm_request *request)
         .session = joiner.id, .call = join->call, .joiner = joiner, .is_join = true};
     enum hm_status status = hm_node_propose(node, &joiner.id, 0, hm_buf_view(&body), &pending);
     hm_buf_fini(&body);
+    if (status == HM_OK && hm_plant("join_before_commit")) {
+        hm_node_send_digest(node, &joiner, join->call, HM_OK, "");
+    }
     if (status == HM_NOT_LEADER) {
         pass_on(node, join, &joiner);
     } else if (status != HM_OK) {

@@ -144,6 +144,10 @@ void cluster_check(struct cluster_node *node)
         }
         node->seen_index = view->index;
     }
+    if (hm_node_is_ready(node->node) && !was_joined(node->cluster, &node->id)) {
+        sim_fail(&node->cluster->world, "%s: serves without a commit that lets it in",
+                 node->config.name.text);
+    }
     if (catalog && strcmp(node->role, "dns") == 0) {
         check_served(node, view, catalog);
     }

@@ -1,8 +1,5 @@
 /* sim: whole clusters in virtual time from a seed. */
-#include "tests/sim/group.h"
-#ifdef SIM_CLUSTER
-#include "tests/sim/cluster.h"
-#endif
+#include "tests/sim/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,82 +12,14 @@ static const char usage[] =
     "sim [KIND] SEED               replay a seed with its trace\n"
     "sim [KIND] --seeds N [--from S] [--jobs J]\n"
     "                              run N seeds, S (1) and on, in J (1) processes\n"
+#ifdef HM_PLANTED
+    "sim --planted [--seeds N] [BUG..]\n"
+    "                              find planted bugs, each in at most N (2000) seeds\n"
+#endif
     "KIND: cluster (whole nodes), log (a replicated log alone)\n";
 
-/* What runs add up to, shared between processes. */
-struct totals {
-    uint64_t runs;
-    uint64_t failed;
-    uint64_t ms;
-    uint64_t faults;
-    uint64_t agreed; /* operations acknowledged, or events committed */
-    uint64_t elections;
-    uint64_t messages;
-    uint64_t syncs;
-};
-
-typedef bool run_function(uint64_t seed, bool loud, struct totals *totals, char why[256]);
-
-static bool run_log(uint64_t seed, bool loud, struct totals *totals, char why[256])
-{
-    static struct group group;
-    group_init(&group, seed, loud);
-    group_start(&group);
-    group_run(&group, group.options.until + 14000);
-    group_check_end(&group);
-    totals->runs++;
-    totals->ms += group.world.now;
-    totals->faults += group.faults.count;
-    totals->agreed += group.acked;
-    totals->elections += group.elections;
-    totals->messages += group.net.sent;
-    for (size_t i = 0; i < group.options.nodes; i++) {
-        totals->syncs += group.nodes[i].disk.synced;
-    }
-    bool failed = group.world.failed;
-    totals->failed += failed;
-    snprintf(why, 256, "%s", group.world.why);
-    group_fini(&group);
-    return !failed;
-}
-
-#ifdef SIM_CLUSTER
-static bool run_cluster(uint64_t seed, bool loud, struct totals *totals, char why[256])
-{
-    static struct cluster cluster;
-    cluster_init(&cluster, seed, loud);
-    cluster_start(&cluster);
-    cluster_run(&cluster, cluster.until + 40000);
-    cluster_check_end(&cluster);
-    totals->runs++;
-    totals->ms += cluster.world.now;
-    totals->faults += cluster.faults.count;
-    totals->agreed += cluster.highest;
-    totals->elections += cluster.elections;
-    totals->messages += cluster.net.sent;
-    for (size_t i = 0; i < cluster.count; i++) {
-        totals->syncs += cluster.nodes[i].disk.synced;
-    }
-    bool failed = cluster.world.failed;
-    totals->failed += failed;
-    snprintf(why, 256, "%s", cluster.world.why);
-    cluster_fini(&cluster);
-    return !failed;
-}
-#endif
-
-static const struct kind {
-    const char *name;
-    run_function *run;
-} kinds[] = {
-#ifdef SIM_CLUSTER
-    {"cluster", run_cluster},
-#endif
-    {"log", run_log},
-};
-
-static void run_share(const struct kind *kind, uint64_t from, uint64_t count, uint64_t job,
-                      uint64_t jobs, struct totals *totals)
+static void run_share(const struct sim_kind *kind, uint64_t from, uint64_t count, uint64_t job,
+                      uint64_t jobs, struct sim_totals *totals)
 {
     for (uint64_t i = job; i < count; i += jobs) {
         char why[256];
@@ -102,10 +31,10 @@ static void run_share(const struct kind *kind, uint64_t from, uint64_t count, ui
     }
 }
 
-static int run_seeds(const struct kind *kind, uint64_t from, uint64_t count, uint64_t jobs)
+static int run_seeds(const struct sim_kind *kind, uint64_t from, uint64_t count, uint64_t jobs)
 {
-    struct totals *totals = mmap(NULL, jobs * sizeof *totals, PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct sim_totals *totals = mmap(NULL, jobs * sizeof *totals, PROT_READ | PROT_WRITE,
+                                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (totals == MAP_FAILED) {
         perror("sim: mmap");
         return 1;
@@ -122,7 +51,7 @@ static int run_seeds(const struct kind *kind, uint64_t from, uint64_t count, uin
         int status;
         broken |= wait(&status) < 0 || status != 0;
     }
-    struct totals all = {0};
+    struct sim_totals all = {0};
     for (uint64_t job = 0; job < jobs; job++) {
         all.runs += totals[job].runs;
         all.failed += totals[job].failed;
@@ -140,13 +69,13 @@ static int run_seeds(const struct kind *kind, uint64_t from, uint64_t count, uin
         (double)all.ms / 3600e3, (unsigned long long)all.faults, (unsigned long long)all.elections,
         (unsigned long long)all.messages, (unsigned long long)all.syncs,
         (unsigned long long)all.agreed,
-        kind->run == run_log ? "operations acknowledged" : "events committed");
+        strcmp(kind->name, "log") == 0 ? "operations acknowledged" : "events committed");
     return broken || all.failed || all.runs != count;
 }
 
-static int replay(const struct kind *kind, uint64_t seed)
+static int replay(const struct sim_kind *kind, uint64_t seed)
 {
-    struct totals totals = {0};
+    struct sim_totals totals = {0};
     char why[256];
     bool good = kind->run(seed, true, &totals, why);
     printf("seed %llu: %s\n", (unsigned long long)seed, good ? "all invariants held" : why);
@@ -159,10 +88,15 @@ int main(int argc, char **argv)
     uint64_t from = 1;
     uint64_t jobs = 1;
     int first = 1;
-    const struct kind *kind = &kinds[0];
-    for (size_t i = 0; argc > 1 && i < sizeof kinds / sizeof *kinds; i++) {
-        if (strcmp(argv[1], kinds[i].name) == 0) {
-            kind = &kinds[i];
+    const struct sim_kind *kind = &sim_kinds[0];
+#ifdef HM_PLANTED
+    if (argc > 1 && strcmp(argv[1], "--planted") == 0) {
+        return sim_planted(argv + 2);
+    }
+#endif
+    for (size_t i = 0; argc > 1 && i < sim_kind_count; i++) {
+        if (strcmp(argv[1], sim_kinds[i].name) == 0) {
+            kind = &sim_kinds[i];
             first = 2;
         }
     }

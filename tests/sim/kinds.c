@@ -1,0 +1,58 @@
+/* The kinds of simulated clusters: one run of each from a seed. */
+#include "tests/sim/cluster.h"
+#include "tests/sim/group.h"
+#include "tests/sim/run.h"
+
+#include <stdio.h>
+
+static bool run_log(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    static struct group group;
+    group_init(&group, seed, loud);
+    group_start(&group);
+    group_run(&group, group.options.until + 14000);
+    group_check_end(&group);
+    totals->runs++;
+    totals->ms += group.world.now;
+    totals->faults += group.faults.count;
+    totals->agreed += group.acked;
+    totals->elections += group.elections;
+    totals->messages += group.net.sent;
+    for (size_t i = 0; i < group.options.nodes; i++) {
+        totals->syncs += group.nodes[i].disk.synced;
+    }
+    bool failed = group.world.failed;
+    totals->failed += failed;
+    snprintf(why, 256, "%s", group.world.why);
+    group_fini(&group);
+    return !failed;
+}
+
+static bool run_cluster(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    static struct cluster cluster;
+    cluster_init(&cluster, seed, loud);
+    cluster_start(&cluster);
+    cluster_run(&cluster, cluster.until + 40000);
+    cluster_check_end(&cluster);
+    totals->runs++;
+    totals->ms += cluster.world.now;
+    totals->faults += cluster.faults.count;
+    totals->agreed += cluster.highest;
+    totals->elections += cluster.elections;
+    totals->messages += cluster.net.sent;
+    for (size_t i = 0; i < cluster.count; i++) {
+        totals->syncs += cluster.nodes[i].disk.synced;
+    }
+    bool failed = cluster.world.failed;
+    totals->failed += failed;
+    snprintf(why, 256, "%s", cluster.world.why);
+    cluster_fini(&cluster);
+    return !failed;
+}
+
+const struct sim_kind sim_kinds[] = {
+    {"cluster", run_cluster},
+    {"log", run_log},
+};
+const size_t sim_kind_count = sizeof sim_kinds / sizeof *sim_kinds;
