@@ -79,6 +79,11 @@ json_t *hm_json_addr(const struct hm_addr *addr);
 /* Prints and releases it. */
 void hm_json_print(json_t *json);
 
+/* ---- event_text.c ---- */
+
+/* What an event says, without its kind, on one line for people. */
+void hm_event_describe(const struct hm_message *body, struct hm_buf *out);
+
 /* "hivemind: ..." on stderr. */
 void hm_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A failed answer: its sentence, or the status' text; returns the exit code. */

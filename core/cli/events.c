@@ -2,7 +2,6 @@
 #include "core/cli/cli.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #define PAGE_EVENTS 256
@@ -57,45 +56,51 @@ static void format_time(uint64_t time_ms, char *out, size_t size)
     snprintf(out, size, "%s.%03uZ", text, (unsigned)(time_ms % 1000));
 }
 
-/* "host_changed state={...}": the kind, then what the message says. */
-static void describe(const struct hm_event *event, struct hm_buf *out)
+/* One object a line, with all that the message says. */
+static void print_json(const struct hm_event *event, const struct hm_message *body,
+                       const char *when)
 {
-    struct hm_arena arena = {0};
-    struct hm_message body;
-    struct hm_reader in = hm_reader_of(event->body);
-    if (hm_message_decode(&in, &arena, &body) == HM_OK) {
-        hm_message_print(out, &body);
-    } else {
-        hm_buf_append_text(out, "unknown");
-    }
-    hm_arena_fini(&arena);
+    struct hm_buf text = {0};
+    hm_message_print(&text, body);
+    json_t *object = json_object();
+    json_object_set_new(object, "index", json_integer((json_int_t)event->index));
+    json_object_set_new(object, "epoch", json_integer((json_int_t)event->epoch));
+    json_object_set_new(object, "time", json_string(when));
+    json_object_set_new(object, "origin", hm_json_id(&event->origin));
+    json_object_set_new(object, "kind", json_string(hm_message_name(body->kind)));
+    json_object_set_new(object, "text", hm_json_text(hm_buf_view(&text)));
+    json_dumpf(object, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(object);
+    hm_buf_fini(&text);
+}
+
+static void print_line(const struct hm_event *event, const struct hm_message *body,
+                       const char *when)
+{
+    struct hm_buf text = {0};
+    hm_event_describe(body, &text);
+    printf("%llu  %s  %-14s  %.*s\n", (unsigned long long)event->index, when,
+           hm_message_name(body->kind), (int)text.size, (const char *)text.data);
+    hm_buf_fini(&text);
 }
 
 static void print_event(const struct hm_event *event, bool json)
 {
-    struct hm_buf text = {0};
+    struct hm_arena arena = {0};
+    struct hm_message body;
+    struct hm_reader in = hm_reader_of(event->body);
     char when[64];
     format_time(event->time_ms, when, sizeof when);
-    describe(event, &text);
-    const uint8_t *space = memchr(text.data, ' ', text.size);
-    size_t kind = space ? (size_t)(space - text.data) : text.size;
-    struct hm_bytes rest = {text.data + kind + (space != NULL), text.size - kind - (space != NULL)};
-    if (json) {
-        json_t *object = json_object();
-        json_object_set_new(object, "index", json_integer((json_int_t)event->index));
-        json_object_set_new(object, "epoch", json_integer((json_int_t)event->epoch));
-        json_object_set_new(object, "time", json_string(when));
-        json_object_set_new(object, "origin", hm_json_id(&event->origin));
-        json_object_set_new(object, "kind", hm_json_text((struct hm_bytes){text.data, kind}));
-        json_object_set_new(object, "text", hm_json_text(rest));
-        json_dumpf(object, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(object);
+    if (hm_message_decode(&in, &arena, &body) != HM_OK) {
+        hm_complain("event %llu is of a newer release; upgrade hivemind to read it",
+                    (unsigned long long)event->index);
+    } else if (json) {
+        print_json(event, &body, when);
     } else {
-        printf("%llu  %s  %-14.*s  %.*s\n", (unsigned long long)event->index, when, (int)kind,
-               (const char *)text.data, (int)rest.size, (const char *)rest.data);
+        print_line(event, &body, when);
     }
-    hm_buf_fini(&text);
+    hm_arena_fini(&arena);
 }
 
 /* Page after page; without --follow to the newest. */

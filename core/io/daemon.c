@@ -181,11 +181,25 @@ static void on_disk_done(void *context, uint64_t number, enum hm_status status)
     settle(daemon);
 }
 
+static void tell_counters(struct hm_daemon *daemon)
+{
+    const struct hm_transport_counters *counters = hm_transport_counters(daemon->transport);
+    hm_node_count(daemon->node, "net.frames_in", counters->frames_in);
+    hm_node_count(daemon->node, "net.frames_out", counters->frames_out);
+    hm_node_count(daemon->node, "net.bytes_in", counters->bytes_in);
+    hm_node_count(daemon->node, "net.bytes_out", counters->bytes_out);
+    hm_node_count(daemon->node, "net.unsealed", counters->unsealed);
+    hm_node_count(daemon->node, "net.replayed", counters->replayed);
+    hm_node_count(daemon->node, "net.malformed", counters->malformed);
+    hm_node_count(daemon->node, "net.turned_away", counters->turned_away);
+}
+
 static void on_control(void *context, uint64_t connection, const struct hm_control_peer *peer,
                        struct hm_bytes message)
 {
     struct hm_daemon *daemon = context;
     (void)peer; /* the file's mode has decided */
+    tell_counters(daemon);
     hm_node_control(daemon->node, now_of(daemon), connection, message);
     settle(daemon);
 }

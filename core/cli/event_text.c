@@ -1,0 +1,105 @@
+/* What an event says, for people: names and addresses where the message has ids and structs. */
+#include "core/cli/cli.h"
+
+#define ID_DIGITS 8 /* enough to tell hosts apart; --format json has the whole id */
+
+static void put_id(struct hm_buf *out, const struct hm_id *id)
+{
+    char text[HM_ID_TEXT_BYTES];
+    hm_buf_printf(out, "%.*s", ID_DIGITS, hm_id_format(id, text));
+}
+
+static void put_member(struct hm_buf *out, const struct hm_member *member)
+{
+    char addr[HM_ADDR_TEXT_BYTES];
+    hm_buf_printf(out, "%s (", member->name.text);
+    put_id(out, &member->id);
+    hm_buf_printf(out, ") at %s, ", hm_addr_format(&member->addr, addr));
+    for (uint32_t i = 0; i < member->roles_count; i++) {
+        hm_buf_printf(out, "%s%s", i ? "+" : "", member->roles[i].name.text);
+    }
+}
+
+static void put_service(struct hm_buf *out, const struct hm_service *service)
+{
+    static const char *const health[] = {"unknown", "passing", "failing"};
+    hm_buf_printf(out, " %s:%u", service->name.text, service->port);
+    if (service->checked) {
+        hm_buf_printf(out, "(%s)", service->health < 3 ? health[service->health] : "?");
+    }
+    if (service->draining) {
+        hm_buf_append_text(out, "(draining)");
+    }
+}
+
+static void put_host(struct hm_buf *out, const struct hm_host_state *state)
+{
+    struct hm_arena arena = {0};
+    struct hm_message config;
+    put_id(out, &state->host);
+    hm_buf_printf(out, " version %llu.%llu serves", (unsigned long long)state->version.boot,
+                  (unsigned long long)state->version.seq);
+    if (hm_message_decode_only(state->config, HM_MSG_host_config, &arena, &config) == HM_OK) {
+        for (uint32_t i = 0; i < config.host_config.services_count; i++) {
+            put_service(out, &config.host_config.services[i]);
+        }
+        if (config.host_config.services_count == 0) {
+            hm_buf_append_text(out, " nothing");
+        }
+    }
+    hm_arena_fini(&arena);
+}
+
+static void put_gone(struct hm_buf *out, const struct hm_id *id, const struct hm_name *name)
+{
+    hm_buf_printf(out, "%s (", name->text);
+    put_id(out, id);
+    hm_buf_append_text(out, ")");
+}
+
+static void put_record(struct hm_buf *out, const struct hm_change *change)
+{
+    hm_buf_printf(out, "%s %.*s", change->scope.text, (int)change->key.size,
+                  (const char *)change->key.data);
+    if (!change->present) {
+        hm_buf_append_text(out, " deleted");
+    } else if (hm_bytes_equal(hm_bytes_of_text("vhosts"), hm_bytes_of_text(change->scope.text))) {
+        hm_buf_printf(out, " is of service %.*s", (int)change->value.size,
+                      (const char *)change->value.data);
+    } else {
+        hm_buf_printf(out, " has %zu bytes", change->value.size);
+    }
+}
+
+void hm_event_describe(const struct hm_message *body, struct hm_buf *out)
+{
+    switch (body->kind) {
+    case HM_MSG_member_joined:
+        put_member(out, &body->member_joined.member);
+        break;
+    case HM_MSG_member_changed:
+        put_member(out, &body->member_changed.member);
+        break;
+    case HM_MSG_member_left:
+        put_gone(out, &body->member_left.id, &body->member_left.name);
+        break;
+    case HM_MSG_member_failed:
+        put_gone(out, &body->member_failed.id, &body->member_failed.name);
+        break;
+    case HM_MSG_epoch_raised:
+        hm_buf_printf(out, "epoch %llu", (unsigned long long)body->epoch_raised.epoch);
+        break;
+    case HM_MSG_record_changed:
+        put_record(out, &body->record_changed.change);
+        break;
+    case HM_MSG_host_changed:
+        put_host(out, &body->host_changed.state);
+        break;
+    case HM_MSG_host_removed:
+        put_id(out, &body->host_removed.host);
+        break;
+    default:
+        hm_message_print(out, body);
+        break;
+    }
+}
