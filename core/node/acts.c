@@ -38,6 +38,10 @@ void hm_node_log(struct hm_node *node, enum hm_log_level level, const char *even
     va_start(arguments, format);
     vsnprintf(line + used, sizeof line - (size_t)used, format, arguments);
     va_end(arguments);
+    /* Reasons and names come from others: a line stays a line. */
+    for (char *letter = line; *letter; letter++) {
+        *letter = iscntrl((unsigned char)*letter) ? ' ' : *letter;
+    }
     hm_node_act(node, &(struct hm_act){
                           .kind = HM_ACT_LOG, .level = level, .bytes = hm_bytes_of_text(line)});
 }

@@ -10,7 +10,9 @@
 #define EVENTS_WAIT_MS  30000u
 #define EVENT_WAITS_MAX 256u
 #define LEAVE_MS        5000u
+#define EVENTS_BYTES    (1u << 20)
 #define INSTANCES_MAX   65536u
+#define MEMBERS_MAX     16384u
 
 /* ---- status ---- */
 
@@ -225,7 +227,7 @@ void hm_node_on_members_query(struct hm_node *node, const struct hm_request *req
         .members_reply = {.epoch = node->view->epoch, .index = node->view->index}};
     struct hm_members_reply *out = &reply.members_reply;
     out->members = hm_arena_alloc(&arena, members->count, sizeof *out->members);
-    for (size_t i = 0; i < members->count; i++) {
+    for (size_t i = 0; i < members->count && out->members_count < MEMBERS_MAX; i++) {
         const struct hm_member *member = members->items[i];
         if (query->role.size == 0 || hm_member_has_role(member, query->role.text)) {
             out->members[out->members_count++] = (struct hm_member_view){
@@ -318,9 +320,13 @@ static bool answer_events(struct hm_node *node, const struct hm_event_wait *wait
     struct hm_message reply = {.kind = HM_MSG_events_reply, .events_reply = {.next = from}};
     events = hm_alloc(wait->most, sizeof *events);
     reply.events_reply.events = events;
-    for (uint64_t i = from; i <= newest && reply.events_reply.events_count < wait->most; i++) {
-        events[reply.events_reply.events_count++] = *hm_state_event(node->control.state, i);
+    size_t bytes = 0; /* with one event of any size it fits a message */
+    for (uint64_t i = from;
+         i <= newest && reply.events_reply.events_count < wait->most && bytes < EVENTS_BYTES; i++) {
+        const struct hm_event *event = hm_state_event(node->control.state, i);
+        events[reply.events_reply.events_count++] = *event;
         reply.events_reply.next = i + 1;
+        bytes += event->body.size;
     }
     if (wait->from && wait->from < oldest) {
         reply.events_reply.status = HM_COMPACTED;
@@ -359,7 +365,8 @@ void hm_node_answer_event_waits(struct hm_node *node)
 {
     for (size_t i = node->event_wait_count; i > 0; i--) {
         struct hm_event_wait wait = node->event_waits[i - 1];
-        if (answer_events(node, &wait, node->now >= wait.until)) {
+        if (!hm_node_origin(node, wait.token) ||
+            answer_events(node, &wait, node->now >= wait.until)) {
             node->event_waits[i - 1] = node->event_waits[--node->event_wait_count];
         }
     }

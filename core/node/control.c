@@ -183,6 +183,24 @@ static void restart_feeds(struct hm_node *node)
     }
 }
 
+/* Which voters have left is not in the snapshot, but in the events that it holds. */
+static void recall_leaves(struct hm_node *node)
+{
+    uint64_t oldest;
+    uint64_t newest;
+    hm_state_events_held(node->control.state, &oldest, &newest);
+    for (uint64_t i = oldest; i <= newest; i++) {
+        struct hm_arena arena = {0};
+        struct hm_message left;
+        if (hm_message_decode_only(hm_state_event(node->control.state, i)->body, HM_MSG_member_left,
+                                   &arena, &left) == HM_OK &&
+            !hm_members_find(&node->view->members, &left.member_left.id)) {
+            hm_node_note_left(node, &left.member_left.id);
+        }
+        hm_arena_fini(&arena);
+    }
+}
+
 static void install(struct hm_node *node, const struct hm_message *snapshot)
 {
     if (hm_state_install(node->control.state, snapshot->log_snapshot.state) != HM_OK) {
@@ -203,6 +221,7 @@ static void install(struct hm_node *node, const struct hm_message *snapshot)
     }
     node->slice_changed = true;
     restart_feeds(node);
+    recall_leaves(node);
     if (node->catalog) {
         hm_catalog_reload(node->catalog);
     }
@@ -211,6 +230,9 @@ static void install(struct hm_node *node, const struct hm_message *snapshot)
 static void apply(struct hm_node *node, const struct hm_effect *effect)
 {
     struct hm_control *control = &node->control;
+    if (node->stop_status == HM_DAMAGED) {
+        return; /* what comes after an entry that was not understood is not this node's to apply */
+    }
     control->applied = effect->number;
     if (effect->message.size == 0) {
         return;

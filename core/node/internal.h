@@ -86,8 +86,7 @@ struct hm_tally {
     struct hm_id target;
     struct hm_id reporters[HM_SLICE_RINGS_MAX];
     size_t count;
-    bool proposed;
-    hm_ms since;
+    hm_ms propose_at; /* not before: its removal is on its way */
 };
 
 /* A request that waits in the log for its commit. */
@@ -112,7 +111,7 @@ struct hm_control {
     struct hm_tally *tallies;
     size_t tally_count;
     size_t tally_capacity;
-    struct hm_id left[64]; /* voters that left: to be removed from the voters */
+    struct hm_id left[HM_RAFT_VOTERS_MAX]; /* voters that left: to be removed from the voters */
     size_t left_count;
     hm_ms voters_at; /* next look at the voters */
     hm_ms silent_at; /* until then nothing may say that this node is in; then it asks */
@@ -335,6 +334,8 @@ HM_MUST_USE enum hm_status hm_node_propose(struct hm_node *node, const struct hm
                                            struct hm_pending *pending);
 void hm_node_tick_voters(struct hm_node *node);
 void hm_node_note_left(struct hm_node *node, const struct hm_id *id);
+/* It is a member again. */
+void hm_node_forget_left(struct hm_node *node, const struct hm_id *id);
 void hm_node_on_report(struct hm_node *node, const struct hm_peer *from,
                        const struct hm_message *message);
 void hm_node_count_reports(struct hm_node *node);

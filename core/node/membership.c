@@ -117,6 +117,7 @@ static void member_came(struct hm_node *node, const struct hm_member *member, co
                 hm_addr_format(&member->addr, addr));
     hm_node_add_peer(node, member);
     hm_node_forget_reports(node, &member->id);
+    hm_node_forget_left(node, &member->id);
     /* To a control node its own log says that it is in again; also when it reads at a start how it
      * once was out. */
     if (hm_id_equal(&member->id, &node->id) && node->is_control &&
@@ -135,7 +136,7 @@ static void member_went(struct hm_node *node, const struct hm_id *id, const stru
     }
     if (!hm_id_equal(id, &node->id)) {
         hm_node_remove_peer(node, id);
-    } else if (failed && node->phase == HM_PHASE_MEMBER) {
+    } else if (failed && (node->phase == HM_PHASE_MEMBER || node->phase == HM_PHASE_ADOPTING)) {
         hm_node_log(node, HM_LOG_WARN, "removed from the cluster",
                     "next=\"joins again by itself\"");
         hm_node_begin_joining(node);

@@ -428,7 +428,8 @@ hm_ms hm_node_deadline(const struct hm_node *node)
         at = sooner(at, hm_push_deadline(&node->pusher));
         at = sooner(at, node->report_at);
         at = sooner(at, node->own.submit_at > node->now ? node->own.submit_at : HM_NEVER);
-        at = sooner(at, node->bootstrap.retry_at);
+        /* Only a member pulls: a time that has come would be a loop while it leaves. */
+        at = sooner(at, node->phase == HM_PHASE_MEMBER ? node->bootstrap.retry_at : HM_NEVER);
     } else if (node->phase == HM_PHASE_JOINING) {
         at = sooner(at, sooner(node->joining.ask_at, node->joining.found_at));
     }

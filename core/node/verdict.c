@@ -8,6 +8,7 @@
 #define LOW_WATERMARK    3u
 #define OBSERVERS_FULL   8u
 #define BATCH_MAX        256u
+#define PROPOSE_AGAIN_MS 1000u /* a removal may be lost, or left out of a long batch */
 
 static struct hm_tally *find(struct hm_control *control, const struct hm_id *target)
 {
@@ -36,9 +37,24 @@ static void add_reporter(struct hm_tally *tally, const struct hm_id *reporter)
             return;
         }
     }
-    if (tally->count < most) {
-        tally->reporters[tally->count++] = *reporter;
+    if (tally->count == most) {
+        /* As many as there are rings: some of them observe it no longer. */
+        memmove(tally->reporters, tally->reporters + 1, --tally->count * sizeof *reporter);
     }
+    tally->reporters[tally->count++] = *reporter;
+}
+
+static bool is_observer(const struct hm_node *node, const struct hm_id *target,
+                        const struct hm_id *id)
+{
+    struct hm_peer observers[HM_SLICE_RINGS_MAX];
+    size_t count = hm_slice_observers_of(&node->slice, target, observers, HM_SLICE_RINGS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (hm_id_equal(&observers[i].id, id)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void remove_reporter(struct hm_tally *tally, const struct hm_id *reporter)
@@ -55,7 +71,8 @@ void hm_node_on_report(struct hm_node *node, const struct hm_peer *from,
 {
     struct hm_control *control = &node->control;
     const struct hm_report *report = &message->report;
-    if (!hm_node_is_leader(node) || !hm_members_find(&node->view->members, &report->target)) {
+    if (!hm_node_is_leader(node) || !hm_members_find(&node->view->members, &report->target) ||
+        !is_observer(node, &report->target, &from->id)) {
         return;
     }
     struct hm_tally *tally = find(control, &report->target);
@@ -66,7 +83,7 @@ void hm_node_on_report(struct hm_node *node, const struct hm_peer *from,
         control->tallies = hm_grow(control->tallies, control->tally_count, &control->tally_capacity,
                                    sizeof *control->tallies);
         tally = &control->tallies[control->tally_count++];
-        *tally = (struct hm_tally){.target = report->target, .since = node->now};
+        *tally = (struct hm_tally){.target = report->target};
         /* The first report makes all observers probe at once: each is told of the suspicion. */
         struct hm_peer observers[HM_SLICE_RINGS_MAX];
         size_t count =
@@ -121,8 +138,8 @@ void hm_node_count_reports(struct hm_node *node)
         struct hm_tally *tally = &control->tallies[i];
         /* Whoever leads hears a quorum: it is not gone, whatever a few observers say. */
         bool self = hm_id_equal(&tally->target, &node->id);
-        if (!self && !tally->proposed && is_gone(node, tally)) {
-            tally->proposed = true;
+        if (!self && node->now >= tally->propose_at && is_gone(node, tally)) {
+            tally->propose_at = node->now + PROPOSE_AGAIN_MS;
             gone[count++].id = tally->target;
         }
     }
@@ -136,7 +153,7 @@ void hm_node_count_reports(struct hm_node *node)
                                            .request_fail = {.nodes = gone, .nodes_count = count}});
     if (hm_node_propose(node, &node->id, 0, hm_buf_view(&body), &pending) != HM_OK) {
         for (size_t i = 0; i < control->tally_count; i++) {
-            control->tallies[i].proposed = false;
+            control->tallies[i].propose_at = 0;
         }
     }
     hm_buf_fini(&body);

@@ -18,15 +18,6 @@ static const struct hm_voter *find(const struct hm_voter *voters, size_t count,
     return NULL;
 }
 
-void hm_node_note_left(struct hm_node *node, const struct hm_id *id)
-{
-    struct hm_control *control = &node->control;
-    size_t most = sizeof control->left / sizeof *control->left;
-    if (control->raft && control->left_count < most) {
-        control->left[control->left_count++] = *id;
-    }
-}
-
 static bool has_left(const struct hm_control *control, const struct hm_id *id)
 {
     for (size_t i = 0; i < control->left_count; i++) {
@@ -37,8 +28,20 @@ static bool has_left(const struct hm_control *control, const struct hm_id *id)
     return false;
 }
 
-static void forget_left(struct hm_control *control, const struct hm_id *id)
+void hm_node_note_left(struct hm_node *node, const struct hm_id *id)
 {
+    struct hm_control *control = &node->control;
+    size_t most = sizeof control->left / sizeof *control->left;
+    size_t count = 0;
+    const struct hm_voter *voters = control->raft ? hm_raft_voters(control->raft, &count) : NULL;
+    if (find(voters, count, id) && !has_left(control, id) && control->left_count < most) {
+        control->left[control->left_count++] = *id;
+    }
+}
+
+void hm_node_forget_left(struct hm_node *node, const struct hm_id *id)
+{
+    struct hm_control *control = &node->control;
     for (size_t i = control->left_count; i > 0; i--) {
         if (hm_id_equal(&control->left[i - 1], id)) {
             control->left[i - 1] = control->left[--control->left_count];
@@ -62,8 +65,9 @@ static struct tally count(struct hm_node *node, const struct hm_voter *voters, s
     for (size_t i = 0; i < voter_count; i++) {
         const struct hm_voter *voter = &voters[i];
         bool member = hm_members_find(members, &voter->id) != NULL;
-        if (!member && (has_left(&node->control, &voter->id) || !voter->voting)) {
-            tally.leaver = voter;
+        bool leaves = !member && (has_left(&node->control, &voter->id) || !voter->voting);
+        if (leaves && (!tally.leaver || !voter->voting)) {
+            tally.leaver = voter; /* learners first: that changes no quorum */
         }
         if (voter->voting) {
             tally.voting++;
@@ -91,7 +95,6 @@ static bool add_newcomer(struct hm_node *node, const struct hm_voter *voters, si
         }
         struct hm_peer peer = {member->id, member->addr};
         if (hm_raft_add_learner(node->control.raft, node->now, &peer) == HM_OK) {
-            forget_left(&node->control, &member->id);
             hm_node_log(node, HM_LOG_INFO, "learner added", "name=%s", member->name.text);
             return true;
         }
@@ -119,13 +122,15 @@ void hm_node_tick_voters(struct hm_node *node)
     bool grows = tally.voting < node->config.voters_target &&
                  tally.voting + tally.caught_up >= node->config.voters_target;
     bool replaces = tally.dead > 0 && tally.caught_up > 0;
-    if (tally.leaver) {
+    /* The only voter leaves: a learner takes its place first, for there is always one. */
+    bool succeeds = tally.leaver && tally.leaver->voting && tally.voting == 1;
+    if (tally.leaver && !succeeds) {
         peer = (struct hm_peer){tally.leaver->id, tally.leaver->addr};
         status = hm_raft_remove(control->raft, node->now, &peer);
     } else if (tally.dead > 0 && tally.voting > node->config.voters_target) {
         peer = (struct hm_peer){tally.first_dead->id, tally.first_dead->addr};
         status = hm_raft_remove(control->raft, node->now, &peer);
-    } else if ((grows || replaces) && tally.candidate) {
+    } else if ((grows || replaces || succeeds) && tally.candidate) {
         peer = (struct hm_peer){tally.candidate->id, tally.candidate->addr};
         status = hm_raft_promote(control->raft, node->now, &peer);
     }

@@ -117,6 +117,9 @@ static struct hm_addr addr_of(size_t number)
 static void log_line(struct cluster *cluster, size_t number, const struct hm_act *act)
 {
     cluster->warnings += act->level == HM_LOG_WARN;
+    for (size_t i = 0; i < act->bytes.size; i++) {
+        assert_true(act->bytes.data[i] >= ' '); /* one line, whatever others say in it */
+    }
     if (getenv("HM_TEST_LOG")) {
         printf("%8llu %s %.*s\n", (unsigned long long)cluster->now,
                cluster->configs[number].name.text, (int)act->bytes.size,
@@ -590,6 +593,102 @@ static void test_who_waits_for_changes_is_bounded(void **state)
     finish(&cluster);
 }
 
+static void test_a_refusal_stays_one_line_of_the_log(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    struct hm_buf payload = {0};
+    start_seven(&cluster);
+    struct hm_addr from = addr_of(9);
+    hm_buf_append(&payload, (const uint8_t[16]){9}, 16);
+    hm_put_u8(&payload, 0);
+    hm_message_encode(
+        &payload, &(struct hm_message){.kind = HM_MSG_refusal,
+                                       .refusal = {.reason = hm_bytes_of_text("no\nlevel=error")}});
+    cluster.warnings = 0;
+    hm_node_receive(cluster.nodes[5], cluster.now, &from, false, 0, hm_buf_view(&payload));
+    drain(&cluster, 5);
+    assert_int_equal(cluster.warnings, 1);
+    hm_buf_fini(&payload);
+    finish(&cluster);
+}
+
+static void leave(struct cluster *cluster, size_t number)
+{
+    struct hm_buf bytes = {0};
+    hm_message_encode(&bytes, &(struct hm_message){.kind = HM_MSG_leave, .leave = {.call = 1}});
+    hm_node_control(cluster->nodes[number], cluster->now, 1, hm_buf_view(&bytes));
+    drain(cluster, number);
+    hm_buf_fini(&bytes);
+    run_for(cluster, 12000);
+    assert_true(cluster->stopped[number]);
+    cluster->dead[number] = true;
+}
+
+/* What `status` says under a key. */
+static int fact_of(struct cluster *cluster, size_t number, const char *key)
+{
+    struct hm_arena arena = {0};
+    struct hm_message reply;
+    struct hm_buf bytes = {0};
+    char text[32] = "";
+    hm_message_encode(&bytes, &(struct hm_message){.kind = HM_MSG_status_query});
+    hm_node_control(cluster->nodes[number], cluster->now, 1, hm_buf_view(&bytes));
+    drain(cluster, number);
+    assert_int_equal(
+        hm_message_decode_only(hm_buf_view(&cluster->reply), HM_MSG_status_reply, &arena, &reply),
+        HM_OK);
+    for (uint32_t i = 0; i < reply.status_reply.facts_count; i++) {
+        const struct hm_pair *fact = &reply.status_reply.facts[i];
+        if (hm_bytes_equal(fact->key, hm_bytes_of_text(key))) {
+            snprintf(text, sizeof text, "%.*s", (int)fact->value.size,
+                     (const char *)fact->value.data);
+        }
+    }
+    assert_true(text[0] != 0);
+    hm_arena_fini(&arena);
+    hm_buf_fini(&bytes);
+    return atoi(text);
+}
+
+/* One voter and one learner, for there are never two: the learner takes over. */
+static void test_the_only_voter_can_leave(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    start(&cluster, "c1", &control_module, true);
+    start(&cluster, "c2", &control_module, false);
+    start(&cluster, "d1", &dns_module, false);
+    run_for(&cluster, 15000);
+    assert_int_equal(fact_of(&cluster, 0, "control.voters"), 1);
+    leave(&cluster, 0);
+    assert_true(hm_node_is_leader(cluster.nodes[1]));
+    assert_int_equal(members(&cluster, 2), 2);
+    assert_int_equal(fact_of(&cluster, 1, "control.voters"), 1);
+    assert_int_equal(fact_of(&cluster, 1, "control.learners"), 0);
+    finish(&cluster);
+}
+
+/* However many hosts have left before, a voter that leaves is no voter any more. */
+static void test_leaves_of_hosts_hide_no_voter(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    start_seven(&cluster);
+    for (int i = 0; i < 66; i++) {
+        leave(&cluster, 6);
+        hm_node_free(cluster.nodes[6]);
+        cluster.stopped[6] = false;
+        hm_buf_clear(&cluster.identities[6]);
+        boot(&cluster, 6);
+        run_for(&cluster, 2000);
+    }
+    size_t leader = leader_of(&cluster);
+    leave(&cluster, leader == 2 ? 1 : 2);
+    assert_int_equal(fact_of(&cluster, leader_of(&cluster), "control.voters"), 2);
+    finish(&cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -606,6 +705,9 @@ int main(void)
         cmocka_unit_test(test_a_dead_leader_is_hardly_noticed),
         cmocka_unit_test(test_a_refused_config_is_not_offered_in_a_loop),
         cmocka_unit_test(test_who_waits_for_changes_is_bounded),
+        cmocka_unit_test(test_a_refusal_stays_one_line_of_the_log),
+        cmocka_unit_test(test_the_only_voter_can_leave),
+        cmocka_unit_test(test_leaves_of_hosts_hide_no_voter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
