@@ -107,6 +107,9 @@ static bool take_messages(struct connection *connection)
     while (hm_reader_left(&in) >= sizeof(uint32_t) && !connection->doomed) {
         uint32_t size = hm_get_u32(&in);
         if (size == 0 || size > HM_CONTROL_REQUEST_BYTES_MAX) {
+            if (control->events.malformed) {
+                ++*control->events.malformed;
+            }
             return false;
         }
         if (size > hm_reader_left(&in)) {

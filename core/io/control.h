@@ -43,6 +43,7 @@ struct hm_control_events {
     void (*message)(void *context, uint64_t connection, const struct hm_control_peer *peer,
                     struct hm_bytes message);
     void (*closed)(void *context, uint64_t connection);
+    uint64_t *malformed; /* counts connections that broke the framing; may be NULL */
 };
 
 struct hm_control;

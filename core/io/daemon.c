@@ -9,11 +9,13 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #define RESOLVE_EVERY_MS 2000u
+#define COUNTERS_MAX     5u
 
 struct hm_daemon {
     uv_loop_t *loop;
@@ -28,6 +30,8 @@ struct hm_daemon {
     struct hm_timer *timer;
     hm_ms armed; /* what the timer is set for */
     uint32_t key_id;
+    uint64_t malformed_commands;
+    struct hm_node_counter counters[COUNTERS_MAX];
     int lock; /* holds the data directory; -1: none */
     bool ready;
     bool stopped;
@@ -299,6 +303,19 @@ static void module_unwatch(struct hm_module_watch *watch)
 
 /* ---- its life ---- */
 
+static void name_counters(struct hm_daemon *daemon)
+{
+    const struct hm_transport_counters *net = hm_transport_counters(daemon->transport);
+    const struct hm_node_counter counters[COUNTERS_MAX] = {
+        {"net.unsealed", &net->unsealed},
+        {"net.replayed", &net->replayed},
+        {"net.malformed", &net->malformed},
+        {"net.turned_away", &net->turned_away},
+        {"socket.malformed", &daemon->malformed_commands},
+    };
+    memcpy(daemon->counters, counters, sizeof counters);
+}
+
 static enum hm_status start_node(struct hm_daemon *daemon, const struct hm_daemon_config *config,
                                  struct hm_buf *error)
 {
@@ -307,6 +324,8 @@ static enum hm_status start_node(struct hm_daemon *daemon, const struct hm_daemo
     struct hm_node_config node = *config->node;
     enum hm_status status = HM_OK;
     node.io = &daemon->io;
+    node.counters = daemon->counters;
+    node.counter_count = COUNTERS_MAX;
     node.durable = config->data != NULL;
     node.join_count = known_addresses(config->join, config->join_count, node.join);
     if (getrandom(&node.seed, sizeof node.seed, 0) != (ssize_t)sizeof node.seed) {
@@ -332,7 +351,8 @@ static enum hm_status start_node(struct hm_daemon *daemon, const struct hm_daemo
 
 static enum hm_status open_control(struct hm_daemon *daemon, const char *path, struct hm_buf *error)
 {
-    const struct hm_control_events events = {daemon, on_control, on_control_closed};
+    const struct hm_control_events events = {daemon, on_control, on_control_closed,
+                                             &daemon->malformed_commands};
     if (path) {
         daemon->control = hm_control_new(daemon->loop, path, &events, error);
         return daemon->control ? HM_OK : HM_IO;
@@ -358,6 +378,7 @@ enum hm_status hm_daemon_open(uv_loop_t *loop, const struct hm_daemon_config *co
     uv_update_time(loop);
     daemon->timer = hm_timer_open(loop, on_timer, daemon);
     daemon->transport = hm_transport_new(loop, &config->sockets, config->key, &limits, &events);
+    name_counters(daemon);
     daemon->resolve = hm_timer_open(loop, on_resolve, daemon);
     open_resolver(daemon, config->join, config->join_count);
     enum hm_status status = start_node(daemon, config, error);

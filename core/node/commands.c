@@ -149,6 +149,10 @@ void hm_node_on_status_query(struct hm_node *node, const struct hm_request *requ
     fact(node, "epoch", "%llu", (unsigned long long)node->view->epoch);
     fact(node, "index", "%llu", (unsigned long long)node->view->index);
     fact(node, "dropped", "%llu", (unsigned long long)node->dropped);
+    for (size_t i = 0; i < node->config.counter_count; i++) {
+        fact(node, node->config.counters[i].name, "%llu",
+             (unsigned long long)*node->config.counters[i].value);
+    }
     if (node->control.raft) {
         control_facts(node);
     }

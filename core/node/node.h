@@ -19,6 +19,12 @@ struct hm_module_io;
 #define HM_NODE_ROLES_MAX 16
 #define HM_NODE_JOIN_MAX  32
 
+/* What the adapter counts below the node; read whenever `hivemind status` is asked for. */
+struct hm_node_counter {
+    const char *name; /* of the fact */
+    const uint64_t *value;
+};
+
 /* What a node is made of; the caller keeps what is pointed to until hm_node_free. */
 struct hm_node_config {
     struct hm_name name;
@@ -41,6 +47,8 @@ struct hm_node_config {
     const struct hm_conf_node *root;            /* the whole configuration; may be NULL */
     size_t module_count;
     const struct hm_module_io *io; /* sockets and timers for modules; NULL in the simulator */
+    const struct hm_node_counter *counters;
+    size_t counter_count;
 };
 
 enum hm_log_level { HM_LOG_ERROR, HM_LOG_WARN, HM_LOG_INFO, HM_LOG_DEBUG };
