@@ -16,7 +16,7 @@ from asking import A, SRV, Dns, Http, race
 from commands import Control, Refused
 from demo import CONTROLS, SERVERS, Cluster, Failed, until
 from figures import Figures, percentile
-from traffic import bytes_by_sender
+from traffic import bytes_by_pid
 
 ANNOUNCER, VICTIM, CHECKER = "bench-1", "bench-2", "web-1"
 ADDRESSES = {ANNOUNCER: "41", VICTIM: "42"}
@@ -240,17 +240,16 @@ def memory(cluster, figures, when, peer=None):
         figures.add(f"PSS {when}, {role}", pss, "MiB", None, who, peer[1] if who else None)
 
 
-def traffic(cluster, figures):
+def traffic(cluster, serf, figures):
     """What each role sends, beside an agent of serf."""
-    sent = bytes_by_sender(IDLE_SECONDS)
-    agents = [rate for sender, rate in sent.items() if sender.startswith(peer_serf.NET)]
-    serf = sum(agents) / len(agents)
-    roles = (("host", [cluster.address(ANNOUNCER)]), ("nginx", [cluster.net + "21"]),
-             ("dns", [cluster.net + "11", cluster.net + "12"]),
-             ("control", [cluster.net + str(number) for number in (1, 2, 3)]))
-    for role, addresses in roles:
-        rate = sum(sent.get(address, 0) for address in addresses) / len(addresses)
-        figures.add(f"sent when idle, {role} (IP and up)", rate, "B/s", None, "serf", serf)
+    pids = {node: process.pid for node, process in cluster.processes.items()}
+    rates = bytes_by_pid([*pids.values(), *serf.pids()], IDLE_SECONDS)
+    peer = sum(rates[pid] for pid in serf.pids()) / len(serf.pids())
+    for role, nodes in (("host", [ANNOUNCER]), ("dns", SERVERS), ("control", CONTROLS)):
+        rate = sum(rates[pids[node]] for node in nodes) / len(nodes)
+        figures.add(f"sent when idle, {role} (with headers from IP up)", rate, "B/s", None, "serf",
+                    peer)
+    figures.add("sent when idle, by nginx's node and by what has ended since", rates[None], "B/s")
 
 
 def busy_percent():
@@ -272,7 +271,7 @@ def idle(cluster, figures, own_network):
     time.sleep(10)
     memory(cluster, figures, "idle", worst_mib(serf.pids()))
     if own_network:
-        traffic(cluster, figures)
+        traffic(cluster, serf, figures)
     return serf
 
 
