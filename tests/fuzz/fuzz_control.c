@@ -7,6 +7,7 @@
 #include "core/base/assert.h"
 #include "core/base/memory.h"
 #include "core/include/hivemind/module.h"
+#include "core/state/view.h"
 
 #include <string.h>
 
@@ -198,6 +199,7 @@ static void begin(struct world *world)
     send(world, MEMBER,
          &(struct hm_message){.kind = HM_MSG_join, .join = {.call = 1, .member = member}});
     pass(world, 100);
+    HM_ASSERT(hm_members_find(&hm_node_view(world->node)->members, &world->ids[MEMBER]) != NULL);
 }
 
 /* ---- the script ---- */
@@ -218,8 +220,113 @@ static void take(struct world *world, struct hm_reader *in, struct hm_buf *out)
     }
 }
 
-/* A well-formed message of random content. */
-static void make(struct hm_reader *in, struct hm_buf *out)
+static struct hm_id id_of(const struct world *world, struct hm_reader *in)
+{
+    return world->ids[hm_get_u8(in) % IDS];
+}
+
+/* A generated message as bytes within another. */
+static struct hm_bytes nested(struct hm_reader *in, enum hm_message_kind kind,
+                              struct hm_arena *arena)
+{
+    struct hm_random random;
+    struct hm_message message;
+    struct hm_buf bytes = {0};
+    hm_random_init(&random, hm_get_u8(in));
+    hm_message_generate(&random, kind, arena, &message);
+    hm_message_encode(&bytes, &message);
+    uint8_t *copy = hm_arena_alloc(arena, bytes.size, 1);
+    memcpy(copy, bytes.data, bytes.size);
+    struct hm_bytes result = {copy, bytes.size};
+    hm_buf_fini(&bytes);
+    return result;
+}
+
+static void aim_append(struct hm_reader *in, struct hm_append *append, struct hm_arena *arena)
+{
+    append->log = 0;
+    append->term = hm_get_u8(in);
+    append->prev_index = hm_get_u8(in);
+    append->prev_term = hm_get_u8(in);
+    append->commit = hm_get_u8(in);
+    append->entries_count = append->entries_count < 3 ? append->entries_count : 3;
+    for (uint32_t i = 0; i < append->entries_count; i++) {
+        append->entries[i].term = hm_get_u8(in);
+        append->entries[i].body = nested(
+            in, append->entries[i].kind == 1 ? HM_MSG_log_voters : HM_MSG_log_request, arena);
+    }
+}
+
+static void aim_event(struct hm_reader *in, struct hm_event *event, struct hm_arena *arena)
+{
+    event->index = hm_get_u8(in);
+    event->epoch = 1;
+    event->members_position = hm_get_u8(in);
+    event->state_position = hm_get_u8(in);
+    event->body =
+        nested(in, (enum hm_message_kind)(HM_MSG_member_joined + hm_get_u8(in) % 8), arena);
+}
+
+static void aim_state(const struct world *world, struct hm_reader *in, struct hm_host_state *state,
+                      struct hm_arena *arena)
+{
+    state->host = id_of(world, in);
+    state->version = (struct hm_version){hm_get_u8(in), hm_get_u8(in)};
+    state->config = nested(in, HM_MSG_host_config, arena);
+}
+
+/* Ids, terms and places that mean something here. */
+static void aim(const struct world *world, struct hm_reader *in, struct hm_message *message,
+                struct hm_arena *arena)
+{
+    switch (message->kind) {
+    case HM_MSG_append:
+        aim_append(in, &message->append, arena);
+        break;
+    case HM_MSG_append_reply:
+        message->append_reply.log = 0;
+        message->append_reply.term = hm_get_u8(in);
+        message->append_reply.match = hm_get_u8(in);
+        break;
+    case HM_MSG_vote_request:
+        message->vote_request.log = 0;
+        message->vote_request.term = hm_get_u8(in);
+        break;
+    case HM_MSG_snapshot_chunk:
+        message->snapshot_chunk.log = 0;
+        message->snapshot_chunk.term = hm_get_u8(in);
+        message->snapshot_chunk.last_index = hm_get_u8(in);
+        message->snapshot_chunk.offset = 0;
+        message->snapshot_chunk.data = nested(in, HM_MSG_log_snapshot, arena);
+        message->snapshot_chunk.total = message->snapshot_chunk.data.size;
+        break;
+    case HM_MSG_submit:
+        message->submit.log = 0;
+        message->submit.session = id_of(world, in);
+        message->submit.seq = hm_get_u8(in);
+        message->submit.request =
+            nested(in, (enum hm_message_kind)(HM_MSG_request_join + hm_get_u8(in) % 6), arena);
+        break;
+    case HM_MSG_report:
+        message->report.target = id_of(world, in);
+        break;
+    case HM_MSG_feed_event:
+        message->feed_event.feed = hm_get_u8(in) % 2;
+        aim_event(in, &message->feed_event.event, arena);
+        break;
+    case HM_MSG_push:
+        aim_state(world, in, &message->push.state, arena);
+        break;
+    case HM_MSG_suspect:
+        message->suspect.target = id_of(world, in);
+        break;
+    default:
+        break;
+    }
+}
+
+/* A well-formed message, mostly of random content. */
+static void make(const struct world *world, struct hm_reader *in, struct hm_buf *out)
 {
     struct hm_random random;
     struct hm_arena arena = {0};
@@ -228,6 +335,7 @@ static void make(struct hm_reader *in, struct hm_buf *out)
     hm_random_init(&random, hm_get_u8(in));
     if (kind != HM_MSG_NONE) {
         hm_message_generate(&random, kind, &arena, &message);
+        aim(world, in, &message, &arena);
         hm_message_encode(out, &message);
     }
     hm_arena_fini(&arena);
@@ -243,13 +351,13 @@ static void happen(struct world *world, struct hm_reader *in)
     switch (event) {
     case COMMAND:
     case COMMAND_MADE:
-        event == COMMAND ? take(world, in, &bytes) : make(in, &bytes);
+        event == COMMAND ? take(world, in, &bytes) : make(world, in, &bytes);
         hm_node_control(world->node, world->now, CONNECTION, hm_buf_view(&bytes));
         break;
     case PAYLOAD:
     case PAYLOAD_MADE:
         how = hm_get_u8(in);
-        event == PAYLOAD ? take(world, in, &bytes) : make(in, &bytes);
+        event == PAYLOAD ? take(world, in, &bytes) : make(world, in, &bytes);
         receive(world, how & 1 ? MEMBER : STRANGER, how & 2, how & 4 ? world->cluster : how >> 3,
                 hm_buf_view(&bytes));
         break;
