@@ -293,7 +293,8 @@ static bool is_unchanged_member(const struct hm_node *node, const struct hm_join
     bool same = known && join->cluster == node->cluster && known->boot <= asker->boot &&
                 hm_addr_equal(&known->addr, &asker->addr) &&
                 hm_name_equal(&known->name, &asker->name) &&
-                known->roles_count == asker->roles_count;
+                known->roles_count == asker->roles_count && known->feature == asker->feature &&
+                known->feeds == asker->feeds;
     for (uint32_t i = 0; same && i < known->roles_count; i++) {
         same = hm_name_equal(&known->roles[i].name, &asker->roles[i].name);
     }

@@ -154,7 +154,9 @@ static void decide_return(struct hm_state *state, const struct hm_member *known,
                known->name.text);
         return;
     }
-    if (hm_addr_equal(&known->addr, &asker->addr) && same_roles(known, asker) &&
+    /* Another release may support more, and carry or consume other feeds. */
+    bool same_release = known->feature == asker->feature && known->feeds == asker->feeds;
+    if (same_release && hm_addr_equal(&known->addr, &asker->addr) && same_roles(known, asker) &&
         hm_name_equal(&known->name, &asker->name)) {
         out->index = known->joined;
         return;

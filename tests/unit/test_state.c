@@ -128,6 +128,12 @@ static void test_a_restart_elsewhere_is_a_change(void **unused)
     struct hm_id id = id_of(2);
     const struct hm_member *member = hm_members_find(&hm_state_view(state)->members, &id);
     assert_int_equal(member->addr.ip[3], 200);
+    /* So is another release: the feature level rises only when all are known to support it. */
+    moved.request_join.member.feature++;
+    assert_int_equal(apply(state, 2, 0, &moved).events, 1);
+    assert_int_equal(apply(state, 2, 0, &moved).events, 0);
+    member = hm_members_find(&hm_state_view(state)->members, &id);
+    assert_int_equal(member->feature, HM_FEATURE_LEVEL + 1);
     /* An old copy of the data directory is refused. */
     assert_int_equal(join(state, 2, "web1").status, HM_STALE);
     hm_state_free(state);
