@@ -9,7 +9,7 @@ verbs='
 build   | [KIND]               | build build/bin/hivemind, build/modules/*.so, build/nginx/ngx_hivemind.so
 demo    | [--once]             | run a whole cluster on this machine; --once checks it without a person
 test    | [--full]             | all tests; ends with `N passed, N failed`; --full adds the long ones
-sim     | [SEED..] [--planted]  | replay simulated clusters from seeds; find planted bugs
+sim     | [SEED..] [--planted] | replay simulated clusters from seeds; --scenario [NAME]; find planted bugs
 fuzz    | [NAME] [SECONDS]     | run one fuzzer of tests/fuzz, or all, for SECONDS (60) each
 bench   | [NAME] [--json FILE] | measure beside the peers; without NAME: list what there is
 tidy    |                      | check the house rules

@@ -182,6 +182,15 @@ void hm_node_become_member(struct hm_node *node)
     }
 }
 
+/* Somebody runs a cluster there: founding another beside it is not what was meant. */
+static void heard_of_cluster(struct hm_node *node)
+{
+    node->joining.answered = true;
+    if (!hm_plant("founds_beside")) {
+        node->joining.found_at = HM_NEVER;
+    }
+}
+
 void hm_node_on_joined(struct hm_node *node, const struct hm_peer *from,
                        const struct hm_message *message)
 {
@@ -195,8 +204,7 @@ void hm_node_on_joined(struct hm_node *node, const struct hm_peer *from,
         ask_next_soon(node);
         return;
     }
-    node->joining.answered = true;
-    node->joining.found_at = HM_NEVER;
+    heard_of_cluster(node);
     if (digest->status != HM_OK) {
         hm_node_log(node, HM_LOG_WARN, "not let in", "status=%s reason=\"%.*s\" next=\"retries\"",
                     hm_status_name((enum hm_status)digest->status), (int)digest->reason.size,
@@ -224,9 +232,7 @@ void hm_node_on_refusal(struct hm_node *node, const struct hm_peer *from,
         /* Perhaps the other is only behind: asking costs nothing and changes nothing then. */
         hm_node_begin_joining(node);
     } else if (refusal->cluster != 0) {
-        /* Somebody runs a cluster there: founding another beside it is not what was meant. */
-        node->joining.answered = true;
-        node->joining.found_at = HM_NEVER;
+        heard_of_cluster(node);
     }
 }
 

@@ -313,9 +313,8 @@ static const struct sim_net_hooks net_hooks = {net_runs, net_datagram, net_strea
 
 /* ---- lives ---- */
 
-static void crash(void *context, size_t slot, bool power)
+void cluster_crash(struct cluster *cluster, size_t slot, bool power)
 {
-    struct cluster *cluster = context;
     struct cluster_node *node = &cluster->nodes[slot];
     if (node->runs) {
         sim_trace(&cluster->world, "%s: %s", node->config.name.text,
@@ -325,9 +324,8 @@ static void crash(void *context, size_t slot, bool power)
     }
 }
 
-static void boot(void *context, size_t slot)
+void cluster_boot(struct cluster *cluster, size_t slot)
 {
-    struct cluster *cluster = context;
     struct cluster_node *node = &cluster->nodes[slot];
     struct sim_world *world = &cluster->world;
     if (node->runs || node->gone) {
@@ -370,12 +368,22 @@ static struct sim_disk *disk_of(void *context, size_t slot)
     return &cluster->nodes[slot].disk;
 }
 
-static const struct sim_fault_hooks fault_hooks = {crash, boot, pause_node, disk_of};
+static void fault_crash(void *context, size_t slot, bool power)
+{
+    cluster_crash(context, slot, power);
+}
+
+static void fault_start(void *context, size_t slot)
+{
+    cluster_boot(context, slot);
+}
+
+static const struct sim_fault_hooks fault_hooks = {fault_crash, fault_start, pause_node, disk_of};
 
 static void boot_late(void *context, uint64_t slot, struct hm_bytes bytes)
 {
     (void)bytes;
-    boot(context, slot);
+    cluster_boot(context, slot);
 }
 
 static void kill_for_good(void *context, uint64_t slot, struct hm_bytes bytes)
@@ -383,7 +391,7 @@ static void kill_for_good(void *context, uint64_t slot, struct hm_bytes bytes)
     (void)bytes;
     struct cluster *cluster = context;
     cluster->nodes[slot].gone = true;
-    crash(cluster, slot, sim_chance(&cluster->world, 500));
+    cluster_crash(cluster, slot, sim_chance(&cluster->world, 500));
     sim_net_died(&cluster->net, slot, !cluster->nodes[slot].machine);
 }
 
@@ -447,6 +455,9 @@ void cluster_start(struct cluster *cluster)
     for (size_t i = 0; i < cluster->count; i++) {
         configure(cluster, i);
         sim_after(world, i == 0 ? 0 : sim_between(world, 0, 3000), boot_late, cluster, i);
+    }
+    if (cluster->calm) {
+        return;
     }
     if (cluster->host_count > 1) {
         sim_after(world, sim_between(world, 5000, cluster->until), kill_for_good, cluster,

@@ -59,6 +59,7 @@ struct cluster {
     size_t count;
     uint32_t rings;
     uint32_t fanout;
+    bool calm; /* nothing goes wrong by itself */
     hm_ms until;
     struct cluster_node nodes[CLUSTER_NODES_MAX];
     struct cluster_fact *facts;
@@ -72,11 +73,14 @@ struct cluster {
     uint64_t versions; /* published */
 };
 
+/* A cluster whose shape follows from the seed; scenarios change it before cluster_start. */
 void cluster_init(struct cluster *cluster, uint64_t seed, bool loud);
 void cluster_start(struct cluster *cluster);
 void cluster_run(struct cluster *cluster, hm_ms until);
 void cluster_check_end(struct cluster *cluster);
 void cluster_fini(struct cluster *cluster);
+void cluster_crash(struct cluster *cluster, size_t slot, bool power);
+void cluster_boot(struct cluster *cluster, size_t slot);
 
 /* cluster_check.c: after every step of a node. */
 void cluster_check(struct cluster_node *node);

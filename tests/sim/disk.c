@@ -179,6 +179,11 @@ void sim_disk_crash(struct sim_disk *disk, bool power)
     }
 }
 
+void sim_disk_lose(struct sim_disk *disk)
+{
+    drop_batch(disk);
+}
+
 size_t sim_disk_read(struct sim_disk *disk, struct hm_disk_file files[SIM_FILES_MAX])
 {
     for (size_t i = 0; i < disk->file_count; i++) {

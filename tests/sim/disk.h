@@ -42,6 +42,8 @@ void sim_disk_submit(struct sim_disk *disk, const struct hm_disk_op *ops, size_t
 /* The process ends: of the batch in flight some first operations are done. With `power` everything
  * that was not synced is lost or torn. */
 void sim_disk_crash(struct sim_disk *disk, bool power);
+/* The batch in flight will never have touched the disk, when a crash comes next. */
+void sim_disk_lose(struct sim_disk *disk);
 void sim_disk_wipe(struct sim_disk *disk);
 /* What a start finds; all of it is synced first. Valid until the disk changes. */
 size_t sim_disk_read(struct sim_disk *disk, struct hm_disk_file files[SIM_FILES_MAX]);

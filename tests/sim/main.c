@@ -12,9 +12,10 @@ static const char usage[] =
     "sim [KIND] SEED               replay a seed with its trace\n"
     "sim [KIND] --seeds N [--from S] [--jobs J]\n"
     "                              run N seeds, S (1) and on, in J (1) processes\n"
+    "sim --scenario [NAME]         a named scenario with its trace; without NAME: list them\n"
 #ifdef HM_PLANTED
     "sim --planted [--seeds N] [BUG..]\n"
-    "                              find planted bugs, each in at most N (2000) seeds\n"
+    "                              find planted bugs, each in at most N (5000) seeds\n"
 #endif
     "KIND: cluster (whole nodes), log (a replicated log alone)\n";
 
@@ -89,6 +90,9 @@ int main(int argc, char **argv)
     uint64_t jobs = 1;
     int first = 1;
     const struct sim_kind *kind = &sim_kinds[0];
+    if (argc > 1 && strcmp(argv[1], "--scenario") == 0) {
+        return sim_scenario(argc > 2 ? argv[2] : NULL);
+    }
 #ifdef HM_PLANTED
     if (argc > 1 && strcmp(argv[1], "--planted") == 0) {
         return sim_planted(argv + 2);

@@ -9,25 +9,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SEEDS 2000u
+#define SEEDS 5000u
 
 const char *hm_planted_bug;
 
 static const struct {
     const char *name;
-    const char *kind;
+    const char *kind; /* or scenario */
 } bugs[] = {
-    {"ack_before_durable", "log"},
+    {"ack_before_durable", "unpersisted"},
     {"campaign_on_undurable", "log"},
     {"candidacy_not_persisted", "log"},
     {"commit_beyond_match", "log"},
     {"commit_unverified", "log"},
     {"cut_always", "log"},
-    {"figure_8", "log"},
+    {"figure_8", "figure_8"},
     {"install_before_durable", "log"},
     {"journal_drops_vote", "log"},
     {"journal_without_sync", "log"},
-    {"leader_counts_undurable", "log"},
+    {"leader_counts_undurable", "unpersisted"},
+    {"leads_after_failed_write", "full_disk"},
     {"no_election_restriction", "log"},
     {"no_prev_check", "log"},
     {"quorum_of_half", "log"},
@@ -39,17 +40,23 @@ static const struct {
     {"votes_twice", "log"},
     {"commit_beats_push", "cluster"},
     {"feed_skips_gap", "cluster"},
+    {"founds_beside", "wiped_founder"},
     {"join_before_commit", "cluster"},
     {"takes_older_version", "cluster"},
 };
 
 static const struct sim_kind *kind_of(const char *name)
 {
+    for (size_t i = 0; i < sim_kind_count; i++) {
+        if (strcmp(sim_kinds[i].name, name) == 0) {
+            return &sim_kinds[i];
+        }
+    }
     size_t at = 0;
-    while (strcmp(sim_kinds[at].name, name) != 0) {
+    while (strcmp(sim_scenarios[at].name, name) != 0) {
         at++;
     }
-    return &sim_kinds[at];
+    return &sim_scenarios[at];
 }
 
 /* In a child, which notes the seed it tries: a planted bug may also break an assertion, which is

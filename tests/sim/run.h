@@ -1,4 +1,4 @@
-/* What the command line runs: clusters of a kind from seeds, and planted bugs. */
+/* What the command line runs: clusters of a kind from seeds, named scenarios, planted bugs. */
 #ifndef TESTS_SIM_RUN_H
 #define TESTS_SIM_RUN_H
 
@@ -27,7 +27,13 @@ struct sim_kind {
 extern const struct sim_kind sim_kinds[]; /* the first is the default */
 extern const size_t sim_kind_count;
 
-/* Looks for all planted bugs, or those named; `arguments` end with NULL. Returns an exit code. */
+/* Named ones, that take a seed too; they count nothing. */
+extern const struct sim_kind sim_scenarios[];
+extern const size_t sim_scenario_count;
+
+/* Both return an exit code. NULL: lists the scenarios. */
+int sim_scenario(const char *name);
+/* Looks for all planted bugs, or those named; `arguments` end with NULL. */
 int sim_planted(char **arguments);
 
 #endif
