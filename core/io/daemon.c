@@ -98,7 +98,8 @@ static void settle(struct hm_daemon *daemon)
     if (at != daemon->armed) {
         hm_ms now = now_of(daemon);
         daemon->armed = at;
-        hm_timer_set(daemon->timer, at == HM_NEVER ? HM_NEVER : at > now ? at - now : 0);
+        /* Never 0: libuv would run the timer again and again before it looks at anything else. */
+        hm_timer_set(daemon->timer, at == HM_NEVER ? HM_NEVER : at > now ? at - now : 1);
     }
 }
 

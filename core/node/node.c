@@ -414,6 +414,12 @@ static hm_ms sooner(hm_ms a, hm_ms b)
     return a < b ? a : b;
 }
 
+/* Past it, only the disk is waited for, which will tell. */
+static hm_ms stop_deadline(const struct hm_node *node)
+{
+    return node->stop_at > node->now ? node->stop_at : HM_NEVER;
+}
+
 hm_ms hm_node_deadline(const struct hm_node *node)
 {
     hm_ms at = HM_NEVER;
@@ -433,7 +439,7 @@ hm_ms hm_node_deadline(const struct hm_node *node)
     } else if (node->phase == HM_PHASE_JOINING) {
         at = sooner(at, sooner(node->joining.ask_at, node->joining.found_at));
     }
-    at = sooner(at, node->stop_at ? node->stop_at : HM_NEVER);
+    at = sooner(at, stop_deadline(node));
     at = sooner(at, hm_node_control_deadline(node));
     at = sooner(at, hm_calls_deadline(&node->calls));
     at = sooner(at, hm_node_reports_deadline(node));
