@@ -212,5 +212,24 @@ dns:
         assert node.wait() == 0
 
 
+def test_torn_tail():
+    """A write that power cut short is cut off, said so, and nothing before it is lost."""
+    with system.Cluster() as cluster:
+        port, = system.free_ports(1)
+        node = cluster.add("one", port, "control, host", "control: {bootstrap: true}\n").start()
+        system.until("it is healthy", node.is_healthy)
+        assert node.ask("announce", "web", 8001).returncode == 0
+        node.kill()
+        journal = sorted(node.data.glob("journal-*"))[-1]
+        whole = journal.read_bytes()
+        end = len(whole.rstrip(b"\0"))
+        journal.write_bytes(whole[:end] + b"\x40\0\0\0half of a record"[:len(whole) - end] +
+                            whole[end + 20:])
+        node.start()
+        system.until("it is healthy again", node.is_healthy)
+        assert node.logged('msg="journal recovered"'), node.log.read_text()
+        assert [s["service"] for s in node.json("services")] == ["web"]
+        assert node.stop() == 0
+
 if __name__ == "__main__":
     sys.exit(system.main())
