@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define RESOLVE_EVERY_MS 2000u
-#define COUNTERS_MAX     5u
+#define COUNTERS_MAX     9u
 
 struct hm_daemon {
     uv_loop_t *loop;
@@ -186,25 +186,11 @@ static void on_disk_done(void *context, uint64_t number, enum hm_status status)
     settle(daemon);
 }
 
-static void tell_counters(struct hm_daemon *daemon)
-{
-    const struct hm_transport_counters *counters = hm_transport_counters(daemon->transport);
-    hm_node_count(daemon->node, "net.frames_in", counters->frames_in);
-    hm_node_count(daemon->node, "net.frames_out", counters->frames_out);
-    hm_node_count(daemon->node, "net.bytes_in", counters->bytes_in);
-    hm_node_count(daemon->node, "net.bytes_out", counters->bytes_out);
-    hm_node_count(daemon->node, "net.unsealed", counters->unsealed);
-    hm_node_count(daemon->node, "net.replayed", counters->replayed);
-    hm_node_count(daemon->node, "net.malformed", counters->malformed);
-    hm_node_count(daemon->node, "net.turned_away", counters->turned_away);
-}
-
 static void on_control(void *context, uint64_t connection, const struct hm_control_peer *peer,
                        struct hm_bytes message)
 {
     struct hm_daemon *daemon = context;
     (void)peer; /* the file's mode has decided */
-    tell_counters(daemon);
     hm_node_control(daemon->node, now_of(daemon), connection, message);
     settle(daemon);
 }
@@ -308,6 +294,10 @@ static void name_counters(struct hm_daemon *daemon)
 {
     const struct hm_transport_counters *net = hm_transport_counters(daemon->transport);
     const struct hm_node_counter counters[COUNTERS_MAX] = {
+        {"net.frames_in", &net->frames_in},
+        {"net.frames_out", &net->frames_out},
+        {"net.bytes_in", &net->bytes_in},
+        {"net.bytes_out", &net->bytes_out},
         {"net.unsealed", &net->unsealed},
         {"net.replayed", &net->replayed},
         {"net.malformed", &net->malformed},

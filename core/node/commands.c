@@ -116,26 +116,6 @@ static void control_facts(struct hm_node *node)
                                                     : "ok");
 }
 
-void hm_node_count(struct hm_node *node, const char *key, uint64_t value)
-{
-    for (size_t i = 0; i < sizeof node->counters / sizeof *node->counters; i++) {
-        if (!node->counters[i].key || strcmp(node->counters[i].key, key) == 0) {
-            node->counters[i].key = key;
-            node->counters[i].value = value;
-            return;
-        }
-    }
-}
-
-static void counter_facts(struct hm_node *node)
-{
-    for (size_t i = 0; i < sizeof node->counters / sizeof *node->counters; i++) {
-        if (node->counters[i].key) {
-            fact(node, node->counters[i].key, "%llu", (unsigned long long)node->counters[i].value);
-        }
-    }
-}
-
 void hm_node_on_status_query(struct hm_node *node, const struct hm_request *request)
 {
     char text[256];
@@ -156,7 +136,6 @@ void hm_node_on_status_query(struct hm_node *node, const struct hm_request *requ
     if (node->control.raft) {
         control_facts(node);
     }
-    counter_facts(node);
     hm_node_status_facts(node);
     hm_node_answer(
         node, request->token,

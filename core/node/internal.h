@@ -215,10 +215,6 @@ struct hm_node {
     struct hm_pair *facts;
     size_t fact_count;
     size_t fact_capacity;
-    struct {
-        const char *key;
-        uint64_t value;
-    } counters[16];   /* the adapter's; unused ones have no key */
     hm_ms refusal_at; /* no refusal is sent before */
     uint64_t dropped; /* payloads that did not decode */
     hm_ms stop_at;    /* HM_PHASE_STOPPING, LEAVING: ends then */

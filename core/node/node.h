@@ -117,10 +117,6 @@ void hm_node_reload(struct hm_node *node, hm_ms now, const struct hm_conf_node *
 /* The names of `join` were resolved anew. */
 void hm_node_set_join(struct hm_node *node, const struct hm_addr *join, size_t count);
 
-/* A number of the adapter's (frames that did not open, say) for `hivemind status`; `key` is a
- * literal. At most 16 different ones. */
-void hm_node_count(struct hm_node *node, const char *key, uint64_t value);
-
 /* Time passes: to be called at the deadline, harmless at any time. */
 void hm_node_tick(struct hm_node *node, hm_ms now);
 hm_ms hm_node_deadline(const struct hm_node *node);
