@@ -210,7 +210,8 @@ verb=${1:-build}
 case "$verb" in
 help | -h | --help) help ;;
 *)
-    echo "$verbs" | grep -q "^$verb  *|" || usage_error "no verb \"$verb\""
+    # Not through a pipe: grep -q goes at the first match, and the writer's SIGPIPE would count.
+    grep -q "^$verb  *|" <<<"$verbs" || usage_error "no verb \"$verb\""
     if [[ ${1:-} = -h || ${1:-} = --help ]]; then help; else "do_$verb" "$@"; fi
     ;;
 esac
