@@ -93,6 +93,7 @@ def http_get(address, path="/", host=None, timeout=2.0):
 
 class Backend(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else head and body wait 40 ms for each other
 
     def do_GET(self):
         body = f"{self.server.name}\n".encode()
