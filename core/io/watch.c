@@ -105,31 +105,3 @@ void hm_timer_close(struct hm_timer *timer)
         uv_close((uv_handle_t *)&timer->timer, on_closed);
     }
 }
-
-/* ---- for modules: struct hm_module_watch is struct hm_watch under another name ---- */
-
-static struct hm_module_watch *module_watch(void *context, int fd, int events,
-                                            void (*ready)(void *user, int events), void *user)
-{
-    return (struct hm_module_watch *)hm_watch_open(context, fd, events, ready, user);
-}
-
-static void module_rewatch(struct hm_module_watch *watch, int events)
-{
-    hm_watch_set((struct hm_watch *)watch, events);
-}
-
-static void module_unwatch(struct hm_module_watch *watch)
-{
-    hm_watch_close((struct hm_watch *)watch);
-}
-
-struct hm_module_io hm_watch_module_io(uv_loop_t *loop)
-{
-    return (struct hm_module_io){
-        .context = loop,
-        .watch = module_watch,
-        .rewatch = module_rewatch,
-        .unwatch = module_unwatch,
-    };
-}

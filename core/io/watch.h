@@ -27,7 +27,4 @@ void hm_timer_set(struct hm_timer *timer, hm_ms delay);
 /* NULL is fine. */
 void hm_timer_close(struct hm_timer *timer);
 
-/* The same for modules. `loop` outlives what they watch. */
-struct hm_module_io hm_watch_module_io(uv_loop_t *loop);
-
 #endif

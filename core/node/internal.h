@@ -220,7 +220,6 @@ struct hm_node {
     hm_ms stop_at;    /* HM_PHASE_STOPPING, LEAVING: ends then */
     enum hm_status stop_status;
     uint64_t leave_token;
-    bool ticking; /* inside pump */
 };
 
 /* ---- acts.c ---- */
