@@ -18,7 +18,7 @@ struct hm_arena_chunk {
 static void add_chunk(struct hm_arena *arena, size_t needed)
 {
     size_t capacity = needed > CHUNK_BYTES ? needed : CHUNK_BYTES;
-    struct hm_arena_chunk *chunk = hm_alloc(1, sizeof *chunk + capacity);
+    struct hm_arena_chunk *chunk = hm_resize(NULL, 1, sizeof *chunk + capacity);
     chunk->capacity = capacity;
     chunk->older = arena->chunks;
     arena->chunks = chunk;

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define VARINT_BYTES_MAX 10u
+
 struct hm_bytes hm_bytes_of_text(const char *text)
 {
     return (struct hm_bytes){(const uint8_t *)text, strlen(text)};
@@ -26,7 +28,7 @@ int hm_bytes_compare(struct hm_bytes a, struct hm_bytes b)
 
 struct hm_bytes hm_bytes_copy(struct hm_bytes bytes)
 {
-    uint8_t *copy = hm_alloc(bytes.size, 1);
+    uint8_t *copy = hm_resize(NULL, bytes.size, 1);
     if (bytes.size) {
         memcpy(copy, bytes.data, bytes.size);
     }
@@ -101,7 +103,7 @@ void hm_buf_fini(struct hm_buf *buf)
 
 void hm_put_u8(struct hm_buf *buf, uint8_t value)
 {
-    hm_buf_append(buf, &value, 1);
+    *hm_buf_extend(buf, 1) = value;
 }
 
 static void put_fixed(struct hm_buf *buf, uint64_t value, size_t size)
@@ -124,13 +126,13 @@ void hm_put_u64(struct hm_buf *buf, uint64_t value)
 
 void hm_put_varint(struct hm_buf *buf, uint64_t value)
 {
-    uint8_t bytes[10];
+    uint8_t *room = hm_buf_extend(buf, VARINT_BYTES_MAX);
     size_t size = 0;
     do {
-        bytes[size++] = (uint8_t)((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
+        room[size++] = (uint8_t)((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
         value >>= 7;
     } while (value);
-    hm_buf_append(buf, bytes, size);
+    buf->size -= VARINT_BYTES_MAX - size;
 }
 
 struct hm_reader hm_reader_of(struct hm_bytes bytes)
@@ -186,6 +188,9 @@ uint64_t hm_get_u64(struct hm_reader *reader)
 uint64_t hm_get_varint(struct hm_reader *reader)
 {
     uint64_t value = 0;
+    if (!reader->bad && reader->at < reader->end && *reader->at < 0x80) {
+        return *reader->at++; /* most are small */
+    }
     for (unsigned shift = 0; shift < 64; shift += 7) {
         uint8_t byte = hm_get_u8(reader);
         bool fits = shift < 63 || byte <= 1;

@@ -433,11 +433,22 @@ void hm_message_encode(struct hm_buf *out, const struct hm_message *message)
 {
     const struct row *row = find(message->kind);
     HM_ASSERT(row != NULL);
-    struct hm_buf body = {0};
-    row->put(&body, message);
     hm_put_varint(out, message->kind);
-    put_bytes(out, hm_buf_view(&body));
-    hm_buf_fini(&body);
+    /* The body where it will be when its length takes one byte; a longer one moves up. */
+    size_t start = out->size;
+    hm_put_u8(out, 0);
+    row->put(out, message);
+    size_t size = out->size - start - 1;
+    struct hm_buf length = {0};
+    if (size >= 0x80) {
+        hm_put_varint(&length, size);
+        hm_buf_extend(out, length.size - 1);
+        memmove(out->data + start + length.size, out->data + start + 1, size);
+        memcpy(out->data + start, length.data, length.size);
+        hm_buf_fini(&length);
+    } else {
+        out->data[start] = (uint8_t)size;
+    }
 }
 
 enum hm_status hm_message_decode(struct hm_reader *in, struct hm_arena *arena,
