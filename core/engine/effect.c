@@ -1,6 +1,22 @@
 #include "core/engine/effect.h"
 
+#include "core/base/assert.h"
 #include "core/base/memory.h"
+
+static void add(struct hm_outbox *outbox, const struct hm_effect *effect, size_t start, size_t size)
+{
+    if (outbox->count == outbox->capacity) {
+        size_t capacity = outbox->capacity;
+        outbox->effects =
+            hm_grow(outbox->effects, outbox->count, &capacity, sizeof *outbox->effects);
+        outbox->offsets = hm_resize(outbox->offsets, capacity, sizeof *outbox->offsets);
+        outbox->capacity = capacity;
+    }
+    struct hm_effect *queued = &outbox->effects[outbox->count];
+    *queued = *effect;
+    queued->message = (struct hm_bytes){NULL, size};
+    outbox->offsets[outbox->count++] = start;
+}
 
 void hm_outbox_push(struct hm_outbox *outbox, const struct hm_effect *effect,
                     const struct hm_message *message)
@@ -9,23 +25,21 @@ void hm_outbox_push(struct hm_outbox *outbox, const struct hm_effect *effect,
         outbox->first = outbox->count = 0;
         hm_buf_clear(&outbox->bytes);
     }
-    if (outbox->count == outbox->capacity) {
-        size_t capacity = outbox->capacity;
-        outbox->effects =
-            hm_grow(outbox->effects, outbox->count, &capacity, sizeof *outbox->effects);
-        outbox->offsets = hm_resize(outbox->offsets, capacity, sizeof *outbox->offsets);
-        outbox->capacity = capacity;
-    }
     size_t start = outbox->bytes.size;
     if (message) {
         hm_message_encode(&outbox->bytes, message);
     } else {
         hm_buf_append(&outbox->bytes, effect->message.data, effect->message.size);
     }
-    struct hm_effect queued = *effect;
-    queued.message = (struct hm_bytes){NULL, outbox->bytes.size - start};
-    outbox->effects[outbox->count] = queued;
-    outbox->offsets[outbox->count++] = start;
+    add(outbox, effect, start, outbox->bytes.size - start);
+}
+
+void hm_outbox_send_again(struct hm_outbox *outbox, const struct hm_peer *to)
+{
+    HM_ASSERT(outbox->first < outbox->count);
+    size_t last = outbox->count - 1;
+    add(outbox, &(struct hm_effect){.kind = HM_EFFECT_SEND, .peer = *to}, outbox->offsets[last],
+        outbox->effects[last].message.size);
 }
 
 void hm_outbox_send(struct hm_outbox *outbox, const struct hm_peer *to,

@@ -48,6 +48,8 @@ void hm_outbox_push(struct hm_outbox *outbox, const struct hm_effect *effect,
 /* The common ones. */
 void hm_outbox_send(struct hm_outbox *outbox, const struct hm_peer *to,
                     const struct hm_message *message);
+/* Sends what was pushed last to one more; the bytes are shared. */
+void hm_outbox_send_again(struct hm_outbox *outbox, const struct hm_peer *to);
 void hm_outbox_notify(struct hm_outbox *outbox, int notice, const struct hm_peer *about,
                       uint64_t number);
 /* Takes the oldest; false when empty (the memory is then used again). What it points to lives

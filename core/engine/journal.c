@@ -89,7 +89,15 @@ void journal_cover(struct journal_segment *segment, uint32_t log, uint64_t last_
 
 void journal_segment_name(char name[HM_DISK_FILE_BYTES_MAX], uint64_t number)
 {
-    snprintf(name, HM_DISK_FILE_BYTES_MAX, "journal-%016" PRIx64, number);
+    /* By hand: this is done for every operation on the disk. */
+    static const char prefix[] = "journal-";
+    static const char digits[] = "0123456789abcdef";
+    memcpy(name, prefix, sizeof prefix - 1);
+    char *at = name + sizeof prefix - 1;
+    for (int shift = 60; shift >= 0; shift -= 4) {
+        *at++ = digits[number >> shift & 15];
+    }
+    *at = 0;
 }
 
 void journal_snapshot_name(char name[HM_DISK_FILE_BYTES_MAX], uint32_t log)
@@ -146,6 +154,7 @@ void hm_journal_free(struct hm_journal *journal)
     hm_free(journal->removals);
     hm_buf_fini(&journal->record);
     hm_buf_fini(&journal->snapshot);
+    hm_arena_fini(&journal->arena);
     hm_free(journal);
 }
 
@@ -208,7 +217,7 @@ static void write_snapshot(struct hm_journal *journal, const struct hm_message *
 }
 
 static void write_append(struct hm_journal *journal, const struct hm_message *persist,
-                         struct journal_pending *added)
+                         struct hm_bytes encoded, struct journal_pending *added)
 {
     const struct hm_log_append *append = &persist->log_append;
     struct journal_log *log = journal_log_of(journal, append->log);
@@ -218,10 +227,11 @@ static void write_append(struct hm_journal *journal, const struct hm_message *pe
         journal_run(log, append->first_index + i, append->entries[i].term);
     }
     added->last_index = append->entries_count ? log->next_index - 1 : 0;
-    hm_message_encode(&added->message, persist);
+    hm_buf_append(&added->message, encoded.data, encoded.size);
 }
 
-void hm_journal_write(struct hm_journal *journal, const struct hm_message *persist, uint64_t number)
+static void write(struct hm_journal *journal, const struct hm_message *persist,
+                  struct hm_bytes encoded, uint64_t number)
 {
     journal->pending = hm_grow(journal->pending, journal->pending_count, &journal->pending_capacity,
                                sizeof *journal->pending);
@@ -231,11 +241,11 @@ void hm_journal_write(struct hm_journal *journal, const struct hm_message *persi
     case HM_MSG_log_hard_state:
         added->log = persist->log_hard_state.log;
         added->hard_state = persist->log_hard_state;
-        hm_message_encode(&added->message, persist);
+        hm_buf_append(&added->message, encoded.data, encoded.size);
         break;
     case HM_MSG_log_append:
         added->log = persist->log_append.log;
-        write_append(journal, persist, added);
+        write_append(journal, persist, encoded, added);
         break;
     case HM_MSG_log_snapshot:
         added->log = persist->log_snapshot.log;
@@ -244,6 +254,24 @@ void hm_journal_write(struct hm_journal *journal, const struct hm_message *persi
     default:
         HM_ASSERT(persist->kind == HM_MSG_log_hard_state);
     }
+}
+
+void hm_journal_write(struct hm_journal *journal, const struct hm_message *persist, uint64_t number)
+{
+    struct hm_buf encoded = {0};
+    hm_message_encode(&encoded, persist);
+    write(journal, persist, hm_buf_view(&encoded), number);
+    hm_buf_fini(&encoded);
+}
+
+void hm_journal_write_encoded(struct hm_journal *journal, struct hm_bytes persist, uint64_t number)
+{
+    struct hm_message message;
+    struct hm_reader in = hm_reader_of(persist);
+    enum hm_status status = hm_message_decode(&in, &journal->arena, &message);
+    HM_ASSERT(status == HM_OK);
+    write(journal, &message, persist, number);
+    hm_arena_clear(&journal->arena);
 }
 
 /* ---- batches ---- */
@@ -328,24 +356,16 @@ static void note(struct hm_journal *journal, const struct journal_pending *pendi
 
 /* Takes the queued messages that fit one record in one segment. A snapshot starts a batch: what was
  * queued before it is durable before its file is replaced. */
-static void form_record(struct hm_journal *journal)
+static void take_messages(struct hm_journal *journal, uint64_t segment_bytes)
 {
-    struct hm_buf body = {0};
-    size_t first = journal->pending[0].message.size;
-    hm_buf_clear(&journal->record);
-    journal->op_count = 0;
-    const struct journal_segment *segment = last_segment(journal);
-    if (!segment ||
-        journal->offset + JOURNAL_RECORD_BYTES + JOURNAL_ALIGN((uint64_t)first) > segment->bytes) {
-        roll(journal, &body, first);
-        segment = last_segment(journal);
-    }
-    uint64_t start = journal->offset + journal->record.size + JOURNAL_RECORD_BYTES;
+    struct hm_buf *record = &journal->record;
     size_t taken = 0;
     for (; taken < journal->pending_count; taken++) {
         struct journal_pending *pending = &journal->pending[taken];
-        uint64_t end = start + JOURNAL_ALIGN((uint64_t)body.size + pending->message.size);
-        if (end > segment->bytes || (taken && pending->kind == HM_MSG_log_snapshot)) {
+        /* The header of a segment is aligned, so is the record in it. */
+        uint64_t end =
+            journal->offset + JOURNAL_ALIGN((uint64_t)record->size + pending->message.size);
+        if (end > segment_bytes || (taken && pending->kind == HM_MSG_log_snapshot)) {
             break;
         }
         if (pending->kind == HM_MSG_log_snapshot) {
@@ -356,26 +376,44 @@ static void form_record(struct hm_journal *journal)
             journal_snapshot_name(op->file, pending->log);
             op->bytes = hm_buf_view(&journal->snapshot);
         }
-        hm_buf_append(&body, pending->message.data, pending->message.size);
+        hm_buf_append(record, pending->message.data, pending->message.size);
         journal->flight_number = pending->number;
         note(journal, pending);
         pending_fini(pending);
     }
-    HM_ASSERT(taken > 0 && body.size <= JOURNAL_RECORD_BODY_MAX);
+    HM_ASSERT(taken > 0);
     journal->pending_count -= taken;
     memmove(journal->pending, journal->pending + taken,
             journal->pending_count * sizeof *journal->pending);
+}
 
+static void form_record(struct hm_journal *journal)
+{
+    struct hm_buf repeated = {0};
+    size_t first = journal->pending[0].message.size;
     struct hm_buf *record = &journal->record;
+    hm_buf_clear(record);
+    journal->op_count = 0;
+    const struct journal_segment *segment = last_segment(journal);
+    if (!segment ||
+        journal->offset + JOURNAL_RECORD_BYTES + JOURNAL_ALIGN((uint64_t)first) > segment->bytes) {
+        roll(journal, &repeated, first);
+        segment = last_segment(journal);
+    }
     size_t at = record->size;
-    hm_put_u32(record, 0);
-    hm_put_u32(record, (uint32_t)body.size);
-    hm_put_u64(record, journal->sequence++);
-    hm_buf_append(record, body.data, body.size);
-    pad(record, at + JOURNAL_RECORD_BYTES + JOURNAL_ALIGN((uint64_t)body.size));
+    pad(record, at + JOURNAL_RECORD_BYTES);
+    hm_buf_append(record, repeated.data, repeated.size);
+    hm_buf_fini(&repeated);
+    take_messages(journal, segment->bytes);
+
+    size_t body = record->size - at - JOURNAL_RECORD_BYTES;
+    HM_ASSERT(body <= JOURNAL_RECORD_BODY_MAX);
+    pad(record, at + JOURNAL_RECORD_BYTES + JOURNAL_ALIGN((uint64_t)body));
+    poke_u32(record, at + 4, (uint32_t)body);
+    poke_u32(record, at + 8, (uint32_t)journal->sequence);
+    poke_u32(record, at + 12, (uint32_t)(journal->sequence++ >> 32));
     struct hm_bytes behind_crc = {record->data + at + 4, record->size - at - 4};
     poke_u32(record, at, journal_record_crc(segment->number, behind_crc));
-    hm_buf_fini(&body);
 
     struct hm_disk_op *op = add_op(journal, HM_DISK_WRITE, segment->number);
     op->offset = journal->offset;

@@ -59,6 +59,8 @@ HM_MUST_USE enum hm_status hm_journal_recover(struct hm_journal *journal,
  * (last_index, last_term), else all go (section 7, step 6). */
 void hm_journal_write(struct hm_journal *journal, const struct hm_message *persist,
                       uint64_t number);
+/* The same for a message as an engine's PERSIST has it, encoded, which saves doing that again. */
+void hm_journal_write_encoded(struct hm_journal *journal, struct hm_bytes persist, uint64_t number);
 
 /* The next batch to do now; false while one is in flight, after a failure, or with nothing to do.
  * All that was written meanwhile is in it, as far as a segment takes it. */

@@ -92,6 +92,7 @@ struct hm_journal {
     uint64_t flight_number;
     struct hm_buf record; /* header of a new segment, if any, and the record */
     struct hm_buf snapshot;
+    struct hm_arena arena;
     struct hm_disk_op ops[JOURNAL_OPS_MAX];
     size_t op_count;
     struct hm_disk_op *removals; /* as many as there are segments */

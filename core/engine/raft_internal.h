@@ -136,7 +136,7 @@ struct hm_raft {
     size_t peers_count;
     size_t peers_capacity;
     uint64_t first_of_term; /* index of our no-op */
-    uint64_t round;         /* of the last append or chunk; every one has its own */
+    uint64_t round;         /* of what was sent last; see raft_replicate */
     hm_ms heartbeat_at;
     struct raft_read *reads;
     size_t reads_count;
@@ -220,6 +220,7 @@ void raft_answer_durable(struct hm_raft *raft);
 /* ---- snapshot ---- */
 struct raft_snapshot *raft_snapshot_make(const struct hm_log_snapshot *message);
 void raft_snapshot_drop(struct raft_snapshot *snapshot);
+/* The next chunk, in the round at hand; none may be on its way. */
 void raft_peer_send_snapshot(struct hm_raft *raft, struct raft_peer *peer);
 enum hm_status raft_on_snapshot_chunk(struct hm_raft *raft, const struct hm_peer *from,
                                       const struct hm_snapshot_chunk *chunk);

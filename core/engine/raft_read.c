@@ -24,8 +24,8 @@ static uint64_t confirmed_round(const struct hm_raft *raft)
     return raft_voters_quorum(raft->voters, raft->voters_count, rounds);
 }
 
-/* Every message has its own round number, so any message sent after a read came confirms it once a
- * quorum has answered it. Reads that come while one round is on its way share the next. */
+/* Round numbers only rise, so any message sent after a read came confirms it once a quorum has
+ * answered it. Reads that come while one round is on its way share the next. */
 static void start_round(struct hm_raft *raft)
 {
     for (size_t i = 0; i < raft->reads_count; i++) {

@@ -5,35 +5,61 @@
 
 /* ---- the leader's side ---- */
 
-static void send_append(struct hm_raft *raft, struct raft_peer *peer, uint64_t prev, uint32_t count)
+/* What one gathering sends. It has one round: a read that comes later needs a later one, no more.
+ * So followers at the same place, as they are while all goes well, share one encoded append. */
+struct sent {
+    bool has_round;
+    bool has_append; /* the last thing sent was an append of `count` entries after `prev` */
+    uint64_t prev;
+    uint32_t count;
+};
+
+static void take_round(struct hm_raft *raft, struct sent *sent)
 {
+    raft->round += !sent->has_round;
+    sent->has_round = true;
+}
+
+static void send_append(struct hm_raft *raft, struct raft_peer *peer, uint64_t prev, uint32_t count,
+                        struct sent *sent)
+{
+    peer->commit_sent = raft->commit < prev + count ? raft->commit : prev + count;
+    peer->heartbeat_due = false;
+    if (sent->has_append && sent->prev == prev && sent->count == count) {
+        hm_outbox_send_again(&raft->outbox, &peer->peer);
+        return;
+    }
+    take_round(raft, sent);
+    sent->has_append = true;
+    sent->prev = prev;
+    sent->count = count;
     struct hm_append append = {.log = raft->config.log,
                                .term = raft->term,
                                .prev_index = prev,
                                .prev_term = raft_log_term_at(&raft->log, prev),
                                .commit = raft->commit,
-                               .round = ++raft->round};
+                               .round = raft->round};
     if (count) {
         append.entries = (struct hm_entry *)raft_log_at(&raft->log, prev + 1);
         append.entries_count = count;
     }
-    peer->commit_sent = raft->commit < prev + count ? raft->commit : prev + count;
-    peer->heartbeat_due = false;
     hm_outbox_send(&raft->outbox, &peer->peer,
                    &(struct hm_message){.kind = HM_MSG_append, .append = append});
 }
 
 /* Index 0 matches everywhere: a heartbeat that says nothing about logs. */
-static void send_bare_heartbeat(struct hm_raft *raft, struct raft_peer *peer)
+static void send_bare_heartbeat(struct hm_raft *raft, struct raft_peer *peer, struct sent *sent)
 {
+    take_round(raft, sent);
     struct hm_message message = {
         .kind = HM_MSG_append,
-        .append = {.log = raft->config.log, .term = raft->term, .round = ++raft->round}};
+        .append = {.log = raft->config.log, .term = raft->term, .round = raft->round}};
     peer->heartbeat_due = false;
+    sent->has_append = false;
     hm_outbox_send(&raft->outbox, &peer->peer, &message);
 }
 
-static void replicate_to(struct hm_raft *raft, struct raft_peer *peer)
+static void replicate_to(struct hm_raft *raft, struct raft_peer *peer, struct sent *sent)
 {
     uint64_t last = raft_log_last(&raft->log);
     if (peer->next <= raft->log.base_index && peer->state != RAFT_SNAPSHOT) {
@@ -42,23 +68,27 @@ static void replicate_to(struct hm_raft *raft, struct raft_peer *peer)
     }
     if (peer->state == RAFT_SNAPSHOT) {
         if (peer->heartbeat_due) {
-            send_bare_heartbeat(raft, peer);
+            send_bare_heartbeat(raft, peer, sent);
         }
-        raft_peer_send_snapshot(raft, peer);
+        if (peer->chunk_at == HM_NEVER) {
+            take_round(raft, sent);
+            raft_peer_send_snapshot(raft, peer);
+            sent->has_append = false;
+        }
         return;
     }
     while (peer->state == RAFT_REPLICATE && peer->next <= last &&
            peer->flights_count < raft->config.inflight_max) {
         uint32_t count = raft_log_batch(&raft->log, peer->next, raft->config.batch_entries_max,
                                         raft->config.batch_bytes_max);
-        send_append(raft, peer, peer->next - 1, count);
+        send_append(raft, peer, peer->next - 1, count, sent);
         peer->next += count;
         peer->flights[(peer->flights_first + peer->flights_count++) % raft->config.inflight_max] =
             peer->next - 1;
     }
     uint64_t known = raft->commit < peer->next - 1 ? raft->commit : peer->next - 1;
     if (peer->heartbeat_due || (peer->state == RAFT_REPLICATE && peer->commit_sent < known)) {
-        send_append(raft, peer, peer->next - 1, 0);
+        send_append(raft, peer, peer->next - 1, 0, sent);
     }
 }
 
@@ -67,8 +97,9 @@ void raft_replicate(struct hm_raft *raft)
     if (raft->role != HM_RAFT_LEADER) {
         return;
     }
+    struct sent sent = {0};
     for (size_t i = 0; i < raft->peers_count; i++) {
-        replicate_to(raft, &raft->peers[i]);
+        replicate_to(raft, &raft->peers[i], &sent);
     }
     const struct raft_peer *to = raft_peer_find(raft, &raft->transfer_to);
     if (to && !raft->transfer_told && to->match == raft_log_last(&raft->log)) {

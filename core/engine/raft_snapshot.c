@@ -81,9 +81,6 @@ enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_b
 
 void raft_peer_send_snapshot(struct hm_raft *raft, struct raft_peer *peer)
 {
-    if (peer->chunk_at != HM_NEVER) {
-        return;
-    }
     if (!peer->snapshot) {
         peer->snapshot = raft->snapshot;
         peer->snapshot->refs++;
@@ -101,7 +98,7 @@ void raft_peer_send_snapshot(struct hm_raft *raft, struct raft_peer *peer)
                            .total = blob.size,
                            .data = {blob.data + peer->offset,
                                     left < HM_RAFT_CHUNK_BYTES ? left : HM_RAFT_CHUNK_BYTES},
-                           .round = ++raft->round}};
+                           .round = raft->round}};
     peer->chunk_at = raft->now;
     hm_outbox_send(&raft->outbox, &peer->peer, &message);
 }

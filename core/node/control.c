@@ -257,17 +257,11 @@ static void apply(struct hm_node *node, const struct hm_effect *effect)
 static void persist(struct hm_node *node, const struct hm_effect *effect)
 {
     struct hm_control *control = &node->control;
-    struct hm_arena arena = {0};
-    struct hm_message message;
-    struct hm_reader in = hm_reader_of(effect->message);
-    if (!control->journal) {
+    if (control->journal) {
+        hm_journal_write_encoded(control->journal, effect->message, effect->number);
+    } else {
         hm_raft_durable(control->raft, node->now, effect->number);
-        return;
     }
-    enum hm_status status = hm_message_decode(&in, &arena, &message);
-    HM_ASSERT(status == HM_OK);
-    hm_journal_write(control->journal, &message, effect->number);
-    hm_arena_fini(&arena);
 }
 
 static void take_snapshot(struct hm_node *node)

@@ -136,17 +136,6 @@ static void send(struct group_node *node, const struct hm_effect *effect)
     hm_buf_fini(&bytes);
 }
 
-static void persist(struct group_node *node, const struct hm_effect *effect)
-{
-    struct hm_arena arena = {0};
-    struct hm_message message;
-    struct hm_reader in = hm_reader_of(effect->message);
-    enum hm_status status = hm_message_decode(&in, &arena, &message);
-    HM_ASSERT(status == HM_OK);
-    hm_journal_write(node->journal, &message, effect->number);
-    hm_arena_fini(&arena);
-}
-
 /* Could its old id still come back to the voters? */
 static bool is_remembered(struct group *group, const struct hm_id *id)
 {
@@ -262,7 +251,7 @@ static void do_effects(struct group_node *node)
             send(node, &effect);
             break;
         case HM_EFFECT_PERSIST:
-            persist(node, &effect);
+            hm_journal_write_encoded(node->journal, effect.message, effect.number);
             break;
         case HM_EFFECT_APPLY:
             apply(node, effect.number, effect.message);
