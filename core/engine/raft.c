@@ -95,7 +95,25 @@ static void applied_voters(struct hm_raft *raft, uint64_t index)
         raft_hand_over(raft, raft_peer_best(raft));
         raft_step_down(raft, raft->term);
     }
-    hm_outbox_notify(&raft->outbox, HM_RAFT_REMOVED, NULL, index);
+    raft->removed_index = index;
+    raft_tell_removed(raft);
+}
+
+/* Without the commit index on disk a restart would find the entry, not know that it is committed,
+ * and ask for votes again. */
+void raft_tell_removed(struct hm_raft *raft)
+{
+    uint64_t index = raft->removed_index;
+    if (index == 0 || raft->failed || raft->durable_index < index) {
+        return;
+    }
+    if (raft->commit_saved < index) {
+        raft_save_commit(raft);
+    }
+    if (raft->commit_number <= raft->durable_number) {
+        raft->removed_index = 0;
+        hm_outbox_notify(&raft->outbox, HM_RAFT_REMOVED, NULL, index);
+    }
 }
 
 static void count_for_snapshot(struct hm_raft *raft, size_t bytes)
@@ -128,6 +146,17 @@ void raft_commit_to(struct hm_raft *raft, uint64_t index)
 {
     raft->commit = index;
     raft_apply(raft);
+}
+
+void raft_commit_restored(struct hm_raft *raft)
+{
+    uint64_t last = raft_log_last(&raft->log);
+    uint64_t index = raft->commit_restored < last ? raft->commit_restored : last;
+    raft->commit_saved = index;
+    raft->commit_restored = 0;
+    if (index > raft->commit) {
+        raft_commit_to(raft, index);
+    }
 }
 
 /* ---- input, time, output ---- */
@@ -229,6 +258,9 @@ hm_ms hm_raft_deadline(const struct hm_raft *raft)
 
 bool hm_raft_output(struct hm_raft *raft, struct hm_effect *out)
 {
+    if (raft->commit_restored) {
+        raft_commit_restored(raft);
+    }
     if (hm_outbox_is_empty(&raft->outbox)) {
         raft_replicate(raft); /* first: the followers' disks work while ours does */
         raft_save_log(raft);

@@ -93,10 +93,13 @@ struct hm_raft {
     size_t wanted_bytes;
     uint64_t queued_bytes; /* proposed and not applied; <= queue_bytes_max */
 
-    uint64_t number;         /* of the last PERSIST */
-    uint64_t durable_number; /* <= number */
-    uint64_t hard_number;    /* of the write of (term, vote) */
-    bool hard_dirty;         /* (term, vote) changed since */
+    uint64_t number;          /* of the last PERSIST */
+    uint64_t durable_number;  /* <= number */
+    uint64_t hard_number;     /* of the write of (term, vote) */
+    bool hard_dirty;          /* (term, vote) changed since */
+    uint64_t commit_saved;    /* in the last hard state written; <= durable_index */
+    uint64_t commit_number;   /* of that write */
+    uint64_t commit_restored; /* by the journal, and not acted on yet; 0: nothing */
     struct raft_write *writes;
     size_t writes_count;
     size_t writes_capacity;
@@ -105,9 +108,10 @@ struct hm_raft {
 
     struct hm_voter voters[HM_RAFT_VOTERS_MAX]; /* the latest configuration in the log */
     uint32_t voters_count;
-    uint64_t voters_index; /* of its entry; 0: from the snapshot, or none */
-    bool was_in;           /* a configuration had us */
-    bool campaigns;        /* we vote in it, or did before it and it may not be committed */
+    uint64_t voters_index;  /* of its entry; 0: from the snapshot, or none */
+    bool was_in;            /* a configuration had us */
+    bool campaigns;         /* we vote in it, or did before it and it may not be committed */
+    uint64_t removed_index; /* of the entry that removed us, committed and not told yet; 0: none */
 
     /* candidates */
     uint64_t granted; /* bit i: voters[i] said yes */
@@ -186,6 +190,8 @@ void raft_voters_at(struct hm_raft *raft, uint64_t index, struct hm_voter *out, 
 bool raft_hard_is_durable(const struct hm_raft *raft);
 /* Hands (term, vote) to PERSIST if they changed. */
 void raft_save_hard(struct hm_raft *raft);
+/* Hands the commit index to PERSIST. Nobody waits for it but the news of a removal. */
+void raft_save_commit(struct hm_raft *raft);
 /* Hands unsaved entries to PERSIST unless an append is being written: those that come meanwhile
  * form the next batch. */
 void raft_save_log(struct hm_raft *raft);
@@ -196,6 +202,10 @@ uint64_t raft_append(struct hm_raft *raft, uint8_t kind, struct hm_bytes body);
 /* ---- apply ---- */
 void raft_apply(struct hm_raft *raft);
 void raft_commit_to(struct hm_raft *raft, uint64_t index);
+/* Acts on what was known to be committed before the restart. */
+void raft_commit_restored(struct hm_raft *raft);
+/* Tells that we are removed as soon as a restart would know it, too. */
+void raft_tell_removed(struct hm_raft *raft);
 
 /* ---- replicate ---- */
 struct raft_peer *raft_peer_find(const struct hm_raft *raft, const struct hm_id *id);

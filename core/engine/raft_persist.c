@@ -26,15 +26,24 @@ bool raft_hard_is_durable(const struct hm_raft *raft)
     return !raft->hard_dirty && raft->hard_number <= raft->durable_number && !raft->failed;
 }
 
+void raft_save_commit(struct hm_raft *raft)
+{
+    raft->commit_saved = raft->commit < raft->durable_index ? raft->commit : raft->durable_index;
+    struct hm_message message = {.kind = HM_MSG_log_hard_state,
+                                 .log_hard_state = {.log = raft->config.log,
+                                                    .term = raft->term,
+                                                    .vote = raft->vote,
+                                                    .commit = raft->commit_saved}};
+    persist(raft, &message, (struct hm_bytes){0}, &(struct raft_write){0});
+    raft->commit_number = raft->number;
+}
+
 void raft_save_hard(struct hm_raft *raft)
 {
     if (!raft->hard_dirty || raft->failed) {
         return;
     }
-    struct hm_message message = {
-        .kind = HM_MSG_log_hard_state,
-        .log_hard_state = {.log = raft->config.log, .term = raft->term, .vote = raft->vote}};
-    persist(raft, &message, (struct hm_bytes){0}, &(struct raft_write){0});
+    raft_save_commit(raft);
     raft->hard_number = raft->number;
     raft->hard_dirty = false;
 }
@@ -138,6 +147,7 @@ void hm_raft_durable(struct hm_raft *raft, hm_ms now, uint64_t number)
     raft_answer_durable(raft);
     raft_count_commit(raft);
     raft_save_hard(raft);
+    raft_tell_removed(raft);
 }
 
 void hm_raft_persist_failed(struct hm_raft *raft, hm_ms now)
@@ -232,6 +242,7 @@ enum hm_status hm_raft_restore(struct hm_raft *raft, const struct hm_message *me
         if (message->log_hard_state.term <= RAFT_NUMBER_MAX) {
             raft->term = message->log_hard_state.term;
             raft->vote = message->log_hard_state.vote;
+            raft->commit_restored = message->log_hard_state.commit;
             status = HM_OK;
         }
         break;

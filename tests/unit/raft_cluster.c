@@ -22,6 +22,7 @@ struct write {
 struct disk {
     uint64_t term;
     struct hm_id vote;
+    uint64_t commit;
     struct hm_bytes snapshot;
     uint64_t snapshot_index;
     uint64_t base;
@@ -142,6 +143,7 @@ static void disk_store(struct disk *disk, struct hm_bytes bytes)
     if (message.kind == HM_MSG_log_hard_state) {
         disk->term = message.log_hard_state.term;
         disk->vote = message.log_hard_state.vote;
+        disk->commit = message.log_hard_state.commit;
     } else if (message.kind == HM_MSG_log_snapshot) {
         if (disk->snapshot.size) {
             hm_bytes_free(disk->snapshot);
@@ -446,7 +448,9 @@ static void start(struct cluster *c, struct node *node)
     node->leads = node->disk_broken = false;
     struct disk *disk = &node->disk;
     restore(node, &(struct hm_message){.kind = HM_MSG_log_hard_state,
-                                       .log_hard_state = {.term = disk->term, .vote = disk->vote}});
+                                       .log_hard_state = {.term = disk->term,
+                                                          .vote = disk->vote,
+                                                          .commit = disk->commit}});
     if (disk->snapshot.size) {
         struct hm_arena arena = {0};
         struct hm_message message;
