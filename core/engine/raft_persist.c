@@ -169,7 +169,6 @@ void hm_raft_persist_failed(struct hm_raft *raft, hm_ms now)
     raft->hears_leader = false;
     raft->vote_due = false;
     raft->answer_due = false;
-    raft->writes_count = 0;
 }
 
 void hm_raft_persist_recovered(struct hm_raft *raft, hm_ms now)
@@ -179,6 +178,7 @@ void hm_raft_persist_recovered(struct hm_raft *raft, hm_ms now)
         return;
     }
     raft->failed = false;
+    raft->writes_count = 0; /* what became durable in the end has been taken off */
     raft->hard_dirty = true;
     raft_save_hard(raft);
     if (raft->snapshot && raft->snapshot_number > raft->durable_number) {

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define WALL_START_MS INT64_C(1700000000000)
+
 static void client_try(struct group_client *client);
 
 static void client_next(void *context, uint64_t number, struct hm_bytes bytes)
@@ -83,16 +85,18 @@ static void propose(struct group_client *client, struct group_node *node)
     struct sim_world *world = &client->group->world;
     uint8_t filler[600] = {0};
     struct hm_bytes value = {filler, sim_chance(world, 50) ? sizeof filler : 8};
-    struct hm_message request = {.kind = HM_MSG_log_request,
-                                 .log_request = {.session = {{(uint8_t)client->number}},
-                                                 .seq = client->seq,
-                                                 .time_ms = world->now,
-                                                 .request = value}};
+    struct hm_message request = {
+        .kind = HM_MSG_log_request,
+        .log_request = {
+            .session = {{(uint8_t)client->number}},
+            .seq = client->seq,
+            .time_ms = (uint64_t)((int64_t)group_now(node) + WALL_START_MS + node->wall_offset),
+            .request = value}};
     struct hm_buf body = {0};
     hm_message_encode(&body, &request);
     uint64_t index;
     uint64_t term;
-    if (hm_raft_propose(node->raft, world->now, hm_buf_view(&body), &index, &term) == HM_OK) {
+    if (hm_raft_propose(node->raft, group_now(node), hm_buf_view(&body), &index, &term) == HM_OK) {
         node->waiting[client->number] = client->seq;
         sim_trace(world, "node %zu: client %zu's %llu at index %llu term %llu", node->slot,
                   client->number, (unsigned long long)client->seq, (unsigned long long)index,
@@ -114,7 +118,7 @@ static void client_at_node(void *context, uint64_t attempt, struct hm_bytes byte
     }
     if (client->reads) {
         uint64_t context_number = (uint64_t)client->number << 56 | client->op;
-        enum hm_status status = hm_raft_read(node->raft, group->world.now, context_number);
+        enum hm_status status = hm_raft_read(node->raft, group_now(node), context_number);
         (void)status; /* not the leader: the client tries again */
     } else {
         propose(client, node);
@@ -176,7 +180,7 @@ static void change(struct group *group, struct group_node *leader, struct group_
 {
     struct hm_peer peer = group_peer(node);
     const struct hm_voter *voter = find_voter(leader, node);
-    hm_ms now = group->world.now;
+    hm_ms now = group_now(leader);
     enum hm_status status;
     const char *what;
     /* Grows whenever it can; without churn it only grows. */
@@ -189,11 +193,11 @@ static void change(struct group *group, struct group_node *leader, struct group_
     } else if (!voter->voting) {
         what = "promote";
         status = hm_raft_promote(leader->raft, now, &peer);
-    } else if (group->options.churn && now < group->options.until &&
+    } else if (group->options.churn && group->world.now < group->options.until &&
                sim_chance(&group->world, 300)) {
         what = "remove";
         status = hm_raft_remove(leader->raft, now, &peer);
-    } else if (group->options.churn && now < group->options.until &&
+    } else if (group->options.churn && group->world.now < group->options.until &&
                sim_chance(&group->world, 300)) {
         what = "transfer to";
         status = hm_raft_transfer(leader->raft, now, &peer.id);

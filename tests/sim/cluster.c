@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define WALL_START_MS 1700000000000u
+#define READ_RETRY_MS 500u
 
 /* ---- the roles of the nodes, as modules ---- */
 
@@ -324,11 +325,22 @@ void cluster_crash(struct cluster *cluster, size_t slot, bool power)
     }
 }
 
+static void boot_again(void *context, uint64_t slot, struct hm_bytes bytes)
+{
+    (void)bytes;
+    cluster_boot(context, slot);
+}
+
 void cluster_boot(struct cluster *cluster, size_t slot)
 {
     struct cluster_node *node = &cluster->nodes[slot];
     struct sim_world *world = &cluster->world;
     if (node->runs || node->gone) {
+        return;
+    }
+    if (node->disk.unreadable) {
+        sim_trace(world, "%s: cannot read its disk", node->config.name.text);
+        sim_after(world, READ_RETRY_MS, boot_again, cluster, slot);
         return;
     }
     struct hm_buf error = {0};

@@ -67,7 +67,20 @@ static void create(struct sim_disk *disk, const char *name, struct hm_bytes cont
 
 static void sync_file(struct sim_file *file)
 {
-    memcpy((uint8_t *)file->safe.data, file->seen.content.data, file->safe.size);
+    if (file->dirty_start < file->dirty_end) {
+        memcpy((uint8_t *)file->safe.data + file->dirty_start,
+               file->seen.content.data + file->dirty_start, file->dirty_end - file->dirty_start);
+    }
+    file->dirty_start = file->dirty_end = 0;
+}
+
+static void write_file(struct sim_file *file, size_t offset, struct hm_bytes bytes)
+{
+    size_t end = offset + bytes.size;
+    bool clean = file->dirty_start == file->dirty_end;
+    memcpy((uint8_t *)file->seen.content.data + offset, bytes.data, bytes.size);
+    file->dirty_start = clean || offset < file->dirty_start ? offset : file->dirty_start;
+    file->dirty_end = clean || end > file->dirty_end ? end : file->dirty_end;
 }
 
 static enum hm_status apply(struct sim_disk *disk, const struct hm_disk_op *op)
@@ -85,7 +98,7 @@ static enum hm_status apply(struct sim_disk *disk, const struct hm_disk_op *op)
     }
     case HM_DISK_WRITE:
         HM_ASSERT(file && op->offset + op->bytes.size <= file->seen.content.size);
-        memcpy((uint8_t *)file->seen.content.data + op->offset, op->bytes.data, op->bytes.size);
+        write_file(file, (size_t)op->offset, op->bytes);
         return HM_OK;
     case HM_DISK_SYNC:
         HM_ASSERT(file);
@@ -157,7 +170,8 @@ void sim_disk_submit(struct sim_disk *disk, const struct hm_disk_op *ops, size_t
 static void tear(struct sim_disk *disk, struct sim_file *file)
 {
     struct hm_bytes seen = file->seen.content;
-    for (size_t at = 0; at < seen.size; at += SECTOR_BYTES) {
+    size_t first = file->dirty_start / SECTOR_BYTES * SECTOR_BYTES;
+    for (size_t at = first; at < file->dirty_end; at += SECTOR_BYTES) {
         size_t left = seen.size - at;
         size_t size = left < SECTOR_BYTES ? left : SECTOR_BYTES;
         bool same = memcmp(seen.data + at, file->safe.data + at, size) == 0;

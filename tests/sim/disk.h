@@ -11,6 +11,8 @@
 struct sim_file {
     struct hm_disk_file seen; /* what a reader would find */
     struct hm_bytes safe;     /* what survives a power cut */
+    size_t dirty_start;       /* they differ at most from here */
+    size_t dirty_end;
 };
 
 /* A batch is done: whose, its number, and how. */
@@ -29,7 +31,8 @@ struct sim_disk {
     hm_ms latency_min;
     hm_ms latency_max;
     uint32_t error_permille;
-    bool full; /* nothing new can be allocated */
+    bool full;       /* nothing new can be allocated */
+    bool unreadable; /* a start finds nothing but errors, and is to be tried later */
     uint64_t synced;
 };
 
@@ -45,7 +48,8 @@ void sim_disk_crash(struct sim_disk *disk, bool power);
 /* The batch in flight will never have touched the disk, when a crash comes next. */
 void sim_disk_lose(struct sim_disk *disk);
 void sim_disk_wipe(struct sim_disk *disk);
-/* What a start finds; all of it is synced first. Valid until the disk changes. */
+/* What a start finds, unless `unreadable`; all of it is synced first. Valid until the disk changes.
+ */
 size_t sim_disk_read(struct sim_disk *disk, struct hm_disk_file files[SIM_FILES_MAX]);
 
 #endif

@@ -9,6 +9,11 @@ static const struct {
 #undef SIM_FAULT_ROW
 };
 
+const char *sim_fault_name(enum sim_fault fault)
+{
+    return table[fault].name;
+}
+
 static void restart(void *context, uint64_t node, struct hm_bytes bytes)
 {
     (void)bytes;
@@ -32,7 +37,7 @@ static void heal_disk(void *context, uint64_t node, struct hm_bytes bytes)
     struct sim_disk *disk = faults->hooks->disk(faults->context, node);
     if (disk) {
         sim_trace(faults->world, "node %u: its disk is well", (unsigned)node);
-        disk->full = false;
+        disk->full = disk->unreadable = false;
         disk->error_permille = 0;
         disk->latency_min = 0;
         disk->latency_max = 4;
@@ -82,6 +87,8 @@ static void hurt_disk(struct sim_faults *faults, enum sim_fault fault, size_t vi
     if (fault == SIM_FAULT_slow_disk) {
         disk->latency_max = sim_between(faults->world, 20, 500);
         disk->latency_min = disk->latency_max / 4;
+    } else if (fault == SIM_FAULT_read_errors) {
+        disk->unreadable = true;
     } else if (fault == SIM_FAULT_disk_errors) {
         disk->error_permille = (uint32_t)sim_between(faults->world, 20, 1000);
     } else {
@@ -90,11 +97,36 @@ static void hurt_disk(struct sim_faults *faults, enum sim_fault fault, size_t vi
     sim_after(faults->world, sim_between(faults->world, 50, 5000), heal_disk, faults, victim);
 }
 
+static void heal_clock(void *context, uint64_t node, struct hm_bytes bytes)
+{
+    (void)bytes;
+    struct sim_faults *faults = context;
+    if (faults->hooks->clock_rate) {
+        faults->hooks->clock_rate(faults->context, node, 1000);
+    }
+}
+
+static void disturb_clock(struct sim_faults *faults, enum sim_fault fault, size_t victim)
+{
+    struct sim_world *world = faults->world;
+    if (fault == SIM_FAULT_clock_rate) {
+        bool fast = sim_chance(world, 500);
+        uint32_t permille =
+            (uint32_t)(fast ? sim_between(world, 1001, 3000) : sim_between(world, 300, 999));
+        faults->hooks->clock_rate(faults->context, victim, permille);
+        sim_after(world, sim_between(world, 500, 8000), heal_clock, faults, victim);
+    } else {
+        int64_t most = INT64_C(3600000) * 48;
+        faults->hooks->clock_jump(faults->context, victim,
+                                  (int64_t)sim_between(world, 0, (uint64_t)most * 2) - most);
+    }
+}
+
 static void inject(struct sim_faults *faults, enum sim_fault fault)
 {
     struct sim_world *world = faults->world;
     size_t victim = sim_between(world, 0, faults->node_count - 1);
-    faults->count++;
+    faults->counts[fault]++;
     sim_trace(world, "fault: %s, node %zu", table[fault].name, victim);
     switch (fault) {
     case SIM_FAULT_kill:
@@ -111,7 +143,7 @@ static void inject(struct sim_faults *faults, enum sim_fault fault)
         break;
     case SIM_FAULT_bad_weather:
         faults->net->loss_permille = (uint32_t)sim_between(world, 0, 300);
-        faults->net->twice_permille = (uint32_t)sim_between(world, 0, 200);
+        faults->net->twice_permille = (uint32_t)sim_between(world, 0, 500);
         faults->net->delay_max = sim_between(world, 1, 100);
         faults->net->delay_min = sim_between(world, 0, faults->net->delay_max);
         sim_after(world, sim_between(world, 100, 8000), heal_links, faults, 0);
@@ -119,7 +151,12 @@ static void inject(struct sim_faults *faults, enum sim_fault fault)
     case SIM_FAULT_slow_disk:
     case SIM_FAULT_disk_errors:
     case SIM_FAULT_full_disk:
+    case SIM_FAULT_read_errors:
         hurt_disk(faults, fault, victim);
+        break;
+    case SIM_FAULT_clock_rate:
+    case SIM_FAULT_clock_jump:
+        disturb_clock(faults, fault, victim);
         break;
     default:
         cut_links(faults, fault, victim);
@@ -131,6 +168,7 @@ static void heal_all(struct sim_faults *faults)
     heal_links(faults, 0, (struct hm_bytes){0});
     for (size_t i = 0; i < faults->node_count; i++) {
         heal_disk(faults, i, (struct hm_bytes){0});
+        heal_clock(faults, i, (struct hm_bytes){0});
         faults->hooks->start(faults->context, i);
     }
 }
@@ -170,6 +208,8 @@ void sim_faults_start(struct sim_faults *faults)
     for (size_t i = 0; i < SIM_FAULT_COUNT; i++) {
         faults->enabled[i] = sim_chance(faults->world, 500);
     }
+    faults->enabled[SIM_FAULT_clock_rate] &= faults->hooks->clock_rate != NULL;
+    faults->enabled[SIM_FAULT_clock_jump] &= faults->hooks->clock_jump != NULL;
     faults->gap_max = sim_between(faults->world, 300, 3000);
     sim_after(faults->world, sim_between(faults->world, 100, 2000), next, faults, 0);
 }

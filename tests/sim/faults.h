@@ -18,7 +18,10 @@
     X(slow_disk, 5)                                        \
     X(disk_errors, 5)                                      \
     X(full_disk, 5)                                        \
-    X(all_power, 1) /* every machine at once */
+    X(read_errors, 3) /* it cannot be started */           \
+    X(clock_rate, 5)  /* a clock runs slow or fast */      \
+    X(clock_jump, 3)  /* the wall clock is set */          \
+    X(all_power, 1)   /* every machine at once */
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(name, weight) SIM_FAULT_##name,
@@ -33,6 +36,10 @@ struct sim_fault_hooks {
     void (*start)(void *context, size_t node);
     void (*pause)(void *context, size_t node, hm_ms until);
     struct sim_disk *(*disk)(void *context, size_t node); /* NULL: it has none */
+    /* NULL where clocks are not disturbed. Time passes at `permille` of the world's; the wall clock
+     * jumps by `ms`. */
+    void (*clock_rate)(void *context, size_t node, uint32_t permille);
+    void (*clock_jump)(void *context, size_t node, int64_t ms);
 };
 
 struct sim_faults {
@@ -44,8 +51,10 @@ struct sim_faults {
     hm_ms until; /* none starts later, and all are healed then */
     hm_ms gap_max;
     bool enabled[SIM_FAULT_COUNT];
-    uint64_t count;
+    uint64_t counts[SIM_FAULT_COUNT];
 };
+
+const char *sim_fault_name(enum sim_fault fault);
 
 /* Starts the schedule. Each kind of fault is on in half of the seeds. */
 void sim_faults_start(struct sim_faults *faults);

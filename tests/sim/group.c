@@ -20,6 +20,19 @@ struct hm_peer group_peer(const struct group_node *node)
     return peer;
 }
 
+hm_ms group_now(const struct group_node *node)
+{
+    hm_ms passed = node->group->world.now - node->clock_set;
+    return node->clock_then + passed * node->clock_permille / 1000;
+}
+
+/* World's time from now until the node's clock shows `at`. */
+static hm_ms until(const struct group_node *node, hm_ms at)
+{
+    hm_ms now = group_now(node);
+    return at > now ? ((at - now) * 1000 + node->clock_permille - 1) / node->clock_permille : 0;
+}
+
 struct group_node *group_find(struct group *group, const struct hm_id *id)
 {
     for (size_t i = 0; i < group->options.nodes; i++) {
@@ -50,6 +63,7 @@ static void machine_put(const struct machine *machine, struct hm_buf *out)
 {
     hm_put_u64(out, machine->length);
     hm_put_u64(out, machine->hash);
+    hm_put_u64(out, machine->time_ms);
     for (size_t i = 0; i < GROUP_CLIENTS_MAX; i++) {
         hm_put_u64(out, machine->last_seq[i]);
         hm_put_u64(out, machine->place[i]);
@@ -65,6 +79,7 @@ static void machine_get(struct machine *machine, uint64_t index, struct hm_bytes
     *machine = (struct machine){.applied = index};
     machine->length = hm_get_u64(&in);
     machine->hash = hm_get_u64(&in);
+    machine->time_ms = hm_get_u64(&in);
     for (size_t i = 0; i < GROUP_CLIENTS_MAX; i++) {
         machine->last_seq[i] = hm_get_u64(&in);
         machine->place[i] = hm_get_u64(&in);
@@ -76,7 +91,9 @@ static void machine_append(struct group_node *node, const struct hm_log_request 
     struct machine *machine = &node->machine;
     size_t client = request->session.bytes[0];
     if (client < GROUP_CLIENTS_MAX && request->seq > machine->last_seq[client]) {
-        uint64_t words[2] = {client, request->seq};
+        uint64_t time = request->time_ms;
+        machine->time_ms = time > machine->time_ms ? time : machine->time_ms;
+        uint64_t words[3] = {client, request->seq, machine->time_ms};
         machine->last_seq[client] = request->seq;
         machine->place[client] = ++machine->length;
         machine->hash = hm_hash(machine->hash, (struct hm_bytes){(uint8_t *)words, sizeof words});
@@ -237,7 +254,7 @@ static void wake(void *context, uint64_t starts, struct hm_bytes bytes)
     }
     if (node->wake_at <= world->now) {
         node->wake_at = HM_NEVER;
-        hm_raft_tick(node->raft, world->now);
+        hm_raft_tick(node->raft, group_now(node));
         group_pump(node);
     }
 }
@@ -279,10 +296,10 @@ void group_pump(struct group_node *node)
         sim_disk_submit(&node->disk, batch.ops, batch.count, node->starts);
     }
     hm_ms deadline = hm_raft_deadline(node->raft);
-    if (deadline < node->wake_at) {
-        node->wake_at = deadline;
-        sim_after(world, deadline > world->now ? deadline - world->now : 0, wake, node,
-                  node->starts);
+    hm_ms delay = deadline == HM_NEVER ? HM_NEVER : until(node, deadline);
+    if (delay != HM_NEVER && world->now + delay < node->wake_at) {
+        node->wake_at = world->now + delay;
+        sim_after(world, delay, wake, node, node->starts);
     }
 }
 
@@ -321,15 +338,15 @@ static void disk_done(void *context, uint64_t starts, enum hm_status status)
     }
     node->disk_busy = false;
     uint64_t durable = hm_journal_done(node->journal, status);
-    hm_raft_durable(node->raft, world->now, durable);
+    hm_raft_durable(node->raft, group_now(node), durable);
     if (status != HM_OK) {
         sim_trace(world, "node %zu: disk: %s", node->slot, hm_status_text(status));
     }
     if (hm_journal_failed(node->journal)) {
-        hm_raft_persist_failed(node->raft, world->now);
+        hm_raft_persist_failed(node->raft, group_now(node));
         sim_after(world, DISK_RETRY_MS, retry_disk, node, starts);
     } else {
-        hm_raft_persist_recovered(node->raft, world->now);
+        hm_raft_persist_recovered(node->raft, group_now(node));
     }
     group_pump(node);
 }
@@ -360,7 +377,7 @@ static void receive(void *context, size_t slot, size_t from, struct hm_bytes byt
     }
     enum hm_status status = hm_message_decode(&in, &arena, &message);
     HM_ASSERT(status == HM_OK);
-    status = hm_raft_input(node->raft, world->now, &peer, &message);
+    status = hm_raft_input(node->raft, group_now(node), &peer, &message);
     if (status != HM_OK && status != HM_IO) {
         struct hm_buf line = {0};
         hm_message_print(&line, &message);
@@ -399,7 +416,7 @@ static void stream_down(void *context, size_t slot, size_t peer, enum hm_status 
     struct group_node *node = &group->nodes[slot];
     if (why == HM_IO && node->paused_until <= group->world.now) {
         struct hm_id id = group_peer(&group->nodes[peer]).id;
-        hm_raft_peer_reset(node->raft, group->world.now, &id);
+        hm_raft_peer_reset(node->raft, group_now(node), &id);
         group_pump(node);
     }
 }
@@ -441,11 +458,22 @@ static void restore(void *context, const struct hm_message *message)
     }
 }
 
+static void boot_again(void *context, uint64_t slot, struct hm_bytes bytes)
+{
+    (void)bytes;
+    group_boot(context, slot);
+}
+
 void group_boot(struct group *group, size_t slot)
 {
     struct group_node *node = &group->nodes[slot];
     struct sim_world *world = &group->world;
     if (node->runs) {
+        return;
+    }
+    if (node->disk.unreadable) {
+        sim_trace(world, "node %zu: cannot read its disk", slot);
+        sim_after(world, DISK_RETRY_MS, boot_again, group, slot);
         return;
     }
     struct hm_peer self = group_peer(node);
@@ -459,7 +487,7 @@ void group_boot(struct group *group, size_t slot)
     node->compact_every = sim_chance(world, 700) ? sim_between(world, 5, 300) : 0;
     node->raft = hm_raft_new(
         &(struct hm_raft_config){.self = self, .seed = sim_between(world, 0, UINT32_MAX)},
-        world->now);
+        group_now(node));
     node->journal = hm_journal_new(&(struct hm_journal_config){
         .segment_bytes = group->options.segment_bytes, .owner = self.id});
     struct hm_disk_file files[SIM_FILES_MAX];
@@ -500,8 +528,30 @@ static struct sim_disk *fault_disk(void *context, size_t slot)
     return &group->nodes[slot].disk;
 }
 
-static const struct sim_fault_hooks fault_hooks = {fault_crash, fault_start, fault_pause,
-                                                   fault_disk};
+static void fault_clock_rate(void *context, size_t slot, uint32_t permille)
+{
+    struct group *group = context;
+    struct group_node *node = &group->nodes[slot];
+    if (node->clock_permille == permille) {
+        return;
+    }
+    node->clock_then = group_now(node);
+    node->clock_set = group->world.now;
+    node->clock_permille = permille;
+    if (node->runs && node->paused_until <= group->world.now) {
+        node->wake_at = HM_NEVER; /* that wake-up would come early or late */
+        group_pump(node);
+    }
+}
+
+static void fault_clock_jump(void *context, size_t slot, int64_t ms)
+{
+    struct group *group = context;
+    group->nodes[slot].wall_offset += ms;
+}
+
+static const struct sim_fault_hooks fault_hooks = {fault_crash, fault_start,      fault_pause,
+                                                   fault_disk,  fault_clock_rate, fault_clock_jump};
 
 void group_init(struct group *group, uint64_t seed, bool loud)
 {
@@ -530,10 +580,11 @@ void group_start(struct group *group)
         struct group_node *node = &group->nodes[i];
         node->group = group;
         node->slot = i;
+        node->clock_permille = 1000;
         sim_disk_init(&node->disk, world, disk_done, node);
         group_boot(group, i);
     }
-    enum hm_status status = hm_raft_found(group->nodes[0].raft, world->now);
+    enum hm_status status = hm_raft_found(group->nodes[0].raft, group_now(&group->nodes[0]));
     HM_ASSERT(status == HM_OK);
     group_pump(&group->nodes[0]);
     for (size_t i = 0; i < group->client_count; i++) {

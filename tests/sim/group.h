@@ -17,6 +17,7 @@ struct machine {
     uint64_t applied; /* index of the log */
     uint64_t length;
     uint64_t hash;
+    uint64_t time_ms; /* of the log: never goes back, whatever the leaders' wall clocks do */
     uint64_t last_seq[GROUP_CLIENTS_MAX];
     uint64_t place[GROUP_CLIENTS_MAX]; /* of that value */
 };
@@ -30,6 +31,10 @@ struct group_node {
     uint64_t starts; /* of the process; events for older ones are void */
     bool runs;
     hm_ms paused_until;
+    hm_ms clock_set;  /* world's time when the rate of its clock last changed */
+    hm_ms clock_then; /* what its clock showed then */
+    uint32_t clock_permille;
+    int64_t wall_offset;
     struct hm_raft *raft;
     struct hm_journal *journal;
     struct sim_disk disk;
@@ -107,6 +112,8 @@ void group_check_end(struct group *group);
 void group_fini(struct group *group);
 
 struct hm_peer group_peer(const struct group_node *node);
+/* What the node's own clock shows. */
+hm_ms group_now(const struct group_node *node);
 /* The node with this id in its present life, or NULL. */
 struct group_node *group_find(struct group *group, const struct hm_id *id);
 /* The running leader of the highest term, or NULL. */

@@ -5,6 +5,17 @@
 
 #include <stdio.h>
 
+static void add_faults(struct sim_totals *totals, const struct sim_faults *faults,
+                       const struct sim_net *net)
+{
+    for (size_t i = 0; i < SIM_FAULT_COUNT; i++) {
+        totals->faults[i] += faults->counts[i];
+    }
+    totals->messages += net->sent;
+    totals->lost += net->lost;
+    totals->doubled += net->doubled;
+}
+
 static bool run_log(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
 {
     static struct group group;
@@ -14,10 +25,9 @@ static bool run_log(uint64_t seed, bool loud, struct sim_totals *totals, char wh
     group_check_end(&group);
     totals->runs++;
     totals->ms += group.world.now;
-    totals->faults += group.faults.count;
+    add_faults(totals, &group.faults, &group.net);
     totals->agreed += group.acked;
     totals->elections += group.elections;
-    totals->messages += group.net.sent;
     for (size_t i = 0; i < group.options.nodes; i++) {
         totals->syncs += group.nodes[i].disk.synced;
     }
@@ -37,10 +47,9 @@ static bool run_cluster(uint64_t seed, bool loud, struct sim_totals *totals, cha
     cluster_check_end(&cluster);
     totals->runs++;
     totals->ms += cluster.world.now;
-    totals->faults += cluster.faults.count;
+    add_faults(totals, &cluster.faults, &cluster.net);
     totals->agreed += cluster.highest;
     totals->elections += cluster.elections;
-    totals->messages += cluster.net.sent;
     for (size_t i = 0; i < cluster.count; i++) {
         totals->syncs += cluster.nodes[i].disk.synced;
     }
@@ -52,7 +61,7 @@ static bool run_cluster(uint64_t seed, bool loud, struct sim_totals *totals, cha
 }
 
 const struct sim_kind sim_kinds[] = {
-    {"cluster", run_cluster},
-    {"log", run_log},
+    {"cluster", run_cluster, "events committed"},
+    {"log", run_log, "operations acknowledged"},
 };
 const size_t sim_kind_count = sizeof sim_kinds / sizeof *sim_kinds;

@@ -8,43 +8,81 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define JOBS_MAX 64
+
 static const char usage[] =
     "sim [KIND] SEED               replay a seed with its trace\n"
     "sim [KIND] --seeds N [--from S] [--jobs J]\n"
-    "                              run N seeds, S (1) and on, in J (1) processes\n"
+    "                              run N seeds, S (1) and on, in J (1) processes; it ends at the\n"
+    "                              first violation and says how to replay it\n"
     "sim --scenario [NAME]         a named scenario with its trace; without NAME: list them\n"
 #ifdef HM_PLANTED
     "sim --planted [--seeds N] [BUG..]\n"
     "                              find planted bugs, each in at most N (5000) seeds\n"
 #endif
-    "KIND: cluster (whole nodes), log (a replicated log alone)\n";
+    "KIND: cluster (whole nodes), log (a replicated log alone); without one a SEED is of cluster,\n"
+    "--seeds runs N of each\n";
+
+/* Processes share the totals; `stop` is set by the first that finds a violation. */
+struct shared {
+    volatile bool stop;
+    struct sim_totals totals[JOBS_MAX];
+};
 
 static void run_share(const struct sim_kind *kind, uint64_t from, uint64_t count, uint64_t job,
-                      uint64_t jobs, struct sim_totals *totals)
+                      uint64_t jobs, struct shared *shared)
 {
-    for (uint64_t i = job; i < count; i += jobs) {
+    for (uint64_t i = job; i < count && !shared->stop; i += jobs) {
         char why[256];
-        if (!kind->run(from + i, false, totals, why)) {
-            printf("seed %llu FAILED: %s\n  replay: sim %s %llu\n", (unsigned long long)(from + i),
-                   why, kind->name, (unsigned long long)(from + i));
+        if (!kind->run(from + i, false, &shared->totals[job], why)) {
+            shared->stop = true;
+            printf("seed %llu FAILED: %s\n  replay: ./build.sh sim %s %llu\n",
+                   (unsigned long long)(from + i), why, kind->name, (unsigned long long)(from + i));
             fflush(stdout);
         }
     }
 }
 
+static void add_up(struct sim_totals *all, const struct sim_totals *some)
+{
+    for (size_t i = 0; i < sizeof *all / sizeof(uint64_t); i++) {
+        ((uint64_t *)all)[i] += ((const uint64_t *)some)[i];
+    }
+}
+
+static void report(const struct sim_kind *kind, const struct sim_totals *all)
+{
+    uint64_t faults = 0;
+    for (size_t i = 0; i < SIM_FAULT_COUNT; i++) {
+        faults += all->faults[i];
+    }
+    printf("%s: %llu seeds, %llu failed: %.1f hours, %llu faults, %llu elections, %llu messages, "
+           "%llu syncs, %llu %s\n ",
+           kind->name, (unsigned long long)all->runs, (unsigned long long)all->failed,
+           (double)all->ms / 3600e3, (unsigned long long)faults, (unsigned long long)all->elections,
+           (unsigned long long)all->messages, (unsigned long long)all->syncs,
+           (unsigned long long)all->agreed, kind->agreed);
+    for (size_t i = 0; i < SIM_FAULT_COUNT; i++) {
+        printf(" %s %llu,", sim_fault_name((enum sim_fault)i), (unsigned long long)all->faults[i]);
+    }
+    printf(" messages lost %llu, doubled %llu\n", (unsigned long long)all->lost,
+           (unsigned long long)all->doubled);
+}
+
 static int run_seeds(const struct sim_kind *kind, uint64_t from, uint64_t count, uint64_t jobs)
 {
-    struct sim_totals *totals = mmap(NULL, jobs * sizeof *totals, PROT_READ | PROT_WRITE,
-                                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (totals == MAP_FAILED) {
+    struct shared *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) {
         perror("sim: mmap");
         return 1;
     }
     int broken = 0;
+    fflush(stdout);
     for (uint64_t job = 0; job < jobs; job++) {
         pid_t child = fork();
         if (child == 0) {
-            run_share(kind, from, count, job, jobs, &totals[job]);
+            run_share(kind, from, count, job, jobs, shared);
             exit(0);
         }
     }
@@ -54,23 +92,10 @@ static int run_seeds(const struct sim_kind *kind, uint64_t from, uint64_t count,
     }
     struct sim_totals all = {0};
     for (uint64_t job = 0; job < jobs; job++) {
-        all.runs += totals[job].runs;
-        all.failed += totals[job].failed;
-        all.ms += totals[job].ms;
-        all.faults += totals[job].faults;
-        all.agreed += totals[job].agreed;
-        all.elections += totals[job].elections;
-        all.messages += totals[job].messages;
-        all.syncs += totals[job].syncs;
+        add_up(&all, &shared->totals[job]);
     }
-    printf(
-        "%s: %llu seeds, %llu failed: %.1f hours, %llu faults, %llu elections, %llu messages, %llu "
-        "syncs, %llu %s\n",
-        kind->name, (unsigned long long)all.runs, (unsigned long long)all.failed,
-        (double)all.ms / 3600e3, (unsigned long long)all.faults, (unsigned long long)all.elections,
-        (unsigned long long)all.messages, (unsigned long long)all.syncs,
-        (unsigned long long)all.agreed,
-        strcmp(kind->name, "log") == 0 ? "operations acknowledged" : "events committed");
+    report(kind, &all);
+    munmap(shared, sizeof *shared);
     return broken || all.failed || all.runs != count;
 }
 
@@ -89,7 +114,7 @@ int main(int argc, char **argv)
     uint64_t from = 1;
     uint64_t jobs = 1;
     int first = 1;
-    const struct sim_kind *kind = &sim_kinds[0];
+    const struct sim_kind *kind = NULL;
     if (argc > 1 && strcmp(argv[1], "--scenario") == 0) {
         return sim_scenario(argc > 2 ? argv[2] : NULL);
     }
@@ -113,15 +138,21 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[i], "--jobs") == 0 && next) {
             jobs = strtoull(argv[++i], NULL, 10);
         } else if (argv[i][0] >= '0' && argv[i][0] <= '9') {
-            return replay(kind, strtoull(argv[i], NULL, 10));
+            return replay(kind ? kind : &sim_kinds[0], strtoull(argv[i], NULL, 10));
         } else {
             fputs(usage, stderr);
             return 2;
         }
     }
-    if (seeds == 0 || jobs == 0 || jobs > 64) {
+    if (seeds == 0 || jobs == 0 || jobs > JOBS_MAX) {
         fputs(usage, stderr);
         return 2;
     }
-    return run_seeds(kind, from, seeds, jobs);
+    int result = 0;
+    for (size_t i = 0; i < sim_kind_count && result == 0; i++) {
+        if (!kind || kind == &sim_kinds[i]) {
+            result = run_seeds(&sim_kinds[i], from, seeds, jobs);
+        }
+    }
+    return result;
 }

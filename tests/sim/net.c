@@ -80,6 +80,7 @@ void sim_net_datagram(struct sim_net *net, size_t from, size_t to, struct hm_byt
         return;
     }
     int copies = sim_chance(net->world, net->twice_permille) ? 2 : 1;
+    net->doubled += copies == 2;
     for (int i = 0; i < copies; i++) {
         /* Now and then one takes long, and is overtaken. */
         hm_ms delay = draw_delay(net) * (sim_chance(net->world, 20) ? 20 : 1);

@@ -45,6 +45,7 @@ struct sim_net {
     uint32_t twice_permille;
     uint64_t sent;
     uint64_t lost;
+    uint64_t doubled;
 };
 
 void sim_net_init(struct sim_net *net, struct sim_world *world, size_t count,

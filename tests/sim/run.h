@@ -2,6 +2,8 @@
 #ifndef TESTS_SIM_RUN_H
 #define TESTS_SIM_RUN_H
 
+#include "tests/sim/faults.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +13,9 @@ struct sim_totals {
     uint64_t runs;
     uint64_t failed;
     uint64_t ms;
-    uint64_t faults;
+    uint64_t faults[SIM_FAULT_COUNT];
+    uint64_t lost; /* messages */
+    uint64_t doubled;
     uint64_t agreed; /* operations acknowledged, or events committed */
     uint64_t elections;
     uint64_t messages;
@@ -22,6 +26,7 @@ struct sim_kind {
     const char *name;
     /* False, and in `why` which invariant was broken. */
     bool (*run)(uint64_t seed, bool loud, struct sim_totals *totals, char why[256]);
+    const char *agreed; /* what its totals call that; NULL in a scenario, which counts nothing */
 };
 
 extern const struct sim_kind sim_kinds[]; /* the first is the default */

@@ -61,7 +61,7 @@ static void append(struct group_node *node, uint64_t seq)
     uint64_t term;
     hm_message_encode(&body, &request);
     enum hm_status status =
-        hm_raft_propose(node->raft, group->world.now, hm_buf_view(&body), &index, &term);
+        hm_raft_propose(node->raft, group_now(node), hm_buf_view(&body), &index, &term);
     need(group, status == HM_OK, "the leader refuses to append");
     hm_buf_fini(&body);
     group_pump(node);

@@ -1,13 +1,11 @@
 #include "tests/sim/world.h"
 
-#include "core/base/hash.h"
 #include "core/base/memory.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define TRACE_KEPT_BYTES  (256u << 10)
 #define MOMENT_EVENTS_MAX 100000u
 
 struct sim_event {
@@ -31,7 +29,6 @@ void sim_world_fini(struct sim_world *world)
         hm_bytes_free(world->events[i].bytes);
     }
     hm_free(world->events);
-    hm_buf_fini(&world->trace);
 }
 
 static bool is_before(const struct sim_event *a, const struct sim_event *b)
@@ -105,25 +102,11 @@ bool sim_step(struct sim_world *world)
 
 static void add_line(struct sim_world *world, const char *format, va_list arguments)
 {
-    char line[600];
-    int start = snprintf(line, sizeof line, "%8llu ", (unsigned long long)world->now);
-    size_t used = (size_t)start;
-    int size = vsnprintf(line + used, sizeof line - used - 1, format, arguments);
-    used += size < 0 ? 0 : (size_t)size;
-    used = used < sizeof line - 2 ? used : sizeof line - 2;
-    line[used++] = '\n';
-    struct hm_bytes bytes = {(const uint8_t *)line, used};
-    world->trace_hash = hm_hash(world->trace_hash, bytes);
     if (world->loud) {
-        fwrite(line, 1, used, stdout);
-        return;
+        printf("%8llu ", (unsigned long long)world->now);
+        vprintf(format, arguments);
+        putchar('\n');
     }
-    if (world->trace.size + used > TRACE_KEPT_BYTES) {
-        size_t half = world->trace.size / 2;
-        memmove(world->trace.data, world->trace.data + half, world->trace.size - half);
-        world->trace.size -= half;
-    }
-    hm_buf_append(&world->trace, line, used);
 }
 
 void sim_trace(struct sim_world *world, const char *format, ...)

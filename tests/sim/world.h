@@ -19,8 +19,6 @@ struct sim_world {
     size_t event_capacity;
     uint64_t order;
     uint64_t moment_events; /* fired at `now` */
-    struct hm_buf trace;    /* the latest part of it */
-    uint64_t trace_hash;    /* of all of it */
     bool loud;              /* print the trace as it comes */
     bool failed;
     char why[256];
