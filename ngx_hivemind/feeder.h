@@ -14,12 +14,12 @@
 struct hm_feeder_config {
     struct hm_name name;
     const char *state_dir;
-    const char *control; /* path of the control socket; NULL: the default one */
     const struct hm_key *key;
     const char *const *join; /* "HOST" or "HOST:PORT" */
     size_t join_count;
     struct hm_addr advertise; /* none: to be found out */
     int udp, tcp;             /* bound to one address, `tcp` listening; the feeder's from now on */
+    int control;              /* of hm_control_listen, the feeder's as well; -1: none */
 };
 
 /* What a feeder may do to the module, all within the loop's callbacks. */

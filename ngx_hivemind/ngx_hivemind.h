@@ -14,7 +14,7 @@
 struct ngx_hivemind_conf {
     ngx_flag_t configured;
     ngx_str_t key_file;
-    ngx_str_t socket; /* empty: the default one */
+    ngx_str_t socket; /* the control socket's path; empty: the default one, until it is known */
     ngx_array_t join; /* of char *, NUL-terminated */
     struct hm_addr listen;
     struct hm_addr advertise;
@@ -24,7 +24,9 @@ struct ngx_hivemind_conf {
     size_t table_bytes;
 
     struct hm_key key; /* in the master and the node's process; wiped in workers */
-    int udp, tcp;      /* the master's copies of the listening sockets, for the node; or -1 */
+    /* The master's copies of the listening sockets, for the node; or -1. */
+    int udp, tcp, control;
+    int made; /* the control socket while it is of a cycle that may still fail; or -1 */
     struct hm_table table;
 
     /* The first directive elsewhere that needs the block. */
@@ -47,6 +49,17 @@ char *ngx_hivemind_block(ngx_conf_t *cf, ngx_command_t *command, void *conf);
 /* The handler of our listening sockets, by which they are known among nginx's. Only the node's own
  * process uses them, never nginx: it closes whatever it is given. */
 void ngx_hivemind_refuse(ngx_connection_t *connection);
+
+/* Puts the node's control socket among nginx's listening sockets; it is made here unless the cycle
+ * before has it, or nothing is to be touched. */
+ngx_int_t ngx_hivemind_add_control(ngx_conf_t *cf, struct ngx_hivemind_conf *conf);
+/* Not to be removed: the cycle has begun. And the opposite. */
+void ngx_hivemind_keep_control(struct ngx_hivemind_conf *conf);
+void ngx_hivemind_drop_control(struct ngx_hivemind_conf *conf);
+
+/* A listening socket that is the node's alone. */
+ngx_listening_t *ngx_hivemind_listening(ngx_conf_t *cf, struct sockaddr *name, socklen_t size,
+                                        int type);
 
 /* Reads and checks the key file into conf->key; logs and gives NGX_ERROR. */
 ngx_int_t ngx_hivemind_read_key(ngx_conf_t *cf, struct ngx_hivemind_conf *conf);

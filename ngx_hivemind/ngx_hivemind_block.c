@@ -182,6 +182,29 @@ static char *read_line(ngx_conf_t *cf, ngx_command_t *command, void *data)
     return NGX_CONF_ERROR;
 }
 
+ngx_listening_t *ngx_hivemind_listening(ngx_conf_t *cf, struct sockaddr *name, socklen_t size,
+                                        int type)
+{
+    ngx_listening_t *ls = ngx_create_listening(cf, name, size);
+    if (ls) {
+        ls->type = type;
+        ls->addr_ntop = 1;
+        ls->handler = ngx_hivemind_refuse;
+        ls->pool_size = 256;
+        ls->logp = &cf->cycle->new_log;
+        ls->log = cf->cycle->new_log;
+        ls->log.data = &ls->addr_text;
+        ls->log.handler = ngx_accept_log_error;
+        ls->backlog = NGX_LISTEN_BACKLOG;
+        ls->rcvbuf = -1;
+        ls->sndbuf = -1;
+#if (NGX_HAVE_INET6)
+        ls->ipv6only = 1;
+#endif
+    }
+    return ls;
+}
+
 /* UDP and TCP on the same address, made by nginx so that they outlive reloads and upgrades. */
 static ngx_int_t add_listening(ngx_conf_t *cf, const struct hm_addr *addr, int type)
 {
@@ -195,27 +218,10 @@ static ngx_int_t add_listening(ngx_conf_t *cf, const struct hm_addr *addr, int t
     sin6.sin6_family = AF_INET6;
     sin6.sin6_port = htons(addr->port);
     ngx_memcpy(&sin6.sin6_addr, addr->ip, sizeof sin6.sin6_addr);
-    ngx_listening_t *ls = addr->family == 4
-                              ? ngx_create_listening(cf, (struct sockaddr *)&sin, sizeof sin)
-                              : ngx_create_listening(cf, (struct sockaddr *)&sin6, sizeof sin6);
-    if (ls == NULL) {
-        return NGX_ERROR;
-    }
-    ls->type = type;
-    ls->addr_ntop = 1;
-    ls->handler = ngx_hivemind_refuse;
-    ls->pool_size = 256;
-    ls->logp = &cf->cycle->new_log;
-    ls->log = cf->cycle->new_log;
-    ls->log.data = &ls->addr_text;
-    ls->log.handler = ngx_accept_log_error;
-    ls->backlog = NGX_LISTEN_BACKLOG;
-    ls->rcvbuf = -1;
-    ls->sndbuf = -1;
-#if (NGX_HAVE_INET6)
-    ls->ipv6only = 1;
-#endif
-    return NGX_OK;
+    ngx_listening_t *ls =
+        addr->family == 4 ? ngx_hivemind_listening(cf, (struct sockaddr *)&sin, sizeof sin, type)
+                          : ngx_hivemind_listening(cf, (struct sockaddr *)&sin6, sizeof sin6, type);
+    return ls ? NGX_OK : NGX_ERROR;
 }
 
 static char *set_defaults(ngx_conf_t *cf, struct ngx_hivemind_conf *conf)
@@ -283,7 +289,8 @@ char *ngx_hivemind_block(ngx_conf_t *cf, ngx_command_t *command, void *data)
     }
     if (set_table_path(cf, conf) != NGX_OK || ngx_hivemind_read_key(cf, conf) != NGX_OK ||
         add_listening(cf, &conf->listen, SOCK_STREAM) != NGX_OK ||
-        add_listening(cf, &conf->listen, SOCK_DGRAM) != NGX_OK) {
+        add_listening(cf, &conf->listen, SOCK_DGRAM) != NGX_OK ||
+        ngx_hivemind_add_control(cf, conf) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
     return NGX_CONF_OK;

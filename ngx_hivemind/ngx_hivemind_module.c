@@ -13,13 +13,17 @@ static void close_copies(struct ngx_hivemind_conf *conf)
     if (conf->tcp >= 0) {
         close(conf->tcp);
     }
-    conf->udp = conf->tcp = -1;
+    if (conf->control >= 0) {
+        close(conf->control);
+    }
+    conf->udp = conf->tcp = conf->control = -1;
 }
 
 /* The cycle ends: in the master after a reload, in every process at its end. */
 static void clean_up(void *data)
 {
     struct ngx_hivemind_conf *conf = data;
+    ngx_hivemind_drop_control(conf);
     close_copies(conf);
     hm_key_wipe(&conf->key);
     hm_table_close(&conf->table);
@@ -33,7 +37,7 @@ static void *create_conf(ngx_cycle_t *cycle)
         ngx_array_init(&conf->join, cycle->pool, 4, sizeof(char *)) != NGX_OK) {
         return NULL;
     }
-    conf->udp = conf->tcp = -1;
+    conf->udp = conf->tcp = conf->control = conf->made = -1;
     conf->table.fd = -1;
     conf->cycle = cycle;
     cleanup->handler = clean_up;
@@ -138,7 +142,9 @@ static ngx_int_t copy_sockets(ngx_cycle_t *cycle, struct ngx_hivemind_conf *conf
     ngx_listening_t *ls = cycle->listening.elts;
     for (ngx_uint_t i = 0; i < cycle->listening.nelts; i++) {
         if (ls[i].handler == ngx_hivemind_refuse) {
-            int *copy = ls[i].type == SOCK_DGRAM ? &conf->udp : &conf->tcp;
+            int *copy = ls[i].type == SOCK_DGRAM               ? &conf->udp
+                        : ls[i].sockaddr->sa_family == AF_UNIX ? &conf->control
+                                                               : &conf->tcp;
             *copy = fcntl(ls[i].fd, F_DUPFD_CLOEXEC, 0);
         }
     }
@@ -161,7 +167,16 @@ static ngx_int_t init_module(ngx_cycle_t *cycle)
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "\"master_process off\": no node runs, the routing table stays as it is");
     }
-    return open_table(cycle, conf) == NGX_OK ? copy_sockets(cycle, conf) : NGX_ERROR;
+    if (open_table(cycle, conf) != NGX_OK || copy_sockets(cycle, conf) != NGX_OK) {
+        ngx_hivemind_drop_control(conf);
+        return NGX_ERROR; /* nginx ends, and cleans nothing up */
+    }
+    if (conf->control >= 0) {
+        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0, "hivemind: node %s, control socket \"%V\"",
+                      conf->name.text, &conf->socket);
+    }
+    ngx_hivemind_keep_control(conf);
+    return NGX_OK;
 }
 
 /* nginx armed our sockets like all others: a worker must take nothing that is the node's. */

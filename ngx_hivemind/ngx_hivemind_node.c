@@ -94,16 +94,16 @@ static void start(struct ngx_hivemind_conf *conf)
     struct hm_feeder_config config = {
         .name = conf->name,
         .state_dir = (const char *)conf->state->name.data,
-        .control = (const char *)conf->socket.data,
         .key = &conf->key,
         .join = conf->join.elts,
         .join_count = conf->join.nelts,
         .advertise = conf->advertise,
         .udp = conf->udp,
         .tcp = conf->tcp,
+        .control = conf->control,
     };
     struct hm_buf error = {0};
-    conf->udp = conf->tcp = -1;
+    conf->udp = conf->tcp = conf->control = -1;
     ngx_setproctitle("hivemind node");
     if (uv_loop_init(&node.loop) != 0 || embed() != NGX_OK) {
         ngx_log_error(NGX_LOG_EMERG, ngx_cycle->log, 0, "hivemind: no event loop for the node");

@@ -1,7 +1,6 @@
 /* The feeder that is a cluster node, of role nginx: its catalog is shown as the routing table. */
 #include "core/base/memory.h"
 #include "core/include/hivemind/module.h"
-#include "core/io/control.h"
 #include "core/io/daemon.h"
 #include "core/io/net.h"
 #include "core/io/watch.h"
@@ -18,7 +17,6 @@ struct hm_feeder {
     struct hm_timer *show; /* due when the catalog has changed: many changes, one table */
     const struct hm_module *modules[1];
     struct hm_buf directory;
-    struct hm_buf control;
     struct hm_buf line;
     bool ready; /* the catalog is whole from here on */
     bool stopped;
@@ -128,30 +126,6 @@ static struct hm_addr advertised(const struct hm_feeder_config *config,
     return addr;
 }
 
-/* The path of a control socket that can be made; NULL, and a warning, when it cannot: commands may
- * ask other nodes, and traffic needs none. */
-static const char *control_path(struct hm_feeder *feeder, uv_loop_t *loop,
-                                const struct hm_feeder_config *config)
-{
-    const struct hm_control_events nothing = {0};
-    struct hm_buf why = {0};
-    if (config->control) {
-        hm_buf_append_text(&feeder->control, config->control);
-    } else {
-        hm_control_path(config->name.text, &feeder->control);
-    }
-    hm_put_u8(&feeder->control, 0);
-    const char *path = (const char *)feeder->control.data;
-    struct hm_control *trial = hm_control_new(loop, path, &nothing, &why);
-    if (trial == NULL) {
-        on_log(feeder, HM_LOG_WARN, hm_buf_view(&why));
-        path = NULL;
-    }
-    hm_control_free(trial);
-    hm_buf_fini(&why);
-    return path;
-}
-
 struct hm_feeder *hm_feeder_start(uv_loop_t *loop, const struct hm_feeder_config *config,
                                   const struct hm_feeder_sink *sink, struct hm_buf *error)
 {
@@ -181,7 +155,7 @@ struct hm_feeder *hm_feeder_start(uv_loop_t *loop, const struct hm_feeder_config
         .key = config->key,
         .sockets = sockets,
         .data = (const char *)feeder->directory.data,
-        .control = control_path(feeder, loop, config),
+        .control_fd = config->control,
         .join = config->join,
         .join_count = config->join_count,
         .events = {feeder, on_log, on_ready, on_stopped},

@@ -3,13 +3,11 @@
 
 #include "core/base/assert.h"
 #include "core/base/memory.h"
-#include "core/io/group.h"
 #include "core/io/watch.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -32,7 +30,8 @@ struct connection {
 struct hm_control {
     uv_loop_t *loop;
     struct hm_control_events events;
-    char path[sizeof((struct sockaddr_un *)0)->sun_path];
+    char
+        path[sizeof((struct sockaddr_un *)0)->sun_path]; /* to remove at the end; empty: not ours */
     int fd;
     struct hm_watch *watch;
     struct hm_timer *again; /* when there were no descriptors left */
@@ -210,92 +209,26 @@ void hm_control_reply(struct hm_control *control, uint64_t number, struct hm_byt
     }
 }
 
-/* ---- listening ---- */
-
-static bool is_answered(const struct sockaddr_un *name)
+struct hm_control *hm_control_adopt(uv_loop_t *loop, int fd, const struct hm_control_events *events)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool answered = fd >= 0 && (connect(fd, (const struct sockaddr *)name, sizeof *name) == 0 ||
-                                errno == EAGAIN);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return answered;
-}
-
-static void give_to_group(const char *path)
-{
-    gid_t group;
-    if (hm_group_find(&group) && chown(path, (uid_t)-1, group) != 0) {
-        return; /* not a member of it: then the socket is for its own user and group */
-    }
-}
-
-static void make_parent(const char *path)
-{
-    char parent[sizeof((struct sockaddr_un *)0)->sun_path];
-    const char *slash = strrchr(path, '/');
-    if (slash != NULL && slash != path) {
-        memcpy(parent, path, (size_t)(slash - path));
-        parent[slash - path] = 0;
-        if (mkdir(parent, 0750) == 0) {
-            give_to_group(parent);
-        }
-    }
-}
-
-/* The listening descriptor; -1 with a sentence. */
-static int listen_at(const char *path, struct hm_buf *error)
-{
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof name.sun_path) {
-        hm_buf_printf(error, "the path of the control socket is longer than %zu bytes: %s",
-                      sizeof name.sun_path - 1, path);
-        return -1;
-    }
-    memcpy(name.sun_path, path, strlen(path));
-    if (is_answered(&name)) {
-        hm_buf_printf(error, "another node answers on the control socket %s", path);
-        return -1;
-    }
-    make_parent(path);
-    struct stat about;
-    if (lstat(path, &about) == 0 && S_ISSOCK(about.st_mode)) {
-        unlink(path);
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    mode_t before = umask(0117);
-    bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof name) == 0;
-    int why = errno;
-    umask(before);
-    if (bound) {
-        give_to_group(path);
-        if (listen(fd, SOMAXCONN) == 0) {
-            return fd;
-        }
-        why = errno;
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    hm_buf_printf(error, "cannot make the control socket %s: %s", path, strerror(why));
-    return -1;
+    struct hm_control *control = hm_alloc(1, sizeof *control);
+    control->loop = loop;
+    control->events = *events;
+    control->fd = fd;
+    control->watch = hm_watch_open(loop, fd, HM_WATCH_READ, on_accept, control);
+    control->again = hm_timer_open(loop, on_again, control);
+    return control;
 }
 
 struct hm_control *hm_control_new(uv_loop_t *loop, const char *path,
                                   const struct hm_control_events *events, struct hm_buf *error)
 {
-    int fd = listen_at(path, error);
+    int fd = hm_control_listen(path, error);
     if (fd < 0) {
         return NULL;
     }
-    struct hm_control *control = hm_alloc(1, sizeof *control);
-    control->loop = loop;
-    control->events = *events;
-    control->fd = fd;
+    struct hm_control *control = hm_control_adopt(loop, fd, events);
     memcpy(control->path, path, strlen(path));
-    control->watch = hm_watch_open(loop, fd, HM_WATCH_READ, on_accept, control);
-    control->again = hm_timer_open(loop, on_again, control);
     return control;
 }
 
@@ -311,6 +244,8 @@ void hm_control_free(struct hm_control *control)
         drop(control->connections[control->count - 1]);
     }
     close(control->fd);
-    unlink(control->path);
+    if (control->path[0]) {
+        unlink(control->path);
+    }
     hm_free(control);
 }

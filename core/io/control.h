@@ -49,16 +49,21 @@ struct hm_control_events {
 struct hm_control;
 
 /* Listens at `path`, mode 0660, of the group hivemind (group.h) if there is one; makes the
- * directory (0750) when its parent is there. A socket file on which nobody answers is replaced.
- * NULL with a sentence in `error`: the path is too long, another node answers there, or the file
- * cannot be made. */
+ * directory (0755) when its parent is there. A socket file on which nobody answers is replaced.
+ * Gives the descriptor; -1 with a sentence in `error`: the path is too long, another node answers
+ * there, or the file cannot be made. */
+HM_MUST_USE int hm_control_listen(const char *path, struct hm_buf *error);
+/* Serves what hm_control_listen gave; the file is whose it was. */
+struct hm_control *hm_control_adopt(uv_loop_t *loop, int fd,
+                                    const struct hm_control_events *events);
+/* Both in one, and the file is its own. NULL with a sentence in `error`. */
 struct hm_control *hm_control_new(uv_loop_t *loop, const char *path,
                                   const struct hm_control_events *events, struct hm_buf *error);
 /* Queues one encoded message (copied). A connection that is gone is passed over; one that reads too
  * slowly is closed, and `closed` is called from the loop. */
 void hm_control_reply(struct hm_control *control, uint64_t connection, struct hm_bytes message);
-/* Writes what the system takes at once, closes everything, removes the file, tells nobody. The loop
- * must run once more. NULL is fine. */
+/* Writes what the system takes at once, closes everything, removes a file of its own, tells nobody.
+ * The loop must run once more. NULL is fine. */
 void hm_control_free(struct hm_control *control);
 
 /* ---- the command's side: blocking ---- */

@@ -1,87 +1,16 @@
-/* The command's side of the control socket, and where sockets are. */
-#include "core/base/memory.h"
+/* The command's side of the control socket. */
 #include "core/io/control.h"
 #include "core/io/group.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-#define SYSTEM_DIRECTORY "/run/hivemind"
-#define SEND_TIMEOUT_S   5
-
-/* ---- where sockets are ---- */
-
-void hm_control_path(const char *name, struct hm_buf *out)
-{
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-    bool system = access(SYSTEM_DIRECTORY, W_OK) == 0 || geteuid() == 0;
-    if (system || runtime == NULL || runtime[0] == 0) {
-        hm_buf_printf(out, SYSTEM_DIRECTORY "/%s.sock", name);
-    } else {
-        hm_buf_printf(out, "%s/hivemind/%s.sock", runtime, name);
-    }
-}
-
-static void list_in(const char *directory, struct hm_control_paths *paths, size_t *capacity)
-{
-    DIR *listing = opendir(directory);
-    if (listing == NULL) {
-        return;
-    }
-    for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
-        size_t size = strlen(entry->d_name);
-        if (size > 5 && strcmp(entry->d_name + size - 5, ".sock") == 0) {
-            struct hm_buf path = {0};
-            hm_buf_printf(&path, "%s/%s", directory, entry->d_name);
-            hm_put_u8(&path, 0);
-            paths->paths = hm_grow(paths->paths, paths->count, capacity, sizeof *paths->paths);
-            paths->paths[paths->count++] = (char *)path.data;
-        }
-    }
-    closedir(listing);
-}
-
-static int compare_paths(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-struct hm_control_paths hm_control_list(void)
-{
-    struct hm_control_paths paths = {0};
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-    size_t capacity = 0;
-    list_in(SYSTEM_DIRECTORY, &paths, &capacity);
-    if (runtime != NULL && runtime[0] != 0) {
-        struct hm_buf directory = {0};
-        hm_buf_printf(&directory, "%s/hivemind", runtime);
-        hm_put_u8(&directory, 0);
-        list_in((char *)directory.data, &paths, &capacity);
-        hm_buf_fini(&directory);
-    }
-    if (paths.count > 1) {
-        qsort(paths.paths, paths.count, sizeof *paths.paths, compare_paths);
-    }
-    return paths;
-}
-
-void hm_control_paths_fini(struct hm_control_paths *paths)
-{
-    for (size_t i = 0; i < paths->count; i++) {
-        hm_free(paths->paths[i]);
-    }
-    hm_free(paths->paths);
-    *paths = (struct hm_control_paths){0};
-}
-
-/* ---- talking ---- */
+#define SEND_TIMEOUT_S 5
 
 enum hm_status hm_control_connect(const char *path, struct hm_control_client *out,
                                   struct hm_buf *error)

@@ -340,12 +340,15 @@ static enum hm_status start_node(struct hm_daemon *daemon, const struct hm_daemo
     return status;
 }
 
-static enum hm_status open_control(struct hm_daemon *daemon, const char *path, struct hm_buf *error)
+static enum hm_status open_control(struct hm_daemon *daemon, const struct hm_daemon_config *config,
+                                   struct hm_buf *error)
 {
     const struct hm_control_events events = {daemon, on_control, on_control_closed,
                                              &daemon->malformed_commands};
-    if (path) {
-        daemon->control = hm_control_new(daemon->loop, path, &events, error);
+    if (config->control_fd > 0) {
+        daemon->control = hm_control_adopt(daemon->loop, config->control_fd, &events);
+    } else if (config->control) {
+        daemon->control = hm_control_new(daemon->loop, config->control, &events, error);
         return daemon->control ? HM_OK : HM_IO;
     }
     return HM_OK;
@@ -374,7 +377,7 @@ enum hm_status hm_daemon_open(uv_loop_t *loop, const struct hm_daemon_config *co
     open_resolver(daemon, config->join, config->join_count);
     enum hm_status status = start_node(daemon, config, error);
     if (status == HM_OK) {
-        status = open_control(daemon, config->control, error);
+        status = open_control(daemon, config, error);
     }
     if (status != HM_OK) {
         hm_daemon_close(daemon);

@@ -29,7 +29,9 @@ struct hm_daemon_config {
     const struct hm_key *key;
     struct hm_sockets sockets; /* taken over, also when it fails */
     const char *data;          /* data directory; NULL: nothing is kept */
-    const char *control;       /* path of the control socket; NULL: none */
+    const char *control;       /* path of the control socket, to be made; NULL: none */
+    int control_fd;            /* or a listener of hm_control_listen; taken over if it starts;
+                                  0: none */
     const char *const *join;   /* "HOST", "HOST:PORT"; names are resolved before every retry */
     size_t join_count;
     struct hm_daemon_events events;

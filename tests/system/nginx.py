@@ -275,6 +275,7 @@ def test_bad_directives(nginx):
         ("hivemind { advertise moon; }", '"advertise" takes IP', 4),
         ("hivemind { name -x; }", '"name" takes letters', 4),
         ("hivemind { table_size 1k; }", '"table_size" takes 64k', 4),
+        (block.replace("state", f"socket /{'x' * 120}; state"), "control socket is longer than", 4),
         (block + block, '"hivemind" directive is duplicate', 5),
         (block + http_head + "upstream a {\nhivemind servce=x;\n}}", "takes service=NAME or vhost=", 8),
         (block + http_head + "upstream a { keepalive 2;\nhivemind service=x;\n}}",
