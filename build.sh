@@ -20,8 +20,7 @@ help    |                      | this
 
 # Debian packages, by what they are needed for.
 compiler='gcc libc6-dev meson ninja-build pkg-config'
-libraries='libuv1-dev libsodium-dev libldns-dev liburcu-dev libyaml-dev libjansson-dev
-           libcurl4-openssl-dev'
+libraries='libuv1-dev libsodium-dev libldns-dev liburcu-dev libyaml-dev libjansson-dev'
 nginx_headers='nginx-dev'
 running='nginx libnginx-mod-stream bind9-dnsutils curl iproute2 procps python3'
 checking='python3 clang-format'

@@ -1,7 +1,7 @@
 #include "modules/host/check.h"
 
-#include <dlfcn.h>
-#include <stdio.h>
+#include "modules/host/probe.h"
+
 #include <string.h>
 
 struct hm_check {
@@ -11,89 +11,16 @@ struct hm_check {
     struct hm_name name;
     struct hm_addr addr;
     enum hm_health health;
-    uint32_t passes; /* in a row */
-    uint32_t fails;  /* in a row */
-    void *probe;     /* NULL: none runs */
-    hm_ms next_at;   /* when to start the next */
-    hm_ms deadline;  /* of the one that runs */
+    uint32_t passes;        /* in a row */
+    uint32_t fails;         /* in a row */
+    struct hm_probe *probe; /* NULL: none runs */
+    hm_ms next_at;          /* when to start the next */
+    hm_ms deadline;         /* of the one that runs */
 };
-
-static void touch(void *user)
-{
-    struct hm_checks *checks = user;
-    hm_module_wake(checks->ctx, 0);
-}
 
 void hm_checks_init(struct hm_checks *checks, struct hm_module_ctx *ctx)
 {
     *checks = (struct hm_checks){.ctx = ctx};
-}
-
-void hm_checks_fini(struct hm_checks *checks)
-{
-    if (checks->tcp_state) {
-        checks->tcp->close(checks->tcp_state);
-    }
-    if (checks->http_state) {
-        checks->http->close(checks->http_state);
-    }
-    if (checks->library) {
-        dlclose(checks->library);
-    }
-}
-
-/* It lies in the folder host beside whatever this code was loaded from. */
-static enum hm_status load_http(struct hm_checks *checks, struct hm_buf *error)
-{
-    static const char here = 0;
-    char path[4096];
-    Dl_info info;
-    if (!dladdr(&here, &info) || !info.dli_fname) {
-        hm_buf_append_text(error, "cannot tell where module host was loaded from");
-        return HM_NOT_FOUND;
-    }
-    const char *slash = strrchr(info.dli_fname, '/');
-    int folder_bytes = slash ? (int)(slash - info.dli_fname + 1) : 0;
-    snprintf(path, sizeof path, "%.*shost/check_http.so", folder_bytes, info.dli_fname);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        hm_buf_printf(error, "an http check needs check_http.so: %s", dlerror());
-        return HM_NOT_FOUND;
-    }
-    const struct hm_prober *prober = dlsym(library, "hm_prober");
-    if (!prober || prober->abi != HM_MODULE_ABI) {
-        hm_buf_printf(error, "%s is of another release", path);
-        dlclose(library);
-        return HM_NOT_FOUND;
-    }
-    checks->library = library;
-    checks->http = prober;
-    return HM_OK;
-}
-
-enum hm_status hm_checks_prepare(struct hm_checks *checks, const struct hm_check_plan *plan,
-                                 struct hm_buf *error)
-{
-    const struct hm_module_io *io = hm_module_io(checks->ctx);
-    if (!io || plan->every_ms == 0) {
-        return HM_OK;
-    }
-    if (!plan->path) {
-        checks->tcp = &hm_prober_tcp;
-        if (!checks->tcp_state) {
-            checks->tcp_state = checks->tcp->open(io, touch, checks);
-        }
-        return HM_OK;
-    }
-    enum hm_status status = checks->http ? HM_OK : load_http(checks, error);
-    if (status == HM_OK && !checks->http_state) {
-        checks->http_state = checks->http->open(io, touch, checks);
-        if (!checks->http_state) {
-            hm_buf_append_text(error, "the HTTP library does not start");
-            status = HM_IO;
-        }
-    }
-    return status;
 }
 
 struct hm_check *hm_check_new(struct hm_checks *checks, const struct hm_check_plan *plan,
@@ -116,18 +43,10 @@ struct hm_check *hm_check_new(struct hm_checks *checks, const struct hm_check_pl
     return check;
 }
 
-static const struct hm_prober *prober_of(const struct hm_check *check, void **state)
-{
-    const struct hm_checks *checks = check->checks;
-    *state = check->plan.path ? checks->http_state : checks->tcp_state;
-    return check->plan.path ? checks->http : checks->tcp;
-}
-
 static void cancel(struct hm_check *check)
 {
-    void *state;
     if (check->probe) {
-        prober_of(check, &state)->cancel(check->probe);
+        hm_probe_cancel(check->probe);
         check->probe = NULL;
     }
 }
@@ -204,14 +123,11 @@ static void done(void *user, bool passed, const char *why)
 
 static void start(struct hm_check *check, hm_ms now)
 {
-    void *state;
-    const struct hm_prober *prober = prober_of(check, &state);
-    const char *why = "it cannot be started";
+    const char *why;
     check->next_at = now + check->plan.every_ms;
     check->deadline = now + check->plan.timeout_ms;
-    if (state) {
-        check->probe = prober->start(state, &check->addr, check->plan.path, done, check, &why);
-    }
+    check->probe = hm_probe_start(hm_module_io(check->checks->ctx), &check->addr, check->plan.path,
+                                  done, check, &why);
     if (!check->probe) {
         judge(check, false, why);
     }
@@ -231,9 +147,6 @@ bool hm_checks_tick(struct hm_checks *checks, hm_ms now)
             start(check, now);
         }
     }
-    if (checks->http_state && checks->http->deadline(checks->http_state) <= now) {
-        checks->http->tick(checks->http_state, now);
-    }
     bool changed = checks->changed;
     checks->changed = false;
     return changed;
@@ -249,6 +162,5 @@ hm_ms hm_checks_deadline(const struct hm_checks *checks)
         hm_ms at = check->probe ? check->deadline : check->next_at;
         soonest = at < soonest ? at : soonest;
     }
-    hm_ms http = checks->http_state ? checks->http->deadline(checks->http_state) : HM_NEVER;
-    return http < soonest ? http : soonest;
+    return soonest;
 }

@@ -112,31 +112,29 @@ static enum hm_status take_kept(struct hm_host *host, struct hm_buf *error)
 }
 
 /* Starts the check of a service that has none yet. */
-static enum hm_status start_check(struct hm_host *host, struct hm_host_service *service,
-                                  enum hm_health health, struct hm_buf *error)
+static void start_check(struct hm_host *host, struct hm_host_service *service,
+                        enum hm_health health)
 {
-    if (service->plan.every_ms == 0) {
-        return HM_OK;
+    if (service->plan.every_ms != 0) {
+        struct hm_addr addr = hm_host_addr(host, service->service.port);
+        service->check =
+            hm_check_new(&host->checks, &service->plan, &service->service.name, &addr, health);
     }
-    struct hm_addr addr = hm_host_addr(host, service->service.port);
-    enum hm_status status = hm_checks_prepare(&host->checks, &service->plan, error);
-    service->check =
-        hm_check_new(&host->checks, &service->plan, &service->service.name, &addr, health);
-    return status;
 }
 
 static enum hm_status start(struct hm_module_ctx *ctx, struct hm_buf *error)
 {
     struct hm_host *host = hm_module_state(ctx);
     enum hm_status status = take_kept(host, error);
-    for (size_t i = 0; i < host->settings.services.count && status == HM_OK; i++) {
-        status = start_check(host, host->settings.services.items[i], HM_HEALTH_UNKNOWN, error);
+    if (status != HM_OK) {
+        return status;
     }
-    if (status == HM_OK) {
-        hm_host_publish(host);
-        hm_host_wake(host);
+    for (size_t i = 0; i < host->settings.services.count; i++) {
+        start_check(host, host->settings.services.items[i], HM_HEALTH_UNKNOWN);
     }
-    return status;
+    hm_host_publish(host);
+    hm_host_wake(host);
+    return HM_OK;
 }
 
 /* What `before` knew of a service goes on: draining, its check when that is the same, and its
@@ -148,16 +146,13 @@ static void carry_over(struct hm_host *host, struct hm_host_service *before,
                             : before                ? HM_HEALTH_PASSING
                                                     : HM_HEALTH_UNKNOWN;
     struct hm_addr addr = hm_host_addr(host, after->service.port);
-    struct hm_buf error = {0};
     after->service.draining = before ? before->service.draining : host->drain_all;
     if (before && before->check && hm_check_is(before->check, &after->plan, &addr)) {
         after->check = before->check;
         before->check = NULL;
-    } else if (start_check(host, after, health, &error) != HM_OK) {
-        hm_module_log(host->ctx, HM_LOG_ERROR, "check cannot run", "service=%s reason=\"%.*s\"",
-                      after->service.name.text, (int)error.size, (const char *)error.data);
+    } else {
+        start_check(host, after, health);
     }
-    hm_buf_fini(&error);
 }
 
 /* The announcements of `before` go over to `after`, unless the configuration has them now. */
@@ -301,7 +296,6 @@ static void fini(struct hm_module_ctx *ctx)
 {
     struct hm_host *host = hm_module_state(ctx);
     hm_host_settings_fini(&host->settings);
-    hm_checks_fini(&host->checks);
 }
 
 static const char *const performs[] = {"host", NULL};

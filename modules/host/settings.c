@@ -15,7 +15,7 @@ static const struct hm_conf_key check_keys[] = {
      .type = HM_CONF_PATH,
      .one_of = "kind",
      .required = true,
-     .help = "GET this path there; an answer of 2xx or 3xx is a pass"},
+     .help = "GET this path there, without TLS; an answer of 2xx or 3xx is a pass"},
     {.name = "every",
      .type = HM_CONF_DURATION,
      .fallback = "2s",
@@ -122,6 +122,11 @@ static enum hm_status read_labels(const struct hm_conf_node *map, const char *ke
     return HM_OK;
 }
 
+/* What would end the path, or the line, of the request. */
+static const char not_in_a_path[] =
+    "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"
+    "\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f \x7f";
+
 static enum hm_status read_check(const struct hm_conf_node *service, struct hm_check_plan *out,
                                  struct hm_buf *error)
 {
@@ -134,6 +139,12 @@ static enum hm_status read_check(const struct hm_conf_node *service, struct hm_c
         at(error, check);
         hm_buf_append_text(error, "a check that is neither tcp nor http: write tcp: true, or leave "
                                   "the check out");
+        return HM_BAD_CONFIG;
+    }
+    if (path && path[strcspn(path, not_in_a_path)]) {
+        at(error, hm_conf_get(check, "http"));
+        hm_buf_append_text(error, "the path of a request has no spaces and no control characters: "
+                                  "write them as %20 and the like");
         return HM_BAD_CONFIG;
     }
     *out = (struct hm_check_plan){

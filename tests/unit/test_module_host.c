@@ -3,6 +3,7 @@
 #include "tests/unit/module_fixture.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -372,17 +373,97 @@ static void unchecked_without_sockets(void **state)
     fixture_fini(&ctx);
 }
 
-/* This test program has no check_http.so beside it. */
-static void http_needs_its_library(void **state)
+/* One check from its start to its end, answered with `answer`. */
+static void http_check_once(struct hm_module_ctx *ctx, int listening, const char *answer)
+{
+    char asked[1024];
+    fixture_advance(ctx, ctx->now + 1000);
+    int fd = -1;
+    while (fd < 0) {
+        /* The fixture's poll returns as well when somebody connects. */
+        fixture_poll(ctx, listening);
+        fixture_advance(ctx, ctx->now);
+        fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    }
+    ssize_t size = -1;
+    while (size < 0) {
+        fixture_poll(ctx, fd);
+        fixture_advance(ctx, ctx->now);
+        size = read(fd, asked, sizeof asked - 1);
+    }
+    asked[size] = '\0';
+    static const char request[] = "GET /health HTTP/1.1\r\nHost: 127.0.0.1:";
+    assert_memory_equal(asked, request, sizeof request - 1);
+    assert_string_equal(asked + size - 4, "\r\n\r\n");
+    assert_int_equal(write(fd, answer, strlen(answer)), (ssize_t)strlen(answer));
+    close(fd);
+    for (int i = 0; i < 100 && ctx->watches[0].fd >= 0; i++) {
+        fixture_poll(ctx, -1);
+        fixture_advance(ctx, ctx->now);
+    }
+}
+
+static void an_http_check_reads_the_status(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer;
+        char health;
+        const char *logged;
+    } rows[] = {
+        {"HTTP/1.1 204 No Content\r\n\r\n", '+', NULL},
+        {"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", '-', "HTTP status 500"},
+        {"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", '+', NULL},
+        {"HTTP/1.1 200 OK\r\n", '-', "ended before the answer"},
+        {"HTTP/1.0 200\n\nbody", '+', NULL},
+        {"SSH-2.0-OpenSSH\r\n", '-', "no HTTP/1"},
+        {"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", '+', NULL},
+    };
+    struct hm_module_ctx ctx;
+    char yaml[256];
+    char expected[64];
+    uint16_t port = 0;
+    int fd = listen_on(&port);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    snprintf(yaml, sizeof yaml,
+             NEEDED "services: [{name: web, port: %u, check: "
+                    "{http: /health, every: 1s, fall: 1, timeout: 500ms}}]\n",
+             port);
+    start(&ctx, yaml);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        http_check_once(&ctx, fd, rows[i].answer);
+        snprintf(expected, sizeof expected, "web:%u %c", port, rows[i].health);
+        expect_services(&ctx, expected);
+        if (rows[i].logged && !strstr(fixture_text(&ctx.logs), rows[i].logged)) {
+            fail_msg("not logged: %s", rows[i].logged);
+        }
+    }
+    /* Connected, but nobody answers. */
+    fixture_advance(&ctx, ctx.now + 1000);
+    fixture_poll(&ctx, fd);
+    fixture_advance(&ctx, ctx.now);
+    fixture_advance(&ctx, ctx.now + 500);
+    snprintf(expected, sizeof expected, "web:%u -", port);
+    expect_services(&ctx, expected);
+    assert_non_null(strstr(fixture_text(&ctx.logs), "timed out"));
+    /* And in the middle of one it ends. */
+    fixture_advance(&ctx, ctx.now + 1000);
+    fixture_fini(&ctx);
+    close(fd);
+}
+
+static void a_path_is_no_second_request(void **state)
 {
     (void)state;
     struct hm_module_ctx ctx;
     struct hm_buf error = {0};
     fixture_init(&ctx, &hm_host_module, true);
-    assert_int_equal(
-        fixture_start(&ctx, NEEDED "services: [{name: a, port: 1, check: {http: /}}]\n", &error),
-        HM_NOT_FOUND);
-    assert_non_null(strstr(fixture_text(&error), "an http check needs check_http.so"));
+    assert_int_equal(fixture_start(&ctx,
+                                   NEEDED "services:\n  - name: a\n    port: 1\n"
+                                          "    check: {http: \"/a HTTP/1.1\\r\\n\"}\n",
+                                   &error),
+                     HM_BAD_CONFIG);
+    assert_non_null(strstr(fixture_text(&error), "a.yaml:6:13: the path of a request has no "));
     hm_buf_fini(&error);
     fixture_fini(&ctx);
 }
@@ -401,7 +482,8 @@ int main(void)
         cmocka_unit_test(a_tcp_check_falls_and_rises),
         cmocka_unit_test(a_check_that_never_passed_is_told_once),
         cmocka_unit_test(unchecked_without_sockets),
-        cmocka_unit_test(http_needs_its_library),
+        cmocka_unit_test(an_http_check_reads_the_status),
+        cmocka_unit_test(a_path_is_no_second_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
