@@ -18,6 +18,7 @@ typedef void request_handler(struct hm_node *node, const struct hm_request *requ
 struct row {
     message_handler *message; /* between engines, or an answer */
     request_handler *request; /* asks for something: passes the chain, is answered */
+    bool peers;               /* a request not of the control socket alone */
     bool strangers;           /* also from nodes that are no members */
 };
 
@@ -81,14 +82,14 @@ static const struct row rows[] = {
     [HM_MSG_members_reply] = {.message = hm_node_on_reply},
     [HM_MSG_services_reply] = {.message = hm_node_on_reply},
     [HM_MSG_events_reply] = {.message = hm_node_on_reply},
-    [HM_MSG_join] = {.request = hm_node_on_join, .strangers = true},
-    [HM_MSG_submit] = {.request = hm_node_on_submit},
-    [HM_MSG_records_pull] = {.request = hm_node_on_records_pull},
-    [HM_MSG_version_query] = {.request = hm_node_on_version_query},
-    [HM_MSG_status_query] = {.request = hm_node_on_status_query},
-    [HM_MSG_members_query] = {.request = hm_node_on_members_query},
-    [HM_MSG_services_query] = {.request = hm_node_on_services_query},
-    [HM_MSG_events_query] = {.request = hm_node_on_events_query},
+    [HM_MSG_join] = {.request = hm_node_on_join, .peers = true, .strangers = true},
+    [HM_MSG_submit] = {.request = hm_node_on_submit, .peers = true},
+    [HM_MSG_records_pull] = {.request = hm_node_on_records_pull, .peers = true},
+    [HM_MSG_version_query] = {.request = hm_node_on_version_query, .peers = true},
+    [HM_MSG_status_query] = {.request = hm_node_on_status_query, .peers = true},
+    [HM_MSG_members_query] = {.request = hm_node_on_members_query, .peers = true},
+    [HM_MSG_services_query] = {.request = hm_node_on_services_query, .peers = true},
+    [HM_MSG_events_query] = {.request = hm_node_on_events_query, .peers = true},
     [HM_MSG_leave] = {.request = hm_node_on_leave},
 };
 
@@ -280,6 +281,9 @@ void hm_node_deliver(struct hm_node *node, const struct hm_peer *from,
         }
     } else if (row->message) {
         row->message(node, from, message);
+    } else if (!row->peers) {
+        /* A command: what it would do is for the people of this machine to say. */
+        node->dropped++;
     } else {
         struct hm_origin origin = {.peer = *from};
         open_and_request(node, &origin, message);

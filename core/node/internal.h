@@ -336,6 +336,15 @@ void hm_node_on_report(struct hm_node *node, const struct hm_peer *from,
 void hm_node_count_reports(struct hm_node *node);
 void hm_node_forget_reports(struct hm_node *node, const struct hm_id *target);
 
+/* ---- allowed.c ---- */
+
+/* HM_DENIED, and a line in the log: `from` may not ask that, or not for that session. HM_BAD_BYTES
+ * what it submits is no message. */
+HM_MUST_USE enum hm_status hm_node_may_submit(struct hm_node *node, const struct hm_id *from,
+                                              const struct hm_submit *submit);
+HM_MUST_USE enum hm_status hm_node_may_join(struct hm_node *node, const struct hm_id *from,
+                                            const struct hm_join *join);
+
 /* ---- submit.c ---- */
 
 /* Puts a request into the log from any node: retried until it is answered. Returns the call. */

@@ -327,6 +327,10 @@ void hm_node_on_join(struct hm_node *node, const struct hm_request *request)
                             "this node does not serve joins (serve_joins: false)");
         return;
     }
+    if (hm_node_may_join(node, &request->from, join) != HM_OK) {
+        hm_node_send_digest(node, &joiner, join->call, HM_DENIED, "not asked for by the joiner");
+        return;
+    }
     if (is_unchanged_member(node, join)) {
         hm_node_send_digest(node, &joiner, join->call, HM_OK, "");
         return;

@@ -172,8 +172,10 @@ void hm_node_on_submit(struct hm_node *node, const struct hm_request *request)
         (void)hm_node_find_peer(node, &submit->session, &pending.joiner);
     }
     hm_node_close_request(node, request->token);
-    enum hm_status status =
-        hm_node_propose(node, &submit->session, submit->seq, submit->request, &pending);
+    enum hm_status status = hm_node_may_submit(node, &request->from, submit);
+    if (status == HM_OK) {
+        status = hm_node_propose(node, &submit->session, submit->seq, submit->request, &pending);
+    }
     if (status == HM_OK || (status == HM_NOT_LEADER && pass_on(node, request->message))) {
         return;
     }

@@ -1,5 +1,6 @@
 /* A node among members that say anything: every message of the table with any content, from a
- * member, from a stranger and over the control socket. Nothing may abort or leak. */
+ * member, from a stranger and over the control socket. Nothing may abort or leak. And a member that
+ * speaks for others, without any middleware: nothing may come of it. */
 #include "core/include/hivemind/module.h"
 
 #include <setjmp.h>
@@ -110,7 +111,8 @@ static void pass(struct victim *victim, hm_ms duration)
     }
 }
 
-static void start(struct victim *victim, const struct hm_module *module, uint64_t seed)
+static void start(struct victim *victim, const struct hm_module *module, uint64_t seed,
+                  uint32_t voters)
 {
     struct hm_buf error = {0};
     bool control = module == &control_module;
@@ -124,6 +126,7 @@ static void start(struct victim *victim, const struct hm_module *module, uint64_
                                     .join_count = control ? 0 : 1,
                                     .bootstrap = control,
                                     .serve_joins = true,
+                                    .voters_target = voters,
                                     .seed = seed,
                                     .modules = victim->modules,
                                     .module_count = 1};
@@ -205,15 +208,14 @@ static void say_everything(struct victim *victim)
             struct hm_arena arena = {0};
             struct hm_message message;
             struct hm_buf bytes = {0};
-            if (kind == HM_MSG_leave) {
-                continue; /* what keeps peers from asking that is the middleware auth */
-            }
             hm_message_generate(&victim->random, kind, &arena, &message);
             nest(victim, &message, &arena);
             /* The last one is a stranger. */
             say(victim, (uint8_t)hm_random_between(&victim->random, 1, FRIENDS + 1), &message);
             hm_message_encode(&bytes, &message);
-            hm_node_control(victim->node, victim->now, round, hm_buf_view(&bytes));
+            if (kind != HM_MSG_leave) { /* which the control socket may ask for */
+                hm_node_control(victim->node, victim->now, round, hm_buf_view(&bytes));
+            }
             drain(victim);
             hm_buf_fini(&bytes);
             hm_arena_fini(&arena);
@@ -229,7 +231,7 @@ static void test_a_control_node_survives_everything(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 4; seed++) {
         struct victim victim;
-        start(&victim, &control_module, seed);
+        start(&victim, &control_module, seed, 0);
         say_everything(&victim);
         hm_node_free(victim.node);
     }
@@ -240,10 +242,144 @@ static void test_a_consumer_survives_everything(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 4; seed++) {
         struct victim victim;
-        start(&victim, &dns_module, seed);
+        start(&victim, &dns_module, seed, 0);
         say_everything(&victim);
         hm_node_free(victim.node);
     }
+}
+
+/* ---- who speaks for whom ---- */
+
+static void submit(struct victim *victim, uint8_t from, uint8_t session,
+                   const struct hm_message *request)
+{
+    static uint64_t seq;
+    struct hm_buf bytes = {0};
+    hm_message_encode(&bytes, request);
+    say(victim, from,
+        &(struct hm_message){.kind = HM_MSG_submit,
+                             .submit = {.call = ++seq,
+                                        .session = friend_of(session).id,
+                                        .seq = seq,
+                                        .request = hm_buf_view(&bytes)}});
+    hm_buf_fini(&bytes);
+    pass(victim, 50);
+}
+
+/* How many events came of it. */
+static uint64_t events_of(struct victim *victim, uint8_t from, uint8_t session,
+                          const struct hm_message *request)
+{
+    uint64_t before = hm_node_view(victim->node)->index;
+    submit(victim, from, session, request);
+    return hm_node_view(victim->node)->index - before;
+}
+
+/* Friend 6 is a host, which carries no state. */
+static void add_host(struct victim *victim)
+{
+    struct hm_label role = {hm_name_of("host")};
+    struct hm_member host = friend_of(6);
+    host.roles = &role;
+    host.feeds = 0;
+    say(victim, 6, &(struct hm_message){.kind = HM_MSG_join, .join = {.call = 1, .member = host}});
+    pass(victim, 300);
+    assert_non_null(hm_members_find(&hm_node_view(victim->node)->members, &host.id));
+}
+
+/* The host config of friend 3 with a version that rises. */
+static struct hm_message host_of_3(struct hm_buf *config)
+{
+    static uint64_t seq;
+    struct hm_message body = {.kind = HM_MSG_host_config};
+    struct hm_message request = {.kind = HM_MSG_request_host};
+    hm_buf_clear(config);
+    hm_message_encode(config, &body);
+    request.request_host.state = (struct hm_host_state){
+        .host = friend_of(3).id, .version = {1, ++seq}, .config = hm_buf_view(config)};
+    return request;
+}
+
+static struct hm_message write_of(struct hm_change *change)
+{
+    *change = (struct hm_change){.scope = hm_name_of("mine"),
+                                 .key = hm_bytes_of_text("a"),
+                                 .present = true,
+                                 .value = hm_bytes_of_text("b")};
+    return (struct hm_message){.kind = HM_MSG_request_write,
+                               .request_write = {.changes = change, .changes_count = 1}};
+}
+
+static void test_a_member_speaks_for_itself(void **state)
+{
+    (void)state;
+    struct victim victim;
+    struct hm_buf config = {0};
+    start(&victim, &control_module, 1, 1);
+    struct hm_message host = host_of_3(&config);
+    struct hm_message leave = {.kind = HM_MSG_request_leave};
+    struct hm_message moved = {.kind = HM_MSG_request_join};
+    leave.request_leave.id = friend_of(3).id;
+    moved.request_join.member = friend_of(3);
+    moved.request_join.member.addr.ip[3] = 66;
+    const struct hm_message *of_3[] = {&host, &leave, &moved};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(events_of(&victim, 1, 1, of_3[i]), 0); /* about another */
+        assert_int_equal(events_of(&victim, 1, 3, of_3[i]), 0); /* as another */
+        assert_int_equal(events_of(&victim, 2, 1, of_3[i]), 0); /* passed on, about another */
+    }
+    /* The control plane passes on what is the session's own, and anyone says it directly. */
+    assert_int_equal(events_of(&victim, 2, 3, &host), 1);
+    host = host_of_3(&config);
+    assert_int_equal(events_of(&victim, 3, 3, &host), 1);
+    assert_int_equal(events_of(&victim, 3, 3, &moved), 1);
+    assert_true(events_of(&victim, 3, 3, &leave) > 0);
+    hm_buf_fini(&config);
+    hm_node_free(victim.node);
+}
+
+static void test_roles_limit_what_is_submitted(void **state)
+{
+    (void)state;
+    struct victim victim;
+    struct hm_change change;
+    struct hm_node_ref gone[] = {{.id = friend_of(3).id}};
+    start(&victim, &control_module, 2, 1);
+    add_host(&victim);
+    struct hm_message write = write_of(&change);
+    struct hm_message fail = {.kind = HM_MSG_request_fail,
+                              .request_fail = {.nodes = gone, .nodes_count = 1}};
+    struct hm_message found = {.kind = HM_MSG_request_found};
+    assert_int_equal(events_of(&victim, 6, 6, &write), 0);
+    assert_int_equal(events_of(&victim, 1, 1, &write), 1);
+    /* Who has failed is for the leader to say, from what the observers report. */
+    for (uint8_t from = 1; from <= 6; from++) {
+        assert_int_equal(events_of(&victim, from, from, &fail), 0);
+        assert_int_equal(events_of(&victim, from, from, &found), 0);
+    }
+    assert_non_null(hm_members_find(&hm_node_view(victim.node)->members, &gone[0].id));
+    hm_node_free(victim.node);
+}
+
+static void test_joins_and_commands_of_others(void **state)
+{
+    (void)state;
+    struct victim victim;
+    start(&victim, &control_module, 3, 1);
+    uint64_t before = hm_node_view(victim.node)->index;
+    struct hm_message moved = {.kind = HM_MSG_join, .join = {.call = 2, .member = friend_of(3)}};
+    moved.join.member.addr.ip[3] = 66;
+    say(&victim, 1, &moved); /* a member, for another */
+    moved.join.hops = 1;
+    say(&victim, 66, &moved); /* passed on by a stranger */
+    say(&victim, 1, &(struct hm_message){.kind = HM_MSG_leave, .leave = {.call = 3}});
+    pass(&victim, 500);
+    assert_int_equal(hm_node_view(victim.node)->index, before);
+    moved.join.hops = 0;
+    say(&victim, 3, &moved);
+    pass(&victim, 500);
+    assert_int_equal(hm_node_view(victim.node)->index, before + 1);
+    hm_node_free(victim.node);
 }
 
 int main(void)
@@ -251,6 +387,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_control_node_survives_everything),
         cmocka_unit_test(test_a_consumer_survives_everything),
+        cmocka_unit_test(test_a_member_speaks_for_itself),
+        cmocka_unit_test(test_roles_limit_what_is_submitted),
+        cmocka_unit_test(test_joins_and_commands_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
