@@ -19,7 +19,6 @@ ADDRESS, ZONE = "10.0.0.11", "corp.internal"  # of README.md
 A, SRV = 1, 33
 NOERROR, NXDOMAIN = 0, 3
 SKIPPED = 77  # what meson takes for it
-RESOLVED = "/lib/systemd/systemd-resolved"
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
@@ -31,14 +30,15 @@ def stanza(forwarder, server, zone):
     return found[0].replace(ADDRESS, server).replace(ZONE, zone)
 
 
-def ask(port, name, kind, tcp=False):
-    """The code and the (type, data) of an answer's records; None: no answer."""
+def ask(server, name, kind, tcp=False):
+    """The code and the (type, data) of an answer's records; None: no answer. A server is an address
+    and a port."""
     labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + b"\0"
     query = os.urandom(2) + struct.pack("!5H", 0x100, 1, 0, 0, 0) + labels + struct.pack("!2H", kind, 1)
     try:
         with socket.socket(type=socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as sock:
             sock.settimeout(2)
-            sock.connect(("127.0.0.1", port))
+            sock.connect(server)
             sock.sendall(struct.pack("!H", len(query)) + query if tcp else query)
             reply = sock.recv(4096)
     except OSError:
@@ -56,16 +56,17 @@ def ask(port, name, kind, tcp=False):
     return reply[3] & 15, records
 
 
-def addresses(port, name, tcp=False):
-    reply = ask(port, name, A, tcp)
+def addresses(server, name, tcp=False):
+    reply = ask(server, name, A, tcp)
     return reply and {socket.inet_ntoa(data) for kind, data in reply[1] if kind == A}
 
 
 class Forwarder:
-    """A forwarder's process on `port` of loopback, in a directory of its own."""
+    """A forwarder's process on `port`, of loopback unless another host is said, in a directory of
+    its own."""
 
-    def __init__(self, command, text, port, directory):
-        self.port = port
+    def __init__(self, command, text, port, directory, host="127.0.0.1"):
+        self.server = (host, port)
         self.log = directory / "log"
         (directory / "conf").write_text(text)
         with self.log.open("w") as log:
@@ -74,7 +75,7 @@ class Forwarder:
 
     def answers(self):
         assert self.process.poll() is None, self.log.read_text()
-        return ask(self.port, "localhost", A)
+        return ask(self.server, "localhost", A)
 
     def stop(self):
         self.process.terminate()
@@ -122,57 +123,49 @@ pid-file
                                  directory)
 
 
-def resolved(server, port, directory):
-    """Its configuration has one place only, so it is shown its own there; it needs no bus."""
-    host, server_port = server
-    unshare = shutil.which("unshare", path=PATH)
-    if not os.path.exists(RESOLVED) or not unshare or os.geteuid() != 0:
-        return None  # installing it would replace /etc/resolv.conf, so only where it is already
-    if subprocess.run([unshare, "-m", "true"], stderr=subprocess.DEVNULL, check=False).returncode:
-        return None
-    text = stanza("systemd-resolved", f"{host}:{server_port}", "demo.test")
-    text += f"DNSStubListener=no\nDNSStubListenerExtra=127.0.0.1:{port}\nFallbackDNS=\n"
-    script = ("mount -t tmpfs none /etc/systemd && cp conf /etc/systemd/resolved.conf && "
-              f"mount -t tmpfs none /run && mkdir /run/systemd && exec {RESOLVED}")
-    return Forwarder([unshare, "-m", "sh", "-c", script], text, port, directory)
-
-
-def check(forwarder, node, backends):
-    port = forwarder.port
+def check(forwarder, zone, node, backends):
+    server = forwarder.server
+    web = f"web.{zone}"
     system.until("it answers", forwarder.answers)
-    system.until("the service, through it", lambda: addresses(port, "web.demo.test") == {"127.0.0.1"})
-    assert addresses(port, "web.demo.test", tcp=True) == {"127.0.0.1"}
-    code, records = ask(port, "_web._tcp.demo.test", SRV)
+    system.until("the service, through it", lambda: addresses(server, web) == {"127.0.0.1"})
+    assert addresses(server, web, tcp=True) == {"127.0.0.1"}
+    code, records = ask(server, f"_web._tcp.{zone}", SRV)
     assert code == NOERROR and [data[4:6] for kind, data in records if kind == SRV] == [
         struct.pack("!H", backends[0])], records
-    assert ask(port, "nothing.demo.test", A)[0] == NXDOMAIN
+    assert ask(server, f"nothing.{zone}", A)[0] == NXDOMAIN
     # What was asked for in vain is there when it comes, and gone when it goes.
-    name = "late.demo.test"
-    assert ask(port, name, A)[0] == NXDOMAIN
+    name = f"late.{zone}"
+    assert ask(server, name, A)[0] == NXDOMAIN
     done = node.ask("announce", "late", backends[1])
     assert done.returncode == 0, done.stderr
-    system.until("a new service", lambda: addresses(port, name) == {"127.0.0.1"})
+    system.until("a new service", lambda: addresses(server, name) == {"127.0.0.1"})
     done = node.ask("withdraw", "late")
     assert done.returncode == 0, done.stderr
-    system.until("it is withdrawn", lambda: (ask(port, name, A) or (0,))[0] == NXDOMAIN)
+    system.until("it is withdrawn", lambda: (ask(server, name, A) or (0,))[0] == NXDOMAIN)
 
 
-def main():
-    start = {"unbound": unbound, "dnsmasq": dnsmasq, "systemd-resolved": resolved}
-    tested = 0
-    with system.Cluster() as cluster:
-        port, dns, web, late, *ports = system.free_ports(4 + len(start))
-        node = cluster.add("one", port, "control, dns, host", f"""
+def start_node(cluster, port, listen, zone, web):
+    """One node of every kind, whose service forwarders ask for; TTLs as short as they can be."""
+    node = cluster.add("one", port, "control, dns, host", f"""
 control: {{bootstrap: true}}
 services: [{{name: web, port: {web}}}]
 dns:
-  listen: ["127.0.0.1:{dns}"]
+  listen: ["{listen}"]
   zones:
-    - name: demo.test
+    - name: {zone}
       nameservers: {{ns1: 127.0.0.1}}
       ttl: {{service: 1s, negative: 1s}}
 """).start()
-        system.until("the node is healthy", node.is_healthy)
+    system.until("the node is healthy", node.is_healthy)
+    return node
+
+
+def main():
+    start = {"unbound": unbound, "dnsmasq": dnsmasq}
+    tested = 0
+    with system.Cluster() as cluster:
+        port, dns, web, late, *ports = system.free_ports(4 + len(start))
+        node = start_node(cluster, port, f"127.0.0.1:{dns}", "demo.test", web)
         for (name, start_one), port in zip(start.items(), ports):
             directory = pathlib.Path(tempfile.mkdtemp(dir=cluster.dir))
             forwarder = start_one(("127.0.0.1", dns), port, directory)
@@ -180,7 +173,7 @@ dns:
                 print(f"skipped {name}: not installed, or it cannot run here", flush=True)
                 continue
             try:
-                check(forwarder, node, (web, late))
+                check(forwarder, "demo.test", node, (web, late))
             except BaseException:
                 print(f"---- {name}\n{forwarder.log.read_text()[-4000:]}", file=sys.stderr)
                 raise
