@@ -1,5 +1,7 @@
 #include "dns_processor/socket.h"
 
+#include "core/include/hivemind/module.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -43,7 +45,7 @@ static void explain(const struct hm_dns_bind *bind, bool tcp, int code, struct h
     hm_buf_printf(error, "%s %s", tcp ? "TCP" : "UDP", hm_addr_format(&bind->addr, text));
     if (code == EADDRINUSE) {
         struct hm_buf holder = {0};
-        bool known = hm_dns_port_holder(&bind->addr, tcp, &holder);
+        bool known = hm_module_port_holder(&bind->addr, tcp, &holder);
         hm_put_u8(&holder, 0);
         const char *name = known ? (const char *)holder.data : "a process of another user";
         hm_buf_printf(error, " is in use by %s", name);

@@ -20,8 +20,4 @@ int hm_dns_socket_tcp(struct hm_dns_bind *bind, struct hm_buf *error);
  * same user. False with a sentence in `error`. */
 bool hm_dns_socket_is_free(const struct hm_dns_bind *bind, struct hm_buf *error);
 
-/* Appends "NAME (pid N)" of the process that has a UDP or listening TCP socket at the port of
- * `addr`; false when it is not to be seen (it is another user's). */
-bool hm_dns_port_holder(const struct hm_addr *addr, bool tcp, struct hm_buf *out);
-
 #endif

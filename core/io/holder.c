@@ -1,19 +1,48 @@
 /* Who holds a port: /proc/net gives the inode of its socket, /proc/PID/fd who has that open. */
-#include "core/io/socket.h"
+#include "core/include/hivemind/module.h"
 
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define LINE_BYTES 512
 #define TCP_LISTEN 10
 
-/* The inode of a socket on this port in one of the tables; 0 when there is none. An exact address
- * is not asked for: a wildcard in the way is in the way too. */
-static uint64_t inode_in(const char *table, uint16_t port, bool tcp)
+/* An address as /proc/net prints it: 32-bit words in host order. A mapped address becomes the IPv4
+ * one that it is. */
+static bool parse_ip(const char *hex, struct hm_addr *out)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    size_t size = strlen(hex) / 2;
+    *out = (struct hm_addr){.family = size == 4 ? 4 : 6};
+    for (size_t i = 0; i < size; i += 4) {
+        unsigned word;
+        if (sscanf(hex + 2 * i, "%8x", &word) != 1) {
+            return false;
+        }
+        memcpy(out->ip + i, &word, sizeof word);
+    }
+    if (size == 16 && memcmp(out->ip, mapped, sizeof mapped) == 0) {
+        memmove(out->ip, out->ip + sizeof mapped, 4);
+        memset(out->ip + 4, 0, sizeof out->ip - 4);
+        out->family = 4;
+    }
+    return size == 4 || size == 16;
+}
+
+/* Two sockets cannot have one port when one of them is bound to every address. */
+static bool is_in_the_way(const struct hm_addr *held, const struct hm_addr *addr)
+{
+    static const uint8_t zero[16];
+    bool wildcard =
+        memcmp(held->ip, zero, sizeof zero) == 0 || memcmp(addr->ip, zero, sizeof zero) == 0;
+    return wildcard || hm_addr_same_ip(held, addr);
+}
+
+/* The inode of a socket of this table that stands in the way of `addr`; 0 when there is none. */
+static uint64_t inode_in(const char *table, const struct hm_addr *addr, bool tcp)
 {
     char line[LINE_BYTES];
     uint64_t found = 0;
@@ -22,18 +51,21 @@ static uint64_t inode_in(const char *table, uint16_t port, bool tcp)
         return 0;
     }
     while (found == 0 && fgets(line, sizeof line, file) != NULL) {
-        unsigned local;
+        char hex[33];
+        unsigned port;
         unsigned socket_state;
         uint64_t inode;
+        struct hm_addr held;
         if (sscanf(line,
-                   " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*[0-9A-Fa-f:] %*[0-9A-Fa-f:] "
+                   " %*u: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*[0-9A-Fa-f:] %*[0-9A-Fa-f:] "
                    "%*x %*u %*u %" SCNu64,
-                   &local, &socket_state, &inode) == 3 &&
-            local == port && (!tcp || socket_state == TCP_LISTEN)) {
+                   hex, &port, &socket_state, &inode) == 4 &&
+            port == addr->port && (!tcp || socket_state == TCP_LISTEN) && parse_ip(hex, &held) &&
+            is_in_the_way(&held, addr)) {
             found = inode;
         }
     }
-    fclose(file);
+    (void)fclose(file);
     return found;
 }
 
@@ -66,33 +98,31 @@ static void append_process(const char *pid, struct hm_buf *out)
         if (fgets(name, sizeof name, file) != NULL) {
             name[strcspn(name, "\n")] = 0;
         }
-        fclose(file);
+        (void)fclose(file);
     }
     hm_buf_printf(out, "%s (pid %.20s)", name, pid);
 }
 
-void hm_socket_holder(const struct hm_addr *addr, bool tcp, struct hm_buf *out)
+bool hm_module_port_holder(const struct hm_addr *addr, bool tcp, struct hm_buf *out)
 {
-    uint64_t inode = inode_in(tcp ? "/proc/net/tcp" : "/proc/net/udp", addr->port, tcp);
+    uint64_t inode = inode_in(tcp ? "/proc/net/tcp" : "/proc/net/udp", addr, tcp);
     if (inode == 0) {
-        inode = inode_in(tcp ? "/proc/net/tcp6" : "/proc/net/udp6", addr->port, tcp);
+        inode = inode_in(tcp ? "/proc/net/tcp6" : "/proc/net/udp6", addr, tcp);
     }
     char wanted[64];
     snprintf(wanted, sizeof wanted, "socket:[%" PRIu64 "]", inode);
     DIR *processes = inode != 0 ? opendir("/proc") : NULL;
     bool found = false;
-    if (processes != NULL) {
-        struct dirent *entry;
-        while (!found && (entry = readdir(processes)) != NULL) {
-            if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
-                has_open(entry->d_name, wanted)) {
-                append_process(entry->d_name, out);
-                found = true;
-            }
+    if (processes == NULL) {
+        return false;
+    }
+    struct dirent *entry;
+    while (!found && (entry = readdir(processes)) != NULL) {
+        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && has_open(entry->d_name, wanted)) {
+            append_process(entry->d_name, out);
+            found = true;
         }
-        closedir(processes);
     }
-    if (!found) {
-        hm_buf_append_text(out, "another process");
-    }
+    closedir(processes);
+    return found;
 }

@@ -1,5 +1,7 @@
 #include "core/io/socket.h"
 
+#include "core/include/hivemind/module.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -113,7 +115,9 @@ static enum hm_status explain(const struct hm_addr *addr, bool tcp, int error, s
     const char *kind = tcp ? "TCP" : "UDP";
     if (error == EADDRINUSE) {
         hm_buf_printf(out, "%s %s is in use by ", kind, hm_addr_format(addr, text));
-        hm_socket_holder(addr, tcp, out);
+        if (!hm_module_port_holder(addr, tcp, out)) {
+            hm_buf_append_text(out, "a process of another user");
+        }
         return HM_EXISTS;
     }
     hm_buf_printf(out, "cannot listen on %s %s: %s", kind, hm_addr_format(addr, text),

@@ -34,8 +34,4 @@ HM_MUST_USE enum hm_status hm_sockets_adopt(int udp, int tcp, struct hm_sockets 
                                             struct hm_buf *error);
 void hm_sockets_close(struct hm_sockets *sockets);
 
-/* Appends "NAME (pid N)" of a process that holds this port, or "another process" when /proc does
- * not tell (not ours to see). */
-void hm_socket_holder(const struct hm_addr *addr, bool tcp, struct hm_buf *out);
-
 #endif

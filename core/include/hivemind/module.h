@@ -110,5 +110,8 @@ struct hm_module_io {
     void (*unwatch)(struct hm_module_watch *watch);
 };
 const struct hm_module_io *hm_module_io(const struct hm_module_ctx *ctx);
+/* Appends "NAME (pid N)" of a process whose UDP socket or TCP listener stands in the way of `addr`;
+ * false when it is not to be seen (it is another user's). For sentences about a port in use. */
+bool hm_module_port_holder(const struct hm_addr *addr, bool tcp, struct hm_buf *out);
 
 #endif
