@@ -308,7 +308,7 @@ static void roll(struct hm_journal *journal, struct hm_buf *body, size_t first_m
             hm_message_encode(body, &(struct hm_message){.kind = HM_MSG_log_hard_state,
                                                          .log_hard_state = log->hard_state});
         }
-        if (log->snapshot_index) {
+        if (log->snapshot_index && !hm_plant("journal_drops_snapshot")) {
             encode_mark(body, log->log, log->snapshot_index, log->snapshot_term);
         }
     }
@@ -428,6 +428,9 @@ static bool is_covered(struct hm_journal *journal, const struct journal_segment 
 {
     for (size_t i = 0; i < segment->cover_count; i++) {
         const struct journal_cover *cover = &segment->covers[i];
+        if (hm_plant("journal_removes_too_much") && cover->last_index % 2) {
+            continue;
+        }
         if (journal_log_of(journal, cover->log)->durable_snapshot_index < cover->last_index) {
             return false;
         }

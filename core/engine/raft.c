@@ -152,6 +152,9 @@ void raft_commit_restored(struct hm_raft *raft)
 {
     uint64_t last = raft_log_last(&raft->log);
     uint64_t index = raft->commit_restored < last ? raft->commit_restored : last;
+    if (hm_plant("commits_what_it_recovers")) {
+        index = last;
+    }
     raft->commit_saved = index;
     raft->commit_restored = 0;
     if (index > raft->commit) {

@@ -177,6 +177,14 @@ uint32_t raft_voters_find(const struct hm_voter *voters, uint32_t count, const s
  * nobody votes. */
 uint64_t raft_voters_quorum(const struct hm_voter *voters, uint32_t count, const uint64_t *values);
 bool raft_voters_won(const struct hm_voter *voters, uint32_t count, uint64_t granted);
+/* The changes that hm_raft_add_learner, hm_raft_promote and hm_raft_remove make: each changes one
+ * node, so a majority before and one after always share a node (dissertation, 4.1). `voters` has
+ * room for HM_RAFT_VOTERS_MAX; a change that is refused changes nothing. */
+typedef enum hm_status raft_voters_change(struct hm_voter *voters, uint32_t *count,
+                                          const struct hm_peer *peer);
+raft_voters_change raft_voters_add;
+raft_voters_change raft_voters_promote;
+raft_voters_change raft_voters_remove;
 bool raft_voters_decode(struct hm_arena *arena, struct hm_bytes body, struct hm_log_voters *out);
 bool raft_is_voter(const struct hm_raft *raft);
 bool raft_is_sole_voter(const struct hm_raft *raft);

@@ -192,7 +192,8 @@ enum hm_status raft_on_append_reply(struct hm_raft *raft, const struct hm_peer *
         return HM_OK;
     }
     struct raft_peer *peer = raft_peer_find(raft, &from->id);
-    if (raft->role != HM_RAFT_LEADER || reply->term < raft->term || !peer || reply->round == 0) {
+    bool old = reply->term < raft->term && !hm_plant("reply_of_older_term");
+    if (raft->role != HM_RAFT_LEADER || old || !peer || reply->round == 0) {
         return HM_OK;
     }
     if (reply->round > raft->round ||

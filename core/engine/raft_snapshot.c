@@ -131,6 +131,9 @@ enum hm_status raft_on_snapshot_reply(struct hm_raft *raft, const struct hm_peer
     peer->offset = reply->offset;
     if (reply->offset == peer->snapshot->blob.size) {
         peer->match = reply->last_index > peer->match ? reply->last_index : peer->match;
+        if (hm_plant("snapshot_counts_all")) {
+            peer->match = raft_log_last(&raft->log);
+        }
         raft_peer_reprobe(raft, peer, peer->match + 1);
         peer->state = RAFT_REPLICATE;
     }
@@ -226,7 +229,8 @@ static void take_chunk(struct hm_raft *raft, const struct hm_snapshot_chunk *chu
         raft->incoming_term = chunk->last_term;
         raft->incoming_total = chunk->total;
     }
-    if (chunk->offset == raft->incoming.size) {
+    bool fits = raft->incoming.size + chunk->data.size <= raft->incoming_total;
+    if (chunk->offset == raft->incoming.size || (hm_plant("chunk_out_of_place") && fits)) {
         hm_buf_append(&raft->incoming, chunk->data.data, chunk->data.size);
     }
 }

@@ -192,6 +192,11 @@ enum hm_status raft_on_vote_reply(struct hm_raft *raft, const struct hm_peer *fr
     enum hm_raft_role asking = reply->prevote ? HM_RAFT_PRECANDIDATE : HM_RAFT_CANDIDATE;
     bool fits = raft->role == asking && reply->term == raft->term + reply->prevote &&
                 (reply->prevote || raft->asked);
+    if (hm_plant("vote_of_older_term")) {
+        fits = raft->role == asking;
+    } else if (hm_plant("prevote_is_vote")) {
+        fits = raft->role != HM_RAFT_FOLLOWER && reply->term >= raft->term;
+    }
     uint32_t voter = raft_voters_find(raft->voters, raft->voters_count, &from->id);
     if (reply->granted && fits && voter < raft->voters_count) {
         raft->granted |= UINT64_C(1) << voter;
@@ -217,6 +222,9 @@ static bool is_up_to_date(const struct hm_raft *raft, const struct hm_vote_reque
 {
     uint64_t last = raft_log_last(&raft->log);
     uint64_t term = raft_log_term_at(&raft->log, last);
+    if (hm_plant("longer_log_wins")) {
+        return request->last_index >= last;
+    }
     return hm_plant("no_election_restriction") || request->last_term > term ||
            (request->last_term == term && request->last_index >= last);
 }

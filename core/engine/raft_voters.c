@@ -68,6 +68,57 @@ bool raft_voters_decode(struct hm_arena *arena, struct hm_bytes body, struct hm_
     return true;
 }
 
+enum hm_status raft_voters_add(struct hm_voter *voters, uint32_t *count, const struct hm_peer *peer)
+{
+    uint32_t at = raft_voters_find(voters, *count, &peer->id);
+    if (hm_id_is_none(&peer->id)) {
+        return HM_BAD_ARGUMENT;
+    }
+    if (at < *count && hm_addr_equal(&voters[at].addr, &peer->addr)) {
+        return HM_EXISTS;
+    }
+    if (at == HM_RAFT_VOTERS_MAX) {
+        return HM_FULL;
+    }
+    if (at == *count) {
+        voters[(*count)++] = (struct hm_voter){.id = peer->id};
+    }
+    voters[at].addr = peer->addr;
+    return HM_OK;
+}
+
+enum hm_status raft_voters_promote(struct hm_voter *voters, uint32_t *count,
+                                   const struct hm_peer *peer)
+{
+    uint32_t at = raft_voters_find(voters, *count, &peer->id);
+    if (at == *count) {
+        return HM_NOT_FOUND;
+    }
+    if (voters[at].voting) {
+        return HM_EXISTS;
+    }
+    voters[at].voting = true;
+    return HM_OK;
+}
+
+enum hm_status raft_voters_remove(struct hm_voter *voters, uint32_t *count,
+                                  const struct hm_peer *peer)
+{
+    uint32_t at = raft_voters_find(voters, *count, &peer->id);
+    if (at == *count) {
+        return HM_NOT_FOUND;
+    }
+    struct hm_voter removed = voters[at];
+    memmove(&voters[at], &voters[at + 1], (*count - at - 1) * sizeof *voters);
+    if (raft_voters_valid(voters, *count - 1)) {
+        (*count)--;
+        return HM_OK;
+    }
+    memmove(&voters[at + 1], &voters[at], (*count - at - 1) * sizeof *voters);
+    voters[at] = removed;
+    return HM_BAD_ARGUMENT;
+}
+
 bool raft_is_voter(const struct hm_raft *raft)
 {
     uint32_t i = raft_voters_find(raft->voters, raft->voters_count, &raft->config.self.id);
@@ -157,9 +208,20 @@ static enum hm_status may_change(const struct hm_raft *raft)
     return HM_OK;
 }
 
-static enum hm_status change(struct hm_raft *raft, hm_ms now, struct hm_voter *voters,
-                             uint32_t count)
+static enum hm_status change(struct hm_raft *raft, hm_ms now, raft_voters_change *make,
+                             const struct hm_peer *peer)
 {
+    enum hm_status status = may_change(raft);
+    if (status != HM_OK) {
+        return status;
+    }
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    uint32_t count = raft->voters_count;
+    memcpy(voters, raft->voters, count * sizeof *voters);
+    status = make(voters, &count, peer);
+    if (status != HM_OK) {
+        return status;
+    }
     raft->now = now > raft->now ? now : raft->now;
     struct hm_message message = {.kind = HM_MSG_log_voters,
                                  .log_voters = {.voters = voters, .voters_count = count}};
@@ -174,70 +236,20 @@ static enum hm_status change(struct hm_raft *raft, hm_ms now, struct hm_voter *v
 
 enum hm_status hm_raft_add_learner(struct hm_raft *raft, hm_ms now, const struct hm_peer *peer)
 {
-    enum hm_status status = may_change(raft);
-    if (status != HM_OK) {
-        return status;
-    }
-    if (hm_id_is_none(&peer->id)) {
-        return HM_BAD_ARGUMENT;
-    }
-    struct hm_voter voters[HM_RAFT_VOTERS_MAX + 1];
-    uint32_t count = raft->voters_count;
-    memcpy(voters, raft->voters, count * sizeof *voters);
-    uint32_t at = raft_voters_find(voters, count, &peer->id);
-    if (at < count && hm_addr_equal(&voters[at].addr, &peer->addr)) {
-        return HM_EXISTS;
-    }
-    if (at == count) {
-        if (count == HM_RAFT_VOTERS_MAX) {
-            return HM_FULL;
-        }
-        voters[count++] = (struct hm_voter){.id = peer->id};
-    }
-    voters[at].addr = peer->addr;
-    return change(raft, now, voters, count);
+    return change(raft, now, raft_voters_add, peer);
 }
 
 enum hm_status hm_raft_promote(struct hm_raft *raft, hm_ms now, const struct hm_peer *peer)
 {
-    enum hm_status status = may_change(raft);
-    if (status != HM_OK) {
-        return status;
-    }
-    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
-    uint32_t count = raft->voters_count;
-    memcpy(voters, raft->voters, count * sizeof *voters);
-    uint32_t at = raft_voters_find(voters, count, &peer->id);
-    if (at == count) {
-        return HM_NOT_FOUND;
-    }
-    if (voters[at].voting) {
-        return HM_EXISTS;
-    }
-    if (!hm_raft_is_caught_up(raft, &peer->id)) {
+    uint32_t at = raft_voters_find(raft->voters, raft->voters_count, &peer->id);
+    bool waits = at < raft->voters_count && !raft->voters[at].voting;
+    if (may_change(raft) == HM_OK && waits && !hm_raft_is_caught_up(raft, &peer->id)) {
         return HM_NOT_READY;
     }
-    voters[at].voting = true;
-    return change(raft, now, voters, count);
+    return change(raft, now, raft_voters_promote, peer);
 }
 
 enum hm_status hm_raft_remove(struct hm_raft *raft, hm_ms now, const struct hm_peer *peer)
 {
-    enum hm_status status = may_change(raft);
-    if (status != HM_OK) {
-        return status;
-    }
-    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
-    uint32_t count = raft->voters_count;
-    memcpy(voters, raft->voters, count * sizeof *voters);
-    uint32_t at = raft_voters_find(voters, count, &peer->id);
-    if (at == count) {
-        return HM_NOT_FOUND;
-    }
-    memmove(&voters[at], &voters[at + 1], (count - at - 1) * sizeof *voters);
-    count--;
-    if (!raft_voters_valid(voters, count)) {
-        return HM_BAD_ARGUMENT;
-    }
-    return change(raft, now, voters, count);
+    return change(raft, now, raft_voters_remove, peer);
 }

@@ -33,31 +33,6 @@ static void test_clusters_under_faults(void **state)
                                 totals.changes && totals.crashes && totals.installs));
 }
 
-/* A majority is a majority: every configuration of up to five nodes, every set of those who reach a
- * value. */
-static void test_quorum_of_all_small_configurations(void **state)
-{
-    (void)state;
-    for (unsigned count = 1; count <= 5; count++) {
-        for (unsigned shape = 0; shape < 1u << (2 * count); shape++) {
-            struct hm_voter voters[5] = {0};
-            uint64_t values[5] = {0};
-            unsigned voting = 0;
-            unsigned reached = 0;
-            for (unsigned i = 0; i < count; i++) {
-                voters[i].id.bytes[0] = (uint8_t)(i + 1);
-                voters[i].voting = shape >> (2 * i) & 1;
-                values[i] = shape >> (2 * i + 1) & 1 ? 7 : 3;
-                voting += voters[i].voting;
-                reached += voters[i].voting && values[i] == 7;
-            }
-            uint64_t wanted = voting == 0 ? 0 : 2 * reached > voting ? 7 : 3;
-            assert_int_equal(raft_voters_quorum(voters, count, values), wanted);
-            assert_int_equal(raft_voters_valid(voters, count), voting > 0);
-        }
-    }
-}
-
 static uint64_t small(struct hm_random *random)
 {
     return hm_random_chance(random, 50) ? hm_random_u64(random) : hm_random_below(random, 9);
@@ -222,7 +197,6 @@ static void test_what_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_quorum_of_all_small_configurations),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_hostile_messages_break_nothing),
         cmocka_unit_test(test_clusters_under_faults),
