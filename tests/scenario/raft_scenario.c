@@ -13,7 +13,8 @@
  *   > write A              everything that A gave to PERSIST becomes durable, and A is told
  *   > run [A B ..]         deliver and write among these, or all, until nothing moves
  *   > crash A              A is gone with what was not durable
- *   > propose A TEXT, read A N, compact A, learner A B, promote A B, remove A B, transfer A [B]
+ *   > propose A TEXT, read A N, compact A [BYTES], learner A B, promote A B, remove A B,
+ *     transfer A [B]
  *   > fail A, recover A    A's disk
  *   > reset A B            A's connection to B was reset
  *   > state                one line a node
@@ -326,6 +327,18 @@ static enum hm_status ask(struct hm_raft *raft, char **word, int other)
     exit(1);
 }
 
+static void compact(struct node *node, const char *bytes)
+{
+    struct hm_buf state = {0};
+    hm_buf_append_text(&state, "the state");
+    while (bytes && state.size < strtoull(bytes, NULL, 10)) {
+        hm_put_u8(&state, 's');
+    }
+    enum hm_status status = hm_raft_compact(node->raft, node->applied, hm_buf_view(&state));
+    hm_buf_append_text(&out, status == HM_OK ? "" : "  refused\n");
+    hm_buf_fini(&state);
+}
+
 /* Commands about a node's disk, time or connections; false: not one of them. */
 static bool disturb(int self, char **word, int other)
 {
@@ -374,9 +387,7 @@ static bool disturb(int self, char **word, int other)
     } else if (strcmp(verb, "reset") == 0) {
         hm_raft_peer_reset(node->raft, now, &nodes[other].me.id);
     } else if (strcmp(verb, "compact") == 0) {
-        enum hm_status status =
-            hm_raft_compact(node->raft, node->applied, hm_bytes_of_text("the state"));
-        hm_buf_printf(&out, "%s", status == HM_OK ? "" : "  refused\n");
+        compact(node, word[2]);
     } else {
         return false;
     }
