@@ -73,15 +73,14 @@ enum hm_status hm_raft_read(struct hm_raft *raft, hm_ms now, uint64_t context)
     }
     raft->reads =
         hm_grow(raft->reads, raft->reads_count, &raft->reads_capacity, sizeof *raft->reads);
-    raft->reads[raft->reads_count++] = (struct raft_read){
-        .context = context, .round = hm_plant("read_joins_round") ? raft->round : 0};
+    raft->reads[raft->reads_count++] = (struct raft_read){.context = context};
     bool by_lease = hm_plant("read_by_lease") && raft_lease_holds(raft);
     if (by_lease && raft->commit >= raft->first_of_term) {
         raft->reads_count--;
         hm_outbox_notify(&raft->outbox, HM_RAFT_READ_READY, NULL, context);
         return HM_OK;
     }
-    if (raft->reads_count == 1 && raft->reads[0].round == 0) {
+    if (raft->reads_count == 1) {
         start_round(raft);
     }
     raft_reads_confirm(raft);

@@ -49,7 +49,8 @@ static void client_answered(void *context, uint64_t op, struct hm_bytes bytes)
     sim_trace(&group->world, "client %zu: %s done, length %llu", client->number,
               client->reads ? "read" : "append", (unsigned long long)length);
     if (group->world.now < group->options.until + 8000) {
-        sim_after(&group->world, sim_between(&group->world, 1, 60), client_next, client, 0);
+        sim_after(&group->world, sim_between(&group->world, 1, group->options.pause_max),
+                  client_next, client, 0);
     }
 }
 

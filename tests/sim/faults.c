@@ -48,7 +48,9 @@ static void crash(struct sim_faults *faults, size_t node, bool power)
 {
     faults->hooks->crash(faults->context, node, power);
     sim_net_died(faults->net, node, power);
-    sim_after(faults->world, sim_between(faults->world, 10, 4000), restart, faults, node);
+    /* Half of them are back before the others have elected anyone. */
+    hm_ms most = sim_chance(faults->world, 500) ? 150 : 4000;
+    sim_after(faults->world, sim_between(faults->world, 10, most), restart, faults, node);
 }
 
 static void cut_links(struct sim_faults *faults, enum sim_fault fault, size_t victim)
@@ -144,7 +146,7 @@ static void inject(struct sim_faults *faults, enum sim_fault fault)
     case SIM_FAULT_bad_weather:
         faults->net->loss_permille = (uint32_t)sim_between(world, 0, 300);
         faults->net->twice_permille = (uint32_t)sim_between(world, 0, 500);
-        faults->net->delay_max = sim_between(world, 1, 100);
+        faults->net->delay_max = sim_between(world, 1, sim_chance(world, 250) ? 600 : 100);
         faults->net->delay_min = sim_between(world, 0, faults->net->delay_max);
         sim_after(world, sim_between(world, 100, 8000), heal_links, faults, 0);
         break;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define DISK_RETRY_MS 500u
+#define WEIGHT_STEP   1000u
 
 struct hm_peer group_peer(const struct group_node *node)
 {
@@ -70,10 +71,25 @@ static void machine_put(const struct machine *machine, struct hm_buf *out)
     }
     /* Some weight, so that a snapshot takes several chunks now and then. */
     size_t weight = (size_t)(machine->length % 7) * 30000;
-    memset(hm_buf_extend(out, weight), 0, weight);
+    uint8_t *room = hm_buf_extend(out, weight);
+    memset(room, 0, weight);
+    for (size_t i = 0; i < weight; i += WEIGHT_STEP) {
+        room[i] = (uint8_t)(i / WEIGHT_STEP);
+    }
 }
 
-static void machine_get(struct machine *machine, uint64_t index, struct hm_bytes state)
+/* Is every part of it at its place? */
+static bool is_whole(struct hm_bytes weight)
+{
+    size_t at = 0;
+    while (at < weight.size && weight.data[at] == (uint8_t)(at / WEIGHT_STEP)) {
+        at += WEIGHT_STEP;
+    }
+    return at >= weight.size;
+}
+
+/* False: it is not as it was put. */
+static bool machine_get(struct machine *machine, uint64_t index, struct hm_bytes state)
 {
     struct hm_reader in = hm_reader_of(state);
     *machine = (struct machine){.applied = index};
@@ -84,6 +100,7 @@ static void machine_get(struct machine *machine, uint64_t index, struct hm_bytes
         machine->last_seq[i] = hm_get_u64(&in);
         machine->place[i] = hm_get_u64(&in);
     }
+    return is_whole(hm_get_bytes(&in, hm_reader_left(&in)));
 }
 
 static void machine_append(struct group_node *node, const struct hm_log_request *request)
@@ -108,7 +125,10 @@ static void apply(struct group_node *node, uint64_t index, struct hm_bytes bytes
     if (bytes.size && hm_message_decode(&in, &arena, &message) != HM_OK) {
         sim_fail(&node->group->world, "node %zu applied an entry that does not decode", node->slot);
     } else if (message.kind == HM_MSG_log_snapshot) {
-        machine_get(&node->machine, index, message.log_snapshot.state);
+        if (!machine_get(&node->machine, index, message.log_snapshot.state)) {
+            sim_fail(&node->group->world, "node %zu: the snapshot at %llu is mixed up", node->slot,
+                     (unsigned long long)index);
+        }
         sim_trace(&node->group->world, "node %zu: snapshot at %llu", node->slot,
                   (unsigned long long)index);
         check_installed(node, index);
@@ -563,6 +583,7 @@ void group_init(struct group *group, uint64_t seed, bool loud)
         .churn = sim_chance(world, 500),
         .faults = true,
         .datagrams = sim_chance(world, 500),
+        .pause_max = sim_chance(world, 500) ? 60 : 1500,
         .segment_bytes = (uint64_t)4096 << sim_between(world, 0, 4),
         .until = sim_between(world, 8000, 20000),
     };

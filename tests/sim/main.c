@@ -18,7 +18,7 @@ static const char usage[] =
     "sim --scenario [NAME]         a named scenario with its trace; without NAME: list them\n"
 #ifdef HM_PLANTED
     "sim --planted [--seeds N] [BUG..]\n"
-    "                              find planted bugs, each in at most N (5000) seeds\n"
+    "                              find planted bugs, each in at most N (10000) seeds\n"
 #endif
     "KIND: cluster (whole nodes), log (a replicated log alone); without one a SEED is of cluster,\n"
     "--seeds runs N of each\n";

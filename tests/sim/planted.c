@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SEEDS 5000u
+#define SEEDS 10000u
 
 const char *hm_planted_bug;
 
@@ -18,25 +18,42 @@ static const struct {
     const char *kind; /* or scenario */
 } bugs[] = {
     {"ack_before_durable", "unpersisted"},
+    {"ack_unverified", "log"},
     {"campaign_on_undurable", "log"},
     {"candidacy_not_persisted", "log"},
+    {"chunk_out_of_place", "log"},
     {"commit_beyond_match", "log"},
     {"commit_unverified", "log"},
+    {"commits_what_it_recovers", "log"},
     {"cut_always", "log"},
+    {"cut_keeps_writes", "log"},
     {"figure_8", "figure_8"},
     {"install_before_durable", "log"},
+    {"journal_drops_snapshot", "log"},
     {"journal_drops_vote", "log"},
+    {"journal_keeps_cut", "log"},
+    {"journal_removes_too_much", "log"},
+    {"journal_trusts_torn_tail", "log"},
     {"journal_without_sync", "log"},
     {"leader_counts_undurable", "unpersisted"},
     {"leads_after_failed_write", "full_disk"},
+    {"learner_counts", "log"},
+    {"longer_log_wins", "log"},
     {"no_election_restriction", "log"},
     {"no_prev_check", "log"},
+    {"prevote_is_vote", "log"},
     {"quorum_of_half", "log"},
     {"read_before_noop", "log"},
+    {"read_by_lease", "log"},
+    {"reply_of_older_term", "log"},
+    {"round_of_older_term", "log"},
+    {"snapshot_counts_all", "log"},
     {"stale_read", "log"},
     {"term_not_durable", "log"},
     {"two_changes", "log"},
+    {"vote_forgotten_at_start", "log"},
     {"vote_not_persisted", "log"},
+    {"vote_of_older_term", "log"},
     {"votes_twice", "log"},
     {"commit_beats_push", "cluster"},
     {"feed_skips_gap", "cluster"},

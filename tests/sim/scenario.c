@@ -71,8 +71,11 @@ static void append(struct group_node *node, uint64_t seq)
 static struct group_node *begin(struct group *group, uint64_t seed, bool loud, size_t nodes)
 {
     group_init(group, seed, loud);
-    group->options = (struct group_options){
-        .nodes = nodes, .datagrams = true, .segment_bytes = 4096, .until = HM_NEVER - 100000};
+    group->options = (struct group_options){.nodes = nodes,
+                                            .datagrams = true,
+                                            .segment_bytes = 4096,
+                                            .pause_max = 60,
+                                            .until = HM_NEVER - 100000};
     group->client_count = 0;
     group_start(group);
     group_run(group, 30000);
