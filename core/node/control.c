@@ -448,10 +448,28 @@ static void notice_removal(struct hm_node *node)
     }
 }
 
+/* An older release on the data of a newer one: what it would decide from here on may be wrong. */
+static bool is_outgrown(struct hm_node *node)
+{
+    uint32_t level = hm_state_feature(node->control.state);
+    if (level <= node->config.feature) {
+        return false;
+    }
+    if (node->phase != HM_PHASE_STOPPED) {
+        hm_node_log(node, HM_LOG_ERROR, "feature level not supported",
+                    "level=%u supported=%u consequence=\"this node stops rather than diverge\" "
+                    "hint=\"upgrade it\"",
+                    level, node->config.feature);
+        node->stop_status = HM_WRONG_FEATURE;
+        node->phase = HM_PHASE_STOPPED;
+    }
+    return true;
+}
+
 void hm_node_tick_control(struct hm_node *node)
 {
     struct hm_control *control = &node->control;
-    if (!control->raft) {
+    if (!control->raft || is_outgrown(node)) {
         return;
     }
     hm_raft_tick(control->raft, node->now);
@@ -483,6 +501,11 @@ hm_ms hm_node_control_deadline(const struct hm_node *node)
 bool hm_node_is_leader(const struct hm_node *node)
 {
     return node->control.raft && hm_raft_role(node->control.raft) == HM_RAFT_LEADER;
+}
+
+uint32_t hm_node_feature(const struct hm_node *node)
+{
+    return node->control.state ? hm_state_feature(node->control.state) : 0;
 }
 
 uint64_t hm_node_term(const struct hm_node *node)

@@ -16,7 +16,7 @@ struct hm_member hm_node_own_member(const struct hm_node *node, struct hm_label 
                                .roles = roles,
                                .roles_count = (uint32_t)node->config.role_count,
                                .boot = node->boot,
-                               .feature = HM_FEATURE_LEVEL};
+                               .feature = node->config.feature};
     for (size_t i = 0; i < node->config.role_count; i++) {
         roles[i].name = node->config.roles[i];
     }

@@ -52,6 +52,7 @@ static void set_defaults(struct hm_node_config *config)
     config->found_wait_ms = config->found_wait_ms ? config->found_wait_ms : FOUND_WAIT_MS;
     config->restart_grace_ms =
         config->restart_grace_ms ? config->restart_grace_ms : RESTART_GRACE_MS;
+    config->feature = config->feature ? config->feature : HM_FEATURE_LEVEL;
 }
 
 struct hm_node *hm_node_new(const struct hm_node_config *config, struct hm_buf *error)

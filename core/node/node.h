@@ -41,6 +41,7 @@ struct hm_node_config {
     uint32_t voters_target; /* odd; 0 means the default, 3 */
     hm_ms found_wait_ms;    /* 0 means the default, 10 s */
     hm_ms restart_grace_ms; /* 0 means the default, 30 s */
+    uint32_t feature;       /* level that it supports; 0 means this release's */
     uint64_t seed; /* of all randomness; the node id comes from it when there is none yet */
     const struct hm_module *const *modules; /* roles and middlewares, in the order of the chain */
     const struct hm_conf_node *const *sections; /* one a module; NULL: none given */
@@ -136,5 +137,7 @@ bool hm_node_is_ready(const struct hm_node *node);
 /* Of the event log; false, 0 and none where the node has none. */
 bool hm_node_is_leader(const struct hm_node *node);
 uint64_t hm_node_term(const struct hm_node *node);
+/* The committed feature level as a control node knows it; 0 on others. */
+uint32_t hm_node_feature(const struct hm_node *node);
 
 #endif

@@ -179,9 +179,9 @@ static void decide_join(struct hm_state *state, const struct hm_request_join *re
         refuse(out, HM_WRONG_CLUSTER, "node %s is of cluster %016llx, this is cluster %016llx",
                asker->name.text, (unsigned long long)request->cluster,
                (unsigned long long)state->view.cluster);
-    } else if (asker->feature < HM_FEATURE_LEVEL) {
-        refuse(out, HM_WRONG_FEATURE, "feature level %u is needed, node %s has %u",
-               HM_FEATURE_LEVEL, asker->name.text, asker->feature);
+    } else if (asker->feature < state->feature) {
+        refuse(out, HM_WRONG_FEATURE, "feature level %u is needed, node %s has %u", state->feature,
+               asker->name.text, asker->feature);
     } else if (!hm_name_is_label(&asker->name) || hm_addr_is_none(&asker->addr) ||
                hm_id_is_none(&asker->id)) {
         refuse(out, HM_BAD_ARGUMENT, "a member needs an id, an address, and a DNS label as name");

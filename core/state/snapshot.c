@@ -9,6 +9,7 @@ void hm_state_snapshot(const struct hm_state *state, struct hm_buf *out)
     struct hm_message message = {
         .kind = HM_MSG_state_snapshot,
         .state_snapshot = {.cluster = view->cluster,
+                           .feature = state->feature,
                            .epoch = view->epoch,
                            .history = view->history,
                            .index = view->index,
@@ -65,6 +66,7 @@ static void fill(struct hm_state *state, const struct hm_state_snapshot *snapsho
                              .state_position = snapshot->state_position,
                              .time_ms = snapshot->time_ms};
     state->time_ms = snapshot->time_ms;
+    state->feature = snapshot->feature;
     for (uint32_t i = 0; i < snapshot->members_count; i++) {
         hm_members_put(&view->members, &snapshot->members[i]);
     }

@@ -64,6 +64,23 @@ static bool is_in_state(enum hm_message_kind kind)
     return kind >= HM_MSG_epoch_raised && kind <= HM_MSG_host_removed;
 }
 
+uint32_t hm_state_feature(const struct hm_state *state)
+{
+    return state->feature;
+}
+
+/* Usually the first member says that it does not rise. */
+static void raise_feature(struct hm_state *state)
+{
+    const struct hm_members *members = &state->view.members;
+    uint32_t lowest = members->count ? UINT32_MAX : state->feature;
+    for (size_t i = 0; i < members->count && lowest > state->feature; i++) {
+        uint32_t feature = members->items[i]->feature;
+        lowest = feature < lowest ? feature : lowest;
+    }
+    state->feature = lowest > state->feature ? lowest : state->feature;
+}
+
 void hm_state_emit(struct hm_state *state, const struct hm_message *body, struct hm_outcome *out)
 {
     struct hm_buf bytes = {0};
@@ -80,6 +97,9 @@ void hm_state_emit(struct hm_state *state, const struct hm_message *body, struct
     };
     enum hm_status status = hm_view_evolve(&state->view, &event);
     HM_ASSERT(status == HM_OK);
+    if (is_in_members(body->kind)) {
+        raise_feature(state);
+    }
     hm_state_hold(state, &event);
     hm_buf_fini(&bytes);
     out->index = event.index;

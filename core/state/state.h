@@ -9,7 +9,8 @@
 #define HM_STATE_EVENTS_MAX 4096u
 /* What one host may claim. With it no request emits more events than are held. */
 #define HM_STATE_CLAIMS_MAX 1024u
-/* The feature level of this release. */
+/* The feature level of this release. What is decided depends on the committed level alone, so that
+ * neighbouring releases decide alike. */
 #define HM_FEATURE_LEVEL 1u
 /* A session that wrote nothing for so long (of log time) is forgotten. */
 #define HM_SESSION_IDLE_MS (3600u * 1000u)
@@ -27,6 +28,9 @@ struct hm_outcome {
 struct hm_state *hm_state_new(void);
 void hm_state_free(struct hm_state *state);
 const struct hm_view *hm_state_view(const struct hm_state *state);
+/* The committed feature level: the lowest that a member has, as soon as that is higher than before;
+ * it never falls. Who supports less cannot join. 0: no cluster yet. */
+uint32_t hm_state_feature(const struct hm_state *state);
 
 /* Decides one committed request. A refused one emits no event and changes no record; its session is
  * still brought forward. A request that does not decode is HM_BAD_BYTES. */

@@ -10,6 +10,7 @@ struct hm_state {
     struct hm_view view;
     struct hm_claims claims;
     struct hm_sessions sessions;
+    uint32_t feature; /* committed level; <= that of every member */
     /* A ring: the event with index i stands at i % HM_STATE_EVENTS_MAX, bodies owned. */
     struct hm_event *events;
     uint64_t oldest;  /* oldest <= view.index + 1 */

@@ -5,5 +5,6 @@
 #include "tests/sim/run.h"
 
 bool scenario_wiped_founder(uint64_t seed, bool loud, struct sim_totals *totals, char why[256]);
+bool scenario_two_releases(uint64_t seed, bool loud, struct sim_totals *totals, char why[256]);
 
 #endif

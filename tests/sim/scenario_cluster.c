@@ -1,6 +1,6 @@
-/* The founder loses its whole data directory and is started again: it must not found a second
- * cluster beside the one that lives, and gets in as a new node. */
+/* Named scenarios of whole clusters. */
 #include "core/include/hivemind/module.h"
+#include "core/state/state.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/scenario.h"
 
@@ -13,6 +13,8 @@ static uint64_t cluster_of(const struct cluster_node *node)
     return node->runs ? hm_node_view(node->node)->cluster : 0;
 }
 
+/* The founder loses its whole data directory and is started again: it must not found a second
+ * cluster beside the one that lives, and gets in as a new node. */
 static void wipe(struct cluster *cluster)
 {
     struct cluster_node *founder = &cluster->nodes[0];
@@ -35,10 +37,10 @@ static void wipe(struct cluster *cluster)
     }
 }
 
-bool scenario_wiped_founder(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+static struct cluster cluster;
+
+static void begin(uint64_t seed, bool loud)
 {
-    static struct cluster cluster;
-    (void)totals;
     cluster_init(&cluster, seed, loud);
     cluster.control_count = 3;
     cluster.dns_count = 1;
@@ -46,14 +48,96 @@ bool scenario_wiped_founder(uint64_t seed, bool loud, struct sim_totals *totals,
     cluster.count = 5;
     cluster.calm = true;
     cluster_start(&cluster);
-    cluster_run(&cluster, 10000);
-    cluster_check_end(&cluster); /* all are in */
+}
+
+static void settle(void)
+{
+    cluster_run(&cluster, cluster.world.now + 10000);
     if (!cluster.world.failed) {
-        wipe(&cluster);
-        cluster_check_end(&cluster);
+        cluster_check_end(&cluster); /* all are in */
     }
+}
+
+static bool finish(char why[256])
+{
     bool good = !cluster.world.failed;
     snprintf(why, 256, "%s", cluster.world.why);
     cluster_fini(&cluster);
     return good;
+}
+
+bool scenario_wiped_founder(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    (void)totals;
+    begin(seed, loud);
+    settle();
+    if (!cluster.world.failed) {
+        wipe(&cluster);
+        cluster_check_end(&cluster);
+    }
+    return finish(why);
+}
+
+/* ---- two releases ---- */
+
+static void start_with(size_t slot, uint32_t feature)
+{
+    cluster_crash(&cluster, slot, false);
+    sim_net_died(&cluster.net, slot, false);
+    cluster.nodes[slot].config.feature = feature;
+    sim_trace(&cluster.world, "%s: now with level %u", cluster.nodes[slot].config.name.text,
+              feature);
+    cluster_boot(&cluster, slot);
+}
+
+/* All control nodes have the level that the lowest member has, and decided alike on the way, which
+ * cluster_check sees to. */
+static void check_level(uint32_t wanted)
+{
+    for (size_t i = 0; i < cluster.control_count; i++) {
+        const struct cluster_node *node = &cluster.nodes[i];
+        if (!cluster.world.failed && hm_node_feature(node->node) != wanted) {
+            sim_fail(&cluster.world, "%s: feature level %u, not %u", node->config.name.text,
+                     hm_node_feature(node->node), wanted);
+        }
+    }
+}
+
+/* A cluster of two releases is upgraded node by node; then a control node is started with the older
+ * one again. */
+bool scenario_two_releases(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    const uint32_t old = HM_FEATURE_LEVEL;
+    const uint32_t next = old + 1;
+    (void)totals;
+    begin(seed, loud);
+    size_t last = (size_t)sim_between(&cluster.world, 0, cluster.count - 1);
+    for (size_t i = 0; i < cluster.count; i++) {
+        bool upgraded = i != last && sim_chance(&cluster.world, 500);
+        cluster.nodes[i].config.feature = upgraded ? next : old;
+    }
+    settle();
+    check_level(old);
+    for (size_t i = 1; i <= cluster.count; i++) {
+        size_t slot = (last + i) % cluster.count; /* `last` comes last */
+        if (!cluster.world.failed && cluster.nodes[slot].config.feature == old) {
+            start_with(slot, next);
+            settle();
+            check_level(slot == last ? next : old);
+        }
+    }
+    size_t slot = (size_t)sim_between(&cluster.world, 0, cluster.control_count - 1);
+    if (!cluster.world.failed) {
+        start_with(slot, old);
+        cluster_run(&cluster, cluster.world.now + 5000);
+        if (cluster.nodes[slot].runs) {
+            sim_fail(&cluster.world, "a release that lacks the level goes on");
+        }
+    }
+    if (!cluster.world.failed) {
+        start_with(slot, next);
+        settle();
+        check_level(next);
+    }
+    return finish(why);
 }

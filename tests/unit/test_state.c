@@ -139,6 +139,50 @@ static void test_a_restart_elsewhere_is_a_change(void **unused)
     hm_state_free(state);
 }
 
+static struct hm_outcome join_with(struct hm_state *state, uint8_t number, const char *name,
+                                   uint32_t feature)
+{
+    struct hm_message request = {.kind = HM_MSG_request_join,
+                                 .request_join = {.member = member_of(number, name)}};
+    request.request_join.member.feature = feature;
+    return apply(state, number, 0, &request);
+}
+
+static void test_the_feature_level_rises_when_all_support_it(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    uint32_t low = HM_FEATURE_LEVEL;
+    uint32_t next = low + 1;
+    assert_int_equal(hm_state_feature(state), low);
+    /* A cluster of two releases: one by one its members come back with the next. */
+    assert_int_equal(join_with(state, 2, "web1", next + 1).status, HM_OK);
+    assert_int_equal(join_with(state, 3, "web2", low).status, HM_OK);
+    assert_int_equal(join_with(state, 1, "c1", next).status, HM_OK);
+    assert_int_equal(hm_state_feature(state), low);
+    assert_int_equal(join_with(state, 4, "old", low - 1).status, HM_WRONG_FEATURE);
+    /* The last one that lacks it goes. */
+    apply(state, 1, 0,
+          &(struct hm_message){.kind = HM_MSG_request_leave, .request_leave = {.id = id_of(3)}});
+    assert_int_equal(hm_state_feature(state), next);
+    /* From now on the older release is out, also as a member that went back to it. */
+    struct hm_outcome refused = join_with(state, 3, "web2", low);
+    assert_int_equal(refused.status, HM_WRONG_FEATURE);
+    assert_int_equal(refused.events, 0);
+    assert_int_equal(join_with(state, 2, "web1", low).status, HM_WRONG_FEATURE);
+    assert_int_equal(join_with(state, 4, "web3", next + 1).status, HM_OK);
+    assert_int_equal(hm_state_feature(state), next);
+    /* It is part of the state. */
+    struct hm_buf snapshot = {0};
+    struct hm_state *other = hm_state_new();
+    hm_state_snapshot(state, &snapshot);
+    assert_int_equal(hm_state_install(other, hm_buf_view(&snapshot)), HM_OK);
+    assert_int_equal(hm_state_feature(other), next);
+    hm_buf_fini(&snapshot);
+    hm_state_free(other);
+    hm_state_free(state);
+}
+
 static void test_a_vhost_belongs_to_the_first_until_nobody_holds_it(void **unused)
 {
     (void)unused;
@@ -443,6 +487,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_joins_are_decided),
         cmocka_unit_test(test_a_restart_elsewhere_is_a_change),
+        cmocka_unit_test(test_the_feature_level_rises_when_all_support_it),
         cmocka_unit_test(test_a_vhost_belongs_to_the_first_until_nobody_holds_it),
         cmocka_unit_test(test_old_versions_change_nothing),
         cmocka_unit_test(test_conditions_and_retries),
