@@ -84,7 +84,7 @@ struct group_options {
     size_t nodes;
     bool churn; /* voters come and go all the time */
     bool faults;
-    bool datagrams; /* messages may be lost, doubled, overtaken */
+    bool datagrams;  /* messages may be lost, doubled, overtaken */
     hm_ms pause_max; /* of a client between two operations */
     uint64_t segment_bytes;
     hm_ms until; /* of faults */
