@@ -113,8 +113,8 @@ def without_place(nginx, user=None):
 
 def test_socket_of_root(nginx, cluster, ports):
     """Its workers and its node are www-data, which may write nothing in /run/hivemind."""
-    if os.geteuid() != 0 or PRIVATE_RUN not in os.environ:
-        print("skipped: not root, or no mount namespace for a /run of its own")
+    if os.geteuid() != 0 or SYSTEM_SOCKET.parent.exists():
+        print("skipped: not root, or other nodes run here and there is no /run of its own")
         return
     nginx.write(without_place(nginx, "www-data"))
     # A test of the configuration and a signal make nothing; what a dead process left is replaced.
@@ -147,7 +147,7 @@ def test_socket_of_root(nginx, cluster, ports):
     os.kill(nginx.masters[-1], signal.SIGHUP)
     until("it moves", lambda: not SYSTEM_SOCKET.exists() and answers(nginx, "--socket", other))
     nginx.stop()
-    expect(list(SYSTEM_SOCKET.parent.iterdir()), [])
+    SYSTEM_SOCKET.parent.rmdir()  # with nothing left in it
 
 
 def upgrade(nginx):
@@ -204,9 +204,11 @@ def test_socket_of_a_user(nginx, cluster, ports):
 
 
 def with_private_run():
-    """As root, /run becomes one of this test's own: other nodes of the machine are not found there."""
+    """As root, /run becomes one of this test's own: other nodes of the machine are not found there.
+    In a chroot it cannot."""
     if os.geteuid() == 0 and PRIVATE_RUN not in os.environ and subprocess.run(
-            ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/run"], check=False).returncode == 0:
+            ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/run"], stderr=subprocess.DEVNULL,
+            check=False).returncode == 0:
         os.environ[PRIVATE_RUN] = "yes"
         script = 'mount -t tmpfs none /run && exec "$0" "$@"'
         os.execvp("unshare", ["unshare", "-m", "sh", "-c", script, sys.executable, *sys.argv])
