@@ -40,8 +40,7 @@ static int make(ngx_conf_t *cf, const char *path)
     struct hm_buf why = {0};
     int fd = hm_control_listen(path, &why);
     if (fd < 0) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "%*s: commands cannot ask this node; \"socket\" names another place",
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "%*s; meanwhile commands cannot ask this node",
                            why.size, why.data);
     } else {
         fcntl(fd, F_SETFD, 0); /* the next binary gets it, as all of nginx's */

@@ -33,32 +33,6 @@ const char *hm_id_format(const struct hm_id *id, char text[HM_ID_TEXT_BYTES])
     return text;
 }
 
-static int hex_digit(char digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
-bool hm_id_parse(const char *text, struct hm_id *out)
-{
-    struct hm_id id;
-    if (strlen(text) != 2 * sizeof id.bytes) {
-        return false;
-    }
-    for (size_t i = 0; i < sizeof id.bytes; i++) {
-        int high = hex_digit(text[2 * i]);
-        int low = hex_digit(text[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        id.bytes[i] = (uint8_t)(high << 4 | low);
-    }
-    *out = id;
-    return true;
-}
-
 bool hm_name_set(struct hm_name *out, const char *text, size_t size)
 {
     if (size > HM_NAME_MAX || (size && memchr(text, 0, size))) {

@@ -124,14 +124,6 @@ void hm_conf_diff(const struct hm_conf_node *before, const struct hm_conf_node *
     *out = diff;
 }
 
-void hm_conf_diff_print(const struct hm_conf_diff *diff, struct hm_buf *out)
-{
-    for (size_t i = 0; i < diff->count; i++) {
-        hm_buf_printf(out, "%s: %s\n", diff->items[i].path,
-                      diff->items[i].live ? "changed live" : "needs a restart");
-    }
-}
-
 void hm_conf_diff_fini(struct hm_conf_diff *diff)
 {
     for (size_t i = 0; i < diff->count; i++) {

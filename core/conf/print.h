@@ -34,9 +34,6 @@ struct hm_conf_diff {
 void hm_conf_diff(const struct hm_conf_node *before, const struct hm_conf_node *after,
                   struct hm_conf_diff *out);
 
-/* Appends one line a change: "log_level: changed live", "key: needs a restart". */
-void hm_conf_diff_print(const struct hm_conf_diff *diff, struct hm_buf *out);
-
 void hm_conf_diff_fini(struct hm_conf_diff *diff);
 
 #endif

@@ -84,9 +84,4 @@ HM_MUST_USE enum hm_status hm_control_receive(struct hm_control_client *client, 
                                               struct hm_arena *arena, struct hm_message *out);
 void hm_control_close(struct hm_control_client *client);
 
-/* One question, one answer, over a connection of its own. */
-HM_MUST_USE enum hm_status hm_control_call(const char *path, const struct hm_message *request,
-                                           hm_ms timeout, struct hm_arena *arena,
-                                           struct hm_message *reply, struct hm_buf *error);
-
 #endif

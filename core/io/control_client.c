@@ -130,26 +130,3 @@ void hm_control_close(struct hm_control_client *client)
     close(client->fd);
     client->fd = -1;
 }
-
-enum hm_status hm_control_call(const char *path, const struct hm_message *request, hm_ms timeout,
-                               struct hm_arena *arena, struct hm_message *reply,
-                               struct hm_buf *error)
-{
-    struct hm_control_client client;
-    enum hm_status status = hm_control_connect(path, &client, error);
-    if (status != HM_OK) {
-        return status;
-    }
-    status = hm_control_send(&client, request);
-    if (status == HM_OK) {
-        status = hm_control_receive(&client, timeout, arena, reply);
-    }
-    if (status != HM_OK) {
-        hm_buf_printf(error, "%s: %s", path,
-                      status == HM_TIMEOUT     ? "the node did not answer in time"
-                      : status == HM_BAD_BYTES ? "what came was no answer"
-                                               : "the node went away");
-    }
-    hm_control_close(&client);
-    return status;
-}

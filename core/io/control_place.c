@@ -147,6 +147,7 @@ int hm_control_listen(const char *path, struct hm_buf *error)
     if (fd >= 0) {
         close(fd);
     }
-    hm_buf_printf(error, "cannot make the control socket %s: %s", path, strerror(why));
+    hm_buf_printf(error, "cannot make the control socket %s: %s; `socket` names another place",
+                  path, strerror(why));
     return -1;
 }

@@ -141,11 +141,6 @@ void hm_transport_free(struct hm_transport *transport)
     hm_free(transport);
 }
 
-struct hm_addr hm_transport_addr(const struct hm_transport *transport)
-{
-    return transport->sockets.addr;
-}
-
 void hm_transport_set_cluster(struct hm_transport *transport, uint64_t cluster)
 {
     transport->cluster = cluster;

@@ -68,7 +68,6 @@ struct hm_transport *hm_transport_new(uv_loop_t *loop, const struct hm_sockets *
  * libuv to let go of its handles. */
 void hm_transport_free(struct hm_transport *transport);
 
-struct hm_addr hm_transport_addr(const struct hm_transport *transport);
 /* The cluster id that frames carry from now on; 0 at the start. */
 void hm_transport_set_cluster(struct hm_transport *transport, uint64_t cluster);
 

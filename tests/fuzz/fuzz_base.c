@@ -1,4 +1,4 @@
-/* Reads any bytes as integers, addresses, ids and names: what is accepted is written back alike. */
+/* Reads any bytes as integers, addresses and names: what is accepted is written back alike. */
 #include "core/base/assert.h"
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
@@ -31,17 +31,6 @@ static void try_addr(const char *text)
     }
 }
 
-static void try_id(const char *text)
-{
-    struct hm_id id;
-    struct hm_id again;
-    char printed[HM_ID_TEXT_BYTES];
-    if (hm_id_parse(text, &id)) {
-        HM_ASSERT(hm_id_parse(hm_id_format(&id, printed), &again));
-        HM_ASSERT(hm_id_equal(&id, &again));
-    }
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hm_bytes input = {data, size};
@@ -50,7 +39,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hm_put_u8(&text, 0);
     try_varint(input);
     try_addr((const char *)text.data);
-    try_id((const char *)text.data);
     struct hm_name name;
     if (hm_name_set(&name, (const char *)data, size)) {
         HM_ASSERT(name.size == size && strlen(name.text) == size);

@@ -41,7 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct hm_conf_diff diff;
     hm_conf_diff(hm_conf_root(one), hm_conf_root(two), &diff);
-    hm_conf_diff_print(&diff, &printed);
+    for (size_t i = 0; i < diff.count; i++) {
+        HM_ASSERT(diff.items[i].path[0] != 0);
+        HM_ASSERT(diff.items[i].before || diff.items[i].after);
+    }
     hm_conf_diff_fini(&diff);
     hm_conf_diff(hm_conf_root(one), hm_conf_root(one), &diff);
     HM_ASSERT(diff.count == 0);

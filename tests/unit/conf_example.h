@@ -1,9 +1,11 @@
-/* Schemas as modules would export them, of every type and shape: for test_conf and fuzz_conf. */
+/* Schemas of modules, of every type and shape: for test_conf and fuzz_conf. That of host is the
+ * real one. */
 #ifndef HM_TESTS_CONF_EXAMPLE_H
 #define HM_TESTS_CONF_EXAMPLE_H
 
 #include "core/conf/parse.h"
 #include "core/conf/root.h"
+#include "modules/host/settings.h"
 
 #define EXAMPLE_SCHEMA(rows, text)                                      \
     {                                                                   \
@@ -15,73 +17,6 @@ static const struct hm_conf_key example_control_keys[] = {
 };
 static const struct hm_conf_schema example_control =
     EXAMPLE_SCHEMA(example_control_keys, "The control plane.");
-
-static const struct hm_conf_key example_check_keys[] = {
-    {.name = "tcp", .type = HM_CONF_FLAG, .one_of = "kind", .required = true, .help = "connect"},
-    {.name = "http", .type = HM_CONF_PATH, .one_of = "kind", .required = true, .help = "GET"},
-    {.name = "every",
-     .type = HM_CONF_DURATION,
-     .fallback = "2s",
-     .min = 100,
-     .max = 3600000,
-     .help = "time between checks"},
-    {.name = "fall",
-     .type = HM_CONF_INTEGER,
-     .fallback = "3",
-     .min = 1,
-     .max = 100,
-     .help = "failures in a row that take the instance out"},
-    {.name = "rise",
-     .type = HM_CONF_INTEGER,
-     .fallback = "1",
-     .min = 1,
-     .max = 100,
-     .help = "passes in a row that bring it back"},
-    {.name = "timeout", .type = HM_CONF_DURATION, .fallback = "1s", .help = "for one check"},
-};
-static const struct hm_conf_schema example_check =
-    EXAMPLE_SCHEMA(example_check_keys, "How an instance is checked.");
-
-static const struct hm_conf_key example_service_keys[] = {
-    {.name = "name", .type = HM_CONF_SERVICE, .required = true, .help = "the service"},
-    {.name = "port",
-     .type = HM_CONF_INTEGER,
-     .required = true,
-     .min = 1,
-     .max = 65535,
-     .help = "where it listens"},
-    {.name = "tags", .type = HM_CONF_LABEL, .shape = HM_CONF_LIST, .help = "free words"},
-    {.name = "weight",
-     .type = HM_CONF_INTEGER,
-     .fallback = "100",
-     .min = 1,
-     .max = 65535,
-     .help = "share of the traffic"},
-    {.name = "vhosts", .type = HM_CONF_DOMAIN, .shape = HM_CONF_LIST, .help = "virtual hosts"},
-    {.name = "check", .type = HM_CONF_MAP, .child = &example_check, .help = "its check"},
-};
-static const struct hm_conf_schema example_service =
-    EXAMPLE_SCHEMA(example_service_keys, "A service.");
-
-static const struct hm_conf_key example_host_keys[] = {
-    {.name = "services",
-     .type = HM_CONF_MAP,
-     .shape = HM_CONF_LIST,
-     .child = &example_service,
-     .live = true,
-     .help = "what this host serves"},
-    {.name = "tags",
-     .type = HM_CONF_LABEL,
-     .shape = HM_CONF_LIST,
-     .live = true,
-     .help = "free words"},
-    {.name = "addresses",
-     .type = HM_CONF_IP,
-     .shape = HM_CONF_LIST,
-     .live = true,
-     .help = "of its instances"},
-};
-static const struct hm_conf_schema example_host = EXAMPLE_SCHEMA(example_host_keys, "A host.");
 
 static const struct hm_conf_key example_ttl_keys[] = {
     {.name = "service",
@@ -145,7 +80,7 @@ static inline const struct hm_conf_schema *example_schema(struct hm_arena *arena
 {
     static const struct hm_conf_part parts[] = {
         {.section = "control", .schema = &example_control, .module = "control", .loaded = true},
-        {.schema = &example_host, .module = "host", .loaded = true},
+        {.schema = &hm_host_schema, .module = "host", .loaded = true},
         {.section = "dns", .schema = &example_dns, .module = "dns", .loaded = true},
         {.section = "store", .schema = &example_store, .module = "store"},
     };

@@ -70,7 +70,7 @@ static void test_errors_of_keys(void **state)
          "    xyz: 1\n",
          "a.yaml:6:5: unknown key 'prot' in services: did you mean 'port'?\n"
          "a.yaml:7:5: unknown key 'vhost' in services: did you mean 'vhosts'?\n"
-         "a.yaml:8:5: unknown key 'xyz' in services: known are name, port, tags, weight, vhosts, "
+         "a.yaml:8:5: unknown key 'xyz' in services: known are name, port, weight, tags, vhosts, "
          "check\n"},
         {"key: /k\n"
          "roles: [host]\n"
@@ -82,8 +82,10 @@ static void test_errors_of_keys(void **state)
          "  - name: c\n"
          "    port: 3\n"
          "    check: {http: /x, tcp: true}\n",
-         "a.yaml:4:5: name is missing in services: the service\n"
-         "a.yaml:7:5: tcp or http is missing in check: connect\n"
+         "a.yaml:4:5: name is missing in services: what it is called; machines that serve the same "
+         "use the same name\n"
+         "a.yaml:7:5: tcp or http is missing in check: a TCP connection to the host's first "
+         "address and the service's port is a pass\n"
          "a.yaml:10:23: 'tcp' and 'http' exclude each other: write one of them\n"},
         {"key: /k\n"
          "roles: [host]\n"

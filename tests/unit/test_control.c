@@ -88,7 +88,15 @@ static void call(void *argument)
     struct hm_message reply;
     struct hm_arena arena = {0};
     struct hm_buf error = {0};
-    caller->status = hm_control_call(caller->world->path, &request, 20000, &arena, &reply, &error);
+    struct hm_control_client client;
+    caller->status = hm_control_connect(caller->world->path, &client, &error);
+    if (caller->status == HM_OK) {
+        caller->status = hm_control_send(&client, &request);
+        if (caller->status == HM_OK) {
+            caller->status = hm_control_receive(&client, 20000, &arena, &reply);
+        }
+        hm_control_close(&client);
+    }
     if (caller->status == HM_OK && reply.kind == HM_MSG_leave) {
         caller->call = reply.leave.call;
     }

@@ -96,7 +96,7 @@ static void start_at(struct world *world, struct end *end, const struct hm_key *
     assert_true(hm_addr_parse(where, 0, &addr));
     assert_int_equal(hm_sockets_open(&addr, &sockets, &error), HM_OK);
     end->transport = hm_transport_new(&world->loop, &sockets, key, limits, &events);
-    end->addr = hm_transport_addr(end->transport);
+    end->addr = sockets.addr;
     assert_int_not_equal(end->addr.port, 0);
 }
 
