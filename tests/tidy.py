@@ -9,17 +9,18 @@ import subprocess
 import sys
 
 # Floors, lowest first: folder -> what it may include besides itself. The longest match counts.
-CORE = ["core/base", "core/wire", "core/engine", "core/state", "core/node"]
+CORE = ["core/base", "core/wire", "core/engine", "core/log", "core/state", "core/node"]
 ABI = "core/include"
 FLOORS = {
     "core/base": [],
     "core/wire": CORE[:1],
     "core/engine": CORE[:2],
-    "core/state": CORE[:3],
+    "core/log": CORE[:3],
+    "core/state": CORE[:4],
     "core/conf": ["core/base"],
     # What modules may call is what the node does: the two are one floor, and conf lies below it.
     ABI: CORE + ["core/conf"],
-    "core/node": CORE[:4] + [ABI, "core/conf"],
+    "core/node": CORE[:5] + [ABI, "core/conf"],
     "core/io": CORE + [ABI, "core/conf"],
     "core/cli": CORE + [ABI, "core/conf", "core/io"],
     "modules": [ABI, "core/base", "core/wire", "core/conf"],

@@ -115,9 +115,9 @@ static void control_facts(struct hm_node *node)
              (unsigned long long)hm_journal_bytes(node->control.journal));
     }
     fact(node, "control.disk", "%s",
-         !node->config.durable                      ? "memory only"
-         : hm_journal_failed(node->control.journal) ? "cannot write"
-                                                    : "ok");
+         !node->config.durable                     ? "memory only"
+         : hm_logs_disk_failed(node->control.logs) ? "cannot write"
+                                                   : "ok");
 }
 
 void hm_node_on_status_query(struct hm_node *node, const struct hm_request *request)

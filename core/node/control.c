@@ -1,4 +1,4 @@
-/* A node of the control plane: Raft, journal and state machine as one. */
+/* A node of the control plane: a participant of log 0, with the replicated state as its machine. */
 #include "core/base/assert.h"
 #include "core/node/internal.h"
 
@@ -7,48 +7,46 @@
 
 #define SILENCE_MS 3000u
 
-static void restore(void *context, const struct hm_message *message)
+static bool use_log(void *context, uint32_t log, struct hm_participant_config *out)
 {
     struct hm_node *node = context;
-    if (hm_raft_restore(node->control.raft, message) != HM_OK) {
-        node->stop_status = HM_DAMAGED;
-    }
+    out->machine = &hm_state_machine;
+    out->context = node->control.state;
+    return log == 0;
 }
 
 enum hm_status hm_node_open_control(struct hm_node *node, const struct hm_disk_file *files,
                                     size_t count, struct hm_buf *error)
 {
     struct hm_control *control = &node->control;
-    struct hm_raft_config config = {.self = {node->id, node->config.addr},
-                                    .seed = hm_random_u64(&node->random)};
-    control->raft = hm_raft_new(&config, node->now);
+    struct hm_buf report = {0};
     control->state = hm_state_new();
     control->voters_at = node->now;
     node->view = hm_state_view(control->state);
-    if (!node->config.durable) {
-        return HM_OK;
-    }
-    struct hm_buf report = {0};
-    control->journal = hm_journal_new(&(struct hm_journal_config){.owner = node->id});
+    control->logs = hm_logs_new(&(struct hm_logs_config){.self = {node->id, node->config.addr},
+                                                         .seed = hm_random_u64(&node->random),
+                                                         .durable = node->config.durable});
     enum hm_status status =
-        hm_journal_recover(control->journal, files, count, restore, node, error, &report);
-    if (status == HM_OK && node->stop_status != HM_OK) {
-        status = node->stop_status;
-        hm_buf_printf(error, "the journal's pieces do not fit together");
-    }
+        hm_logs_recover(control->logs, node->now, files, count, use_log, node, error, &report);
     if (report.size) {
         hm_node_log(node, HM_LOG_WARN, "journal recovered", "report=\"%.*s\"", (int)report.size,
                     (const char *)report.data);
     }
     hm_buf_fini(&report);
+    control->log = hm_logs_find(control->logs, 0);
+    if (!control->log) {
+        struct hm_participant_config config = {0};
+        (void)use_log(node, 0, &config);
+        control->log = hm_logs_open(control->logs, node->now, &config);
+    }
+    control->raft = hm_participant_raft(control->log);
     return status;
 }
 
 void hm_node_close_control(struct hm_node *node)
 {
     struct hm_control *control = &node->control;
-    hm_raft_free(control->raft);
-    hm_journal_free(control->journal);
+    hm_logs_free(control->logs);
     hm_state_free(control->state);
     hm_free(control->pending);
     hm_free(control->tallies);
@@ -60,20 +58,19 @@ enum hm_status hm_node_propose(struct hm_node *node, const struct hm_id *session
                                struct hm_bytes request, struct hm_pending *pending)
 {
     struct hm_control *control = &node->control;
-    if (!control->raft) {
+    if (!control->log) {
         return HM_NOT_LEADER;
     }
-    struct hm_buf body = {0};
-    hm_message_encode(&body,
-                      &(struct hm_message){.kind = HM_MSG_log_request,
-                                           .log_request = {.session = *session,
-                                                           .seq = seq,
-                                                           .time_ms = node->now + node->wall_offset,
-                                                           .request = request}});
-    enum hm_status status = hm_raft_propose(control->raft, node->now, hm_buf_view(&body),
-                                            &pending->index, &pending->term);
-    hm_buf_fini(&body);
+    pending->token = control->next_token + 1;
+    enum hm_status status =
+        hm_participant_propose(control->log, node->now,
+                               &(struct hm_submission){.session = *session,
+                                                       .seq = seq,
+                                                       .time_ms = node->now + node->wall_offset,
+                                                       .request = request,
+                                                       .token = pending->token});
     if (status == HM_OK) {
+        control->next_token++;
         control->pending = hm_grow(control->pending, control->pending_count,
                                    &control->pending_capacity, sizeof *control->pending);
         control->pending[control->pending_count++] = *pending;
@@ -81,10 +78,10 @@ enum hm_status hm_node_propose(struct hm_node *node, const struct hm_id *session
     return status;
 }
 
-static bool take_pending(struct hm_control *control, uint64_t index, struct hm_pending *out)
+static bool take_pending(struct hm_control *control, uint64_t token, struct hm_pending *out)
 {
     for (size_t i = 0; i < control->pending_count; i++) {
-        if (control->pending[i].index == index) {
+        if (control->pending[i].token == token) {
             *out = control->pending[i];
             control->pending_count--;
             memmove(control->pending + i, control->pending + i + 1,
@@ -95,17 +92,20 @@ static bool take_pending(struct hm_control *control, uint64_t index, struct hm_p
     return false;
 }
 
-static void answer_pending(struct hm_node *node, const struct hm_pending *pending,
-                           const struct hm_outcome *outcome)
+/* A leader that has lost its place answers nothing more: the askers ask again. */
+static void answer_pending(struct hm_node *node, uint64_t token, const struct hm_outcome *outcome)
 {
-    if (pending->is_join) {
-        hm_node_send_digest(node, &pending->joiner, pending->call, outcome->status,
-                            outcome->reason);
-    } else if (pending->call) {
-        struct hm_peer to = {.id = pending->session, .addr = pending->joiner.addr};
+    struct hm_pending pending;
+    if (!take_pending(&node->control, token, &pending) || outcome->status == HM_NOT_LEADER) {
+        return;
+    }
+    if (pending.is_join) {
+        hm_node_send_digest(node, &pending.joiner, pending.call, outcome->status, outcome->reason);
+    } else if (pending.call) {
+        struct hm_peer to = {.id = pending.session, .addr = pending.joiner.addr};
         hm_node_send(node, &to,
                      &(struct hm_message){.kind = HM_MSG_submitted,
-                                          .submitted = {.call = pending->call,
+                                          .submitted = {.call = pending.call,
                                                         .status = (uint16_t)outcome->status,
                                                         .reason = hm_bytes_of_text(outcome->reason),
                                                         .index = outcome->index}});
@@ -134,22 +134,15 @@ static void learn_cluster(struct hm_node *node)
     }
 }
 
-static void apply_request(struct hm_node *node, uint64_t index, const struct hm_message *entry)
+static void applied(struct hm_node *node, const struct hm_outcome *outcome)
 {
-    struct hm_control *control = &node->control;
-    struct hm_outcome outcome;
-    struct hm_pending pending;
-    hm_state_apply(control->state, &entry->log_request, &outcome);
     uint64_t newest = node->view->index;
     learn_cluster(node);
-    for (uint64_t i = newest - outcome.events + 1; i <= newest; i++) {
-        const struct hm_event *event = hm_state_event(control->state, i);
+    for (uint64_t i = newest - outcome->events + 1; i <= newest; i++) {
+        const struct hm_event *event = hm_state_event(node->control.state, i);
         HM_ASSERT(event != NULL);
         publish(node, event);
         hm_node_on_event(node, event);
-    }
-    if (take_pending(control, index, &pending)) {
-        answer_pending(node, &pending, &outcome);
     }
 }
 
@@ -201,15 +194,8 @@ static void recall_leaves(struct hm_node *node)
     }
 }
 
-static void install(struct hm_node *node, const struct hm_message *snapshot)
+static void installed(struct hm_node *node)
 {
-    if (hm_state_install(node->control.state, snapshot->log_snapshot.state) != HM_OK) {
-        hm_node_log(node, HM_LOG_ERROR, "snapshot does not decode",
-                    "consequence=\"this node stops rather than diverge\"");
-        node->stop_status = HM_DAMAGED;
-        node->phase = HM_PHASE_STOPPED;
-        return;
-    }
     learn_cluster(node);
     hm_slice_clear(&node->slice);
     hm_slice_clear(&node->state_slice);
@@ -227,56 +213,16 @@ static void install(struct hm_node *node, const struct hm_message *snapshot)
     }
 }
 
-static void apply(struct hm_node *node, const struct hm_effect *effect)
+static void broken(struct hm_node *node, uint64_t index)
 {
-    struct hm_control *control = &node->control;
-    if (node->stop_status == HM_DAMAGED) {
-        return; /* what comes after an entry that was not understood is not this node's to apply */
-    }
-    control->applied = effect->number;
-    if (effect->message.size == 0) {
-        return;
-    }
-    struct hm_arena arena = {0};
-    struct hm_message entry;
-    struct hm_reader in = hm_reader_of(effect->message);
-    if (hm_message_decode(&in, &arena, &entry) != HM_OK) {
-        hm_node_log(node, HM_LOG_ERROR, "entry does not decode",
-                    "index=%llu consequence=\"this node stops rather than diverge\"",
-                    (unsigned long long)effect->number);
-        node->stop_status = HM_DAMAGED;
-        node->phase = HM_PHASE_STOPPED;
-    } else if (entry.kind == HM_MSG_log_request) {
-        apply_request(node, effect->number, &entry);
-    } else if (entry.kind == HM_MSG_log_snapshot) {
-        install(node, &entry);
-    }
-    hm_arena_fini(&arena);
+    hm_node_log(node, HM_LOG_ERROR, "entry does not decode",
+                "index=%llu consequence=\"this node stops rather than diverge\"",
+                (unsigned long long)index);
+    node->stop_status = HM_DAMAGED;
+    node->phase = HM_PHASE_STOPPED;
 }
 
-static void persist(struct hm_node *node, const struct hm_effect *effect)
-{
-    struct hm_control *control = &node->control;
-    if (control->journal) {
-        hm_journal_write_encoded(control->journal, effect->message, effect->number);
-    } else {
-        hm_raft_durable(control->raft, node->now, effect->number);
-    }
-}
-
-static void take_snapshot(struct hm_node *node)
-{
-    struct hm_control *control = &node->control;
-    struct hm_buf state = {0};
-    hm_state_snapshot(control->state, &state);
-    enum hm_status status = hm_raft_compact(control->raft, control->applied, hm_buf_view(&state));
-    hm_node_log(node, HM_LOG_DEBUG, "snapshot", "index=%llu bytes=%zu status=%s",
-                (unsigned long long)control->applied, state.size, hm_status_name(status));
-    hm_buf_fini(&state);
-}
-
-/* A leader that has lost its place answers nothing more: the askers ask again. */
-static void role_changed(struct hm_node *node, const struct hm_effect *effect)
+static void role_changed(struct hm_node *node, const struct hm_log_effect *effect)
 {
     struct hm_control *control = &node->control;
     bool leads = hm_raft_role(control->raft) == HM_RAFT_LEADER;
@@ -289,24 +235,20 @@ static void role_changed(struct hm_node *node, const struct hm_effect *effect)
                              : "none");
     }
     if (control->was_leader && !leads) {
-        control->pending_count = 0;
         control->tally_count = 0;
     }
     control->was_leader = leads;
 }
 
-static void notice(struct hm_node *node, const struct hm_effect *effect)
+static void notice(struct hm_node *node, const struct hm_log_effect *effect)
 {
-    struct hm_pending pending;
     switch (effect->notice) {
     case HM_RAFT_ROLE_CHANGED:
         role_changed(node, effect);
         break;
-    case HM_RAFT_DROPPED:
-        (void)take_pending(&node->control, effect->number, &pending);
-        break;
     case HM_RAFT_SNAPSHOT_WANTED:
-        take_snapshot(node);
+        hm_node_log(node, HM_LOG_DEBUG, "snapshot", "index=%llu",
+                    (unsigned long long)hm_raft_snapshot_index(node->control.raft));
         break;
     case HM_RAFT_REMOVED:
         hm_node_log(node, HM_LOG_INFO, "no voter any more", "name=%s", node->config.name.text);
@@ -319,38 +261,42 @@ static void notice(struct hm_node *node, const struct hm_effect *effect)
     }
 }
 
-void hm_node_pump_raft(struct hm_node *node)
+void hm_node_pump_logs(struct hm_node *node)
 {
-    struct hm_effect effect;
-    if (!node->control.raft) {
-        return;
-    }
-    while (hm_raft_output(node->control.raft, &effect)) {
-        /* The effect is borrowed until the next call on the engine, which persist makes last. */
+    struct hm_log_effect effect;
+    while (node->control.logs && hm_logs_output(node->control.logs, node->now, &effect)) {
         switch (effect.kind) {
-        case HM_EFFECT_SEND:
+        case HM_LOG_SEND:
             hm_node_send_bytes(node, &effect.peer, effect.message);
             break;
-        case HM_EFFECT_PERSIST:
-            persist(node, &effect);
+        case HM_LOG_APPLIED:
+            if (effect.outcome) {
+                applied(node, effect.outcome);
+            }
             break;
-        case HM_EFFECT_APPLY:
-            apply(node, &effect);
+        case HM_LOG_INSTALLED:
+            installed(node);
             break;
-        case HM_EFFECT_NOTIFY:
+        case HM_LOG_ANSWER:
+            answer_pending(node, effect.token, effect.outcome);
+            break;
+        case HM_LOG_NOTICE:
             notice(node, &effect);
             break;
-        case HM_EFFECT_NONE:
+        case HM_LOG_BROKEN:
+            broken(node, effect.number);
             break;
+        case HM_LOG_PERSIST:
+            break; /* the logs' own */
         }
     }
 }
 
-void hm_node_on_raft(struct hm_node *node, const struct hm_peer *from,
-                     const struct hm_message *message)
+void hm_node_on_log(struct hm_node *node, const struct hm_peer *from,
+                    const struct hm_message *message)
 {
-    if (!node->control.raft ||
-        hm_raft_input(node->control.raft, node->now, from, message) != HM_OK) {
+    if (!node->control.logs ||
+        hm_logs_input(node->control.logs, node->now, from, message) != HM_OK) {
         node->dropped++;
     }
 }
@@ -472,7 +418,7 @@ void hm_node_tick_control(struct hm_node *node)
     if (!control->raft || is_outgrown(node)) {
         return;
     }
-    hm_raft_tick(control->raft, node->now);
+    hm_logs_tick(control->logs, node->now);
     propose_founding(node);
     tell_return(node);
     notice_removal(node);
@@ -488,7 +434,7 @@ hm_ms hm_node_control_deadline(const struct hm_node *node)
     if (!control->raft) {
         return HM_NEVER;
     }
-    hm_ms soonest = hm_raft_deadline(control->raft);
+    hm_ms soonest = hm_logs_deadline(control->logs);
     if (hm_raft_role(control->raft) == HM_RAFT_LEADER && control->voters_at < soonest) {
         soonest = control->voters_at;
     }

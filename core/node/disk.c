@@ -79,7 +79,7 @@ void hm_node_pump_disk(struct hm_node *node)
         struct hm_file_write *write = &disk->files[0];
         write->op.bytes = hm_buf_view(&write->content);
         send_batch(node, &write->op, 1, false);
-    } else if (node->control.journal && hm_journal_output(node->control.journal, &batch)) {
+    } else if (node->control.logs && hm_logs_disk_output(node->control.logs, &batch)) {
         send_batch(node, batch.ops, batch.count, true);
     }
 }
@@ -101,21 +101,17 @@ static void file_done(struct hm_node *node, enum hm_status status)
 
 static void journal_done(struct hm_node *node, enum hm_status status)
 {
-    struct hm_control *control = &node->control;
-    uint64_t durable = hm_journal_done(control->journal, status);
-    bool failed_before = node->disk.retry_at != HM_NEVER;
-    hm_raft_durable(control->raft, node->now, durable);
-    if (hm_journal_failed(control->journal)) {
+    struct hm_logs *logs = node->control.logs;
+    bool failed_before = hm_logs_disk_failed(logs);
+    hm_logs_disk_done(logs, node->now, status);
+    if (hm_logs_disk_failed(logs)) {
         hm_node_log(node, HM_LOG_ERROR, "journal cannot write",
                     "reason=\"%s\" consequence=\"this node neither votes nor leads until it can\"",
                     hm_status_text(status));
-        hm_raft_persist_failed(control->raft, node->now);
         node->disk.retry_at = node->now + JOURNAL_RETRY_MS;
     } else if (failed_before) {
-        hm_node_log(node, HM_LOG_INFO, "journal writes again", "durable=%llu",
-                    (unsigned long long)durable);
+        hm_node_log(node, HM_LOG_INFO, "journal writes again", "name=%s", node->config.name.text);
         node->disk.retry_at = HM_NEVER;
-        hm_raft_persist_recovered(control->raft, node->now);
     }
 }
 
@@ -125,10 +121,9 @@ void hm_node_tick_disk(struct hm_node *node)
     if (node->now < disk->retry_at || disk->busy) {
         return;
     }
-    if (node->control.journal && hm_journal_failed(node->control.journal)) {
-        /* retry_at stays: its success is what ends the failure. */
+    if (node->control.logs && hm_logs_disk_failed(node->control.logs)) {
         disk->retry_at = node->now + JOURNAL_RETRY_MS;
-        hm_journal_retry(node->control.journal);
+        hm_logs_disk_retry(node->control.logs);
     } else {
         disk->retry_at = HM_NEVER;
     }

@@ -4,13 +4,12 @@
 
 #include "core/base/memory.h"
 #include "core/engine/feed.h"
-#include "core/engine/journal.h"
 #include "core/engine/push.h"
-#include "core/engine/raft.h"
 #include "core/engine/reconcile.h"
 #include "core/engine/slice.h"
 #include "core/engine/swim.h"
 #include "core/include/hivemind/module.h"
+#include "core/log/logs.h"
 #include "core/node/calls.h"
 #include "core/state/state.h"
 
@@ -56,7 +55,7 @@ struct hm_disk_queue {
     size_t capacity;
     uint64_t number;     /* of the batch that is out */
     bool busy;           /* a batch is out */
-    bool journal_is_out; /* it is the journal's; else it is files[0] */
+    bool journal_is_out; /* it is that of the logs; else it is files[0] */
     hm_ms retry_at;      /* of a journal that failed; HM_NEVER: it did not */
 };
 
@@ -89,10 +88,9 @@ struct hm_tally {
     hm_ms propose_at; /* not before: its removal is on its way */
 };
 
-/* A request that waits in the log for its commit. */
+/* Whom a request answers that waits in the log for its commit. */
 struct hm_pending {
-    uint64_t index;
-    uint64_t term;
+    uint64_t token; /* what the log calls it */
     struct hm_id session;
     uint64_t call;
     struct hm_peer joiner; /* a join: who gets the digest */
@@ -101,11 +99,12 @@ struct hm_pending {
 
 /* What a node of the control plane has besides. */
 struct hm_control {
-    struct hm_raft *raft; /* NULL: not of the control plane */
-    struct hm_journal *journal;
-    struct hm_state *state;
-    uint64_t applied; /* Raft index */
-    struct hm_pending *pending;
+    struct hm_logs *logs;       /* NULL: not of the control plane */
+    struct hm_participant *log; /* of the event log, log 0 */
+    struct hm_raft *raft;       /* the participant's */
+    struct hm_state *state;     /* its machine */
+    uint64_t next_token;
+    struct hm_pending *pending; /* by rising token */
     size_t pending_count;
     size_t pending_capacity;
     struct hm_tally *tallies;
@@ -318,12 +317,12 @@ void hm_node_close_control(struct hm_node *node);
 void hm_node_found(struct hm_node *node);
 /* The same, for a log that was begun before a restart. */
 void hm_node_go_on_founding(struct hm_node *node);
-void hm_node_pump_raft(struct hm_node *node);
+void hm_node_pump_logs(struct hm_node *node);
 void hm_node_tick_control(struct hm_node *node);
 hm_ms hm_node_control_deadline(const struct hm_node *node);
-void hm_node_on_raft(struct hm_node *node, const struct hm_peer *from,
-                     const struct hm_message *message);
-/* Into the log, on the leader; HM_NOT_LEADER and so on where not. */
+void hm_node_on_log(struct hm_node *node, const struct hm_peer *from,
+                    const struct hm_message *message);
+/* Into the event log, on the leader; HM_NOT_LEADER and so on where not. */
 HM_MUST_USE enum hm_status hm_node_propose(struct hm_node *node, const struct hm_id *session,
                                            uint64_t seq, struct hm_bytes request,
                                            struct hm_pending *pending);

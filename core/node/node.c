@@ -269,8 +269,8 @@ static void evidence(struct hm_node *node, const struct hm_addr *addr, bool rese
         return;
     }
     hm_swim_refused(&node->swim, node->now, &member->id);
-    if (reset && node->control.raft) {
-        hm_raft_peer_reset(node->control.raft, node->now, &member->id);
+    if (reset && node->control.logs) {
+        hm_logs_peer_reset(node->control.logs, node->now, &member->id);
     }
 }
 
@@ -370,7 +370,7 @@ void hm_node_pump(struct hm_node *node)
         hm_node_deliver_mail(node);
         step_phase(node);
         hm_node_tick_joining(node);
-        hm_node_pump_raft(node);
+        hm_node_pump_logs(node);
         hm_node_refresh_slices(node);
         hm_node_pump_feeds(node);
         hm_node_pump_swim(node);

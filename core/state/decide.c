@@ -231,7 +231,7 @@ static void remove_member(struct hm_state *state, const struct hm_id *id, bool f
             &(struct hm_message){.kind = HM_MSG_host_removed, .host_removed = {.host = gone}}, out);
     }
     change_claims(state, &gone, NULL, 0, out);
-    hm_sessions_remove(&state->sessions, &gone);
+    hm_sessions_remove(state->sessions, &gone);
 }
 
 static void decide_leave(struct hm_state *state, const struct hm_request_leave *request,

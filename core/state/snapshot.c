@@ -2,8 +2,9 @@
 #include "core/base/memory.h"
 #include "core/state/state_internal.h"
 
-void hm_state_snapshot(const struct hm_state *state, struct hm_buf *out)
+void hm_state_snapshot(void *context, struct hm_buf *out)
 {
+    const struct hm_state *state = context;
     const struct hm_view *view = &state->view;
     struct hm_arena arena = {0};
     struct hm_message message = {
@@ -15,11 +16,9 @@ void hm_state_snapshot(const struct hm_state *state, struct hm_buf *out)
                            .index = view->index,
                            .members_position = view->members_position,
                            .state_position = view->state_position,
-                           .time_ms = state->time_ms,
+                           .time_ms = view->time_ms,
                            .scopes = view->records.scopes,
-                           .scopes_count = (uint32_t)view->records.scope_count,
-                           .sessions = state->sessions.items,
-                           .sessions_count = (uint32_t)state->sessions.count}};
+                           .scopes_count = (uint32_t)view->records.scope_count}};
     struct hm_state_snapshot *snapshot = &message.state_snapshot;
     snapshot->members_count = (uint32_t)view->members.count;
     snapshot->members = hm_arena_alloc(&arena, view->members.count, sizeof *snapshot->members);
@@ -65,7 +64,6 @@ static void fill(struct hm_state *state, const struct hm_state_snapshot *snapsho
                              .members_position = snapshot->members_position,
                              .state_position = snapshot->state_position,
                              .time_ms = snapshot->time_ms};
-    state->time_ms = snapshot->time_ms;
     state->feature = snapshot->feature;
     for (uint32_t i = 0; i < snapshot->members_count; i++) {
         hm_members_put(&view->members, &snapshot->members[i]);
@@ -80,20 +78,15 @@ static void fill(struct hm_state *state, const struct hm_state_snapshot *snapsho
         hm_claims_set(&state->claims, &snapshot->claims[i].host, snapshot->claims[i].claims,
                       snapshot->claims[i].claims_count);
     }
-    for (uint32_t i = 0; i < snapshot->sessions_count; i++) {
-        struct hm_sessions *sessions = &state->sessions;
-        sessions->items =
-            hm_grow(sessions->items, sessions->count, &sessions->capacity, sizeof *sessions->items);
-        sessions->items[sessions->count++] = snapshot->sessions[i];
-    }
     state->oldest = snapshot->index + 1 - snapshot->events_count;
     for (uint32_t i = 0; i < snapshot->events_count; i++) {
         hm_state_hold(state, &snapshot->events[i]);
     }
 }
 
-enum hm_status hm_state_install(struct hm_state *state, struct hm_bytes bytes)
+enum hm_status hm_state_install(void *context, struct hm_bytes bytes)
 {
+    struct hm_state *state = context;
     struct hm_arena arena = {0};
     struct hm_message message;
     enum hm_status status = hm_message_decode_only(bytes, HM_MSG_state_snapshot, &arena, &message);
@@ -104,7 +97,6 @@ enum hm_status hm_state_install(struct hm_state *state, struct hm_bytes bytes)
         hm_state_forget_events(state);
         hm_view_fini(&state->view);
         hm_claims_fini(&state->claims);
-        hm_sessions_fini(&state->sessions);
         fill(state, &message.state_snapshot);
     }
     hm_arena_fini(&arena);

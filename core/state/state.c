@@ -3,7 +3,6 @@
 #include "core/state/state_internal.h"
 
 #include <stdio.h>
-#include <string.h>
 
 struct hm_state *hm_state_new(void)
 {
@@ -22,7 +21,6 @@ void hm_state_free(struct hm_state *state)
     hm_free(state->events);
     hm_view_fini(&state->view);
     hm_claims_fini(&state->claims);
-    hm_sessions_fini(&state->sessions);
     hm_free(state);
 }
 
@@ -122,47 +120,48 @@ const struct hm_event *hm_state_event(const struct hm_state *state, uint64_t ind
 
 /* Only members have sessions: anybody could open others without end. What a stranger asks for says
  * the same when it is said twice, but for a write. */
-static bool is_new(struct hm_state *state, const struct hm_log_request *request,
-                   const struct hm_message *message, struct hm_outcome *out)
+static enum hm_status admit(void *context, const struct hm_log_entry *entry)
 {
-    bool is_write = message->kind == HM_MSG_request_write;
-    if (request->seq == 0 || hm_id_is_none(&request->session)) {
-        return true;
+    const struct hm_state *state = context;
+    struct hm_reader in = hm_reader_of(entry->request);
+    if (hm_members_find(&state->view.members, &entry->session)) {
+        return HM_OK;
     }
-    if (!hm_members_find(&state->view.members, &request->session)) {
-        out->status = is_write ? HM_SESSION_EXPIRED : HM_OK;
-        return !is_write;
-    }
-    enum hm_status status =
-        hm_sessions_note(&state->sessions, &request->session, request->seq, state->time_ms);
-    if (status == HM_SESSION_EXPIRED) {
-        out->status = status;
-        snprintf(out->reason, sizeof out->reason, "request %llu is too old to tell if it was made",
-                 (unsigned long long)request->seq);
-    }
-    /* A host config is told from a repeated one by its version, and the retry of one whose answer
-     * was lost wants to know the index. */
-    return status == HM_OK || (status == HM_EXISTS && message->kind == HM_MSG_request_host);
+    return hm_get_varint(&in) == HM_MSG_request_write ? HM_SESSION_EXPIRED : HM_NOT_FOUND;
 }
 
-void hm_state_apply(struct hm_state *state, const struct hm_log_request *request,
-                    struct hm_outcome *out)
+static void apply(void *context, const struct hm_log_entry *entry, struct hm_outcome *out)
 {
+    struct hm_state *state = context;
     struct hm_arena arena = {0};
     struct hm_message message;
-    struct hm_reader in = hm_reader_of(request->request);
-    *out = (struct hm_outcome){.status = HM_OK};
-    /* Log time never goes back, whatever the leader's clock did. */
-    state->time_ms = request->time_ms > state->time_ms ? request->time_ms : state->time_ms;
-    state->origin = request->session;
-    if (state->time_ms > HM_SESSION_IDLE_MS) {
-        hm_sessions_expire(&state->sessions, state->time_ms - HM_SESSION_IDLE_MS);
-    }
+    struct hm_reader in = hm_reader_of(entry->request);
+    out->index = 0;
+    state->time_ms = entry->time_ms;
+    state->origin = entry->session;
+    state->sessions = entry->sessions;
     if (hm_message_decode(&in, &arena, &message) != HM_OK) {
         out->status = HM_BAD_BYTES;
         snprintf(out->reason, sizeof out->reason, "the request is malformed");
-    } else if (is_new(state, request, &message, out)) {
+    } else {
         hm_state_decide(state, &message, out);
     }
     hm_arena_fini(&arena);
 }
+
+/* A host config is told from a repeated one by its version: deciding it again emits nothing, and
+ * finds the index, and who has what it asked for. */
+static void repeat(void *context, const struct hm_log_entry *entry, struct hm_outcome *out)
+{
+    struct hm_reader in = hm_reader_of(entry->request);
+    if (hm_get_varint(&in) == HM_MSG_request_host) {
+        *out = (struct hm_outcome){.status = HM_OK};
+        apply(context, entry, out);
+    }
+}
+
+const struct hm_machine hm_state_machine = {.apply = apply,
+                                            .repeat = repeat,
+                                            .admit = admit,
+                                            .snapshot = hm_state_snapshot,
+                                            .install = hm_state_install};

@@ -2,14 +2,14 @@
 #ifndef HM_STATE_STATE_INTERNAL_H
 #define HM_STATE_STATE_INTERNAL_H
 
+#include "core/log/sessions.h"
 #include "core/state/claims.h"
-#include "core/state/sessions.h"
 #include "core/state/state.h"
 
 struct hm_state {
     struct hm_view view;
     struct hm_claims claims;
-    struct hm_sessions sessions;
+    struct hm_sessions *sessions; /* of the log, while a request is decided */
     uint32_t feature; /* committed level; <= that of every member */
     /* A ring: the event with index i stands at i % HM_STATE_EVENTS_MAX, bodies owned. */
     struct hm_event *events;
@@ -23,6 +23,10 @@ void hm_state_emit(struct hm_state *state, const struct hm_message *body, struct
 /* Holds a copy of an event in the ring. */
 void hm_state_hold(struct hm_state *state, const struct hm_event *event);
 void hm_state_forget_events(struct hm_state *state);
+
+/* snapshot.c: hooks of hm_state_machine. */
+void hm_state_snapshot(void *state, struct hm_buf *out);
+enum hm_status hm_state_install(void *state, struct hm_bytes snapshot);
 
 /* Decides a request that is new; the rules of DESIGN section 4 and 5. */
 void hm_state_decide(struct hm_state *state, const struct hm_message *request,

@@ -25,7 +25,7 @@ static void client_next(void *context, uint64_t number, struct hm_bytes bytes)
 }
 
 /* The answer has come back: `bytes` is how long the list was. */
-static void client_answered(void *context, uint64_t op, struct hm_bytes bytes)
+static void client_told(void *context, uint64_t op, struct hm_bytes bytes)
 {
     struct group_client *client = context;
     struct group *group = client->group;
@@ -58,27 +58,24 @@ static void answer(struct group_client *client, uint64_t op, uint64_t length)
 {
     struct hm_buf bytes = {0};
     hm_put_u64(&bytes, length);
-    sim_after_with(&client->group->world, sim_between(&client->group->world, 0, 10),
-                   client_answered, client, op, hm_buf_view(&bytes));
+    sim_after_with(&client->group->world, sim_between(&client->group->world, 0, 10), client_told,
+                   client, op, hm_buf_view(&bytes));
 }
 
-void client_applied(struct group_node *node, size_t number)
+/* Client in the upper byte, counted from 1, operation below. */
+static uint64_t token_of(const struct group_client *client)
 {
-    struct group_client *client = &node->group->clients[number];
-    if (node->waiting[number] && node->waiting[number] <= node->machine.last_seq[number]) {
-        bool current = !client->reads && node->waiting[number] == client->seq;
-        node->waiting[number] = 0;
-        if (current) {
-            answer(client, client->op, node->machine.place[number]);
-        }
+    return (uint64_t)(client->number + 1) << 56 | client->op;
+}
+
+void client_answered(struct group_node *node, uint64_t token, const struct hm_outcome *outcome)
+{
+    struct group_client *client = &node->group->clients[(token >> 56) - 1];
+    uint64_t op = token & 0xffffffffffffffu;
+    if (outcome->status != HM_OK || op != client->op) {
+        return; /* it asks again, or has been told by another */
     }
-}
-
-/* context: client in the upper byte, operation below. */
-void client_read_ready(struct group_node *node, uint64_t context)
-{
-    struct group_client *client = &node->group->clients[context >> 56];
-    answer(client, context & 0xffffffffffffffu, node->machine.length);
+    answer(client, op, client->reads ? node->machine.length : outcome->index);
 }
 
 static void propose(struct group_client *client, struct group_node *node)
@@ -86,24 +83,17 @@ static void propose(struct group_client *client, struct group_node *node)
     struct sim_world *world = &client->group->world;
     uint8_t filler[600] = {0};
     struct hm_bytes value = {filler, sim_chance(world, 50) ? sizeof filler : 8};
-    struct hm_message request = {
-        .kind = HM_MSG_log_request,
-        .log_request = {
-            .session = {{(uint8_t)client->number}},
-            .seq = client->seq,
-            .time_ms = (uint64_t)((int64_t)group_now(node) + WALL_START_MS + node->wall_offset),
-            .request = value}};
-    struct hm_buf body = {0};
-    hm_message_encode(&body, &request);
-    uint64_t index;
-    uint64_t term;
-    if (hm_raft_propose(node->raft, group_now(node), hm_buf_view(&body), &index, &term) == HM_OK) {
-        node->waiting[client->number] = client->seq;
-        sim_trace(world, "node %zu: client %zu's %llu at index %llu term %llu", node->slot,
-                  client->number, (unsigned long long)client->seq, (unsigned long long)index,
-                  (unsigned long long)term);
+    struct hm_submission request = {
+        .session = group_session(client->number),
+        .seq = client->seq,
+        .time_ms = (uint64_t)((int64_t)group_now(node) + WALL_START_MS + node->wall_offset),
+        .request = value,
+        .token = token_of(client)};
+    if (hm_participant_propose(node->log, group_now(node), &request) == HM_OK) {
+        sim_trace(world, "node %zu: client %zu's %llu proposed in term %llu", node->slot,
+                  client->number, (unsigned long long)client->seq,
+                  (unsigned long long)hm_raft_term(node->raft));
     }
-    hm_buf_fini(&body);
 }
 
 /* The request has come to the node that the client takes for the leader. */
@@ -118,8 +108,7 @@ static void client_at_node(void *context, uint64_t attempt, struct hm_bytes byte
         return;
     }
     if (client->reads) {
-        uint64_t context_number = (uint64_t)client->number << 56 | client->op;
-        enum hm_status status = hm_raft_read(node->raft, group_now(node), context_number);
+        enum hm_status status = hm_participant_read(node->log, group_now(node), token_of(client));
         (void)status; /* not the leader: the client tries again */
     } else {
         propose(client, node);

@@ -60,8 +60,15 @@ struct group_node *group_leader(struct group *group)
 
 /* ---- the state machine ---- */
 
-static void machine_put(const struct machine *machine, struct hm_buf *out)
+struct hm_id group_session(size_t client)
 {
+    return (struct hm_id){{(uint8_t)(client + 1)}};
+}
+
+static void machine_put(void *context, struct hm_buf *out)
+{
+    struct group_node *node = context;
+    const struct machine *machine = &node->machine;
     hm_put_u64(out, machine->length);
     hm_put_u64(out, machine->hash);
     hm_put_u64(out, machine->time_ms);
@@ -88,11 +95,12 @@ static bool is_whole(struct hm_bytes weight)
     return at >= weight.size;
 }
 
-/* False: it is not as it was put. */
-static bool machine_get(struct machine *machine, uint64_t index, struct hm_bytes state)
+static enum hm_status machine_get(void *context, struct hm_bytes state)
 {
+    struct group_node *node = context;
+    struct machine *machine = &node->machine;
     struct hm_reader in = hm_reader_of(state);
-    *machine = (struct machine){.applied = index};
+    *machine = (struct machine){0};
     machine->length = hm_get_u64(&in);
     machine->hash = hm_get_u64(&in);
     machine->time_ms = hm_get_u64(&in);
@@ -100,59 +108,65 @@ static bool machine_get(struct machine *machine, uint64_t index, struct hm_bytes
         machine->last_seq[i] = hm_get_u64(&in);
         machine->place[i] = hm_get_u64(&in);
     }
-    return is_whole(hm_get_bytes(&in, hm_reader_left(&in)));
+    return is_whole(hm_get_bytes(&in, hm_reader_left(&in))) ? HM_OK : HM_BAD_BYTES;
 }
 
-static void machine_append(struct group_node *node, const struct hm_log_request *request)
+/* The sessions below see to it that nothing comes twice. */
+static void machine_append(void *context, const struct hm_log_entry *entry, struct hm_outcome *out)
 {
+    struct group_node *node = context;
     struct machine *machine = &node->machine;
-    size_t client = request->session.bytes[0];
-    if (client < GROUP_CLIENTS_MAX && request->seq > machine->last_seq[client]) {
-        uint64_t time = request->time_ms;
-        machine->time_ms = time > machine->time_ms ? time : machine->time_ms;
-        uint64_t words[3] = {client, request->seq, machine->time_ms};
-        machine->last_seq[client] = request->seq;
-        machine->place[client] = ++machine->length;
-        machine->hash = hm_hash(machine->hash, (struct hm_bytes){(uint8_t *)words, sizeof words});
+    size_t client = (size_t)entry->session.bytes[0] - 1;
+    if (client >= GROUP_CLIENTS_MAX || entry->seq <= machine->last_seq[client]) {
+        sim_fail(&node->group->world, "node %zu: client %zu's %llu was applied twice", node->slot,
+                 client, (unsigned long long)entry->seq);
+        return;
+    }
+    if (entry->time_ms < machine->time_ms) {
+        sim_fail(&node->group->world, "node %zu: log time goes back", node->slot);
+    }
+    machine->time_ms = entry->time_ms;
+    uint64_t words[3] = {client, entry->seq, machine->time_ms};
+    machine->last_seq[client] = entry->seq;
+    machine->place[client] = ++machine->length;
+    machine->hash = hm_hash(machine->hash, (struct hm_bytes){(uint8_t *)words, sizeof words});
+    if (out->index != machine->length) {
+        sim_fail(&node->group->world, "node %zu: entry %llu of the log is number %llu of the list",
+                 node->slot, (unsigned long long)out->index, (unsigned long long)machine->length);
     }
 }
 
-static void apply(struct group_node *node, uint64_t index, struct hm_bytes bytes)
+static const struct hm_machine counter = {
+    .apply = machine_append, .snapshot = machine_put, .install = machine_get};
+
+static void applied(struct group_node *node, const struct hm_log_effect *effect)
 {
     struct hm_arena arena = {0};
-    struct hm_message message = {0};
-    struct hm_reader in = hm_reader_of(bytes);
-    if (bytes.size && hm_message_decode(&in, &arena, &message) != HM_OK) {
-        sim_fail(&node->group->world, "node %zu applied an entry that does not decode", node->slot);
-    } else if (message.kind == HM_MSG_log_snapshot) {
-        if (!machine_get(&node->machine, index, message.log_snapshot.state)) {
-            sim_fail(&node->group->world, "node %zu: the snapshot at %llu is mixed up", node->slot,
-                     (unsigned long long)index);
-        }
-        sim_trace(&node->group->world, "node %zu: snapshot at %llu", node->slot,
-                  (unsigned long long)index);
-        check_installed(node, index);
-    } else if (index != node->machine.applied + 1) {
+    struct hm_message voters;
+    if (effect->number != node->machine.applied + 1) {
         sim_fail(&node->group->world, "node %zu applied %llu after %llu", node->slot,
-                 (unsigned long long)index, (unsigned long long)node->machine.applied);
-    } else {
-        node->machine.applied = index;
-        if (message.kind == HM_MSG_log_request) {
-            machine_append(node, &message.log_request);
-        } else if (message.kind == HM_MSG_log_voters) {
-            check_voters(node->group, index, &message.log_voters);
-        }
-        check_applied(node, index, bytes);
+                 (unsigned long long)effect->number, (unsigned long long)node->machine.applied);
+        return;
     }
+    node->machine.applied = effect->number;
+    if (hm_message_decode_only(effect->message, HM_MSG_log_voters, &arena, &voters) == HM_OK) {
+        check_voters(node->group, effect->number, &voters.log_voters);
+    }
+    check_applied(node, effect->number, effect->message);
     hm_arena_fini(&arena);
-    for (size_t i = 0; i < node->group->client_count; i++) {
-        client_applied(node, i);
-    }
+}
+
+static void installed(struct group_node *node, uint64_t index)
+{
+    node->machine.applied = index;
+    sim_trace(&node->group->world, "node %zu: snapshot at %llu", node->slot,
+              (unsigned long long)index);
+    check_installed(node, index);
 }
 
 /* ---- effects ---- */
 
-static void send(struct group_node *node, const struct hm_effect *effect)
+static void send(struct group_node *node, const struct hm_log_effect *effect)
 {
     struct group *group = node->group;
     struct group_node *to = group_find(group, &effect->peer.id);
@@ -229,32 +243,11 @@ static void retire_removed(struct group *group)
     }
 }
 
-static void notice(struct group_node *node, const struct hm_effect *effect)
-{
-    switch (effect->notice) {
-    case HM_RAFT_READ_READY:
-        client_read_ready(node, effect->number);
-        break;
-    case HM_RAFT_VOTERS_CHANGED:
-    case HM_RAFT_REMOVED:
-        retire_removed(node->group);
-        break;
-    default:
-        break;
-    }
-}
-
 static void compact(struct group_node *node)
 {
     uint64_t behind = node->machine.applied - hm_raft_snapshot_index(node->raft);
-    if (!node->compact_every || behind < node->compact_every) {
-        return;
-    }
-    struct hm_buf state = {0};
-    machine_put(&node->machine, &state);
-    enum hm_status status = hm_raft_compact(node->raft, node->machine.applied, hm_buf_view(&state));
-    hm_buf_fini(&state);
-    if (status == HM_OK) {
+    if (node->compact_every && behind >= node->compact_every &&
+        hm_participant_compact(node->log) == HM_OK) {
         sim_trace(&node->group->world, "node %zu: compacted at %llu", node->slot,
                   (unsigned long long)node->machine.applied);
     }
@@ -274,29 +267,38 @@ static void wake(void *context, uint64_t starts, struct hm_bytes bytes)
     }
     if (node->wake_at <= world->now) {
         node->wake_at = HM_NEVER;
-        hm_raft_tick(node->raft, group_now(node));
+        hm_logs_tick(node->logs, group_now(node));
         group_pump(node);
     }
 }
 
 static void do_effects(struct group_node *node)
 {
-    struct hm_effect effect;
-    while (!node->group->world.failed && hm_raft_output(node->raft, &effect)) {
+    struct hm_log_effect effect;
+    struct sim_world *world = &node->group->world;
+    while (!world->failed && hm_logs_output(node->logs, group_now(node), &effect)) {
         switch (effect.kind) {
-        case HM_EFFECT_SEND:
+        case HM_LOG_SEND:
             send(node, &effect);
             break;
-        case HM_EFFECT_PERSIST:
-            hm_journal_write_encoded(node->journal, effect.message, effect.number);
+        case HM_LOG_APPLIED:
+            applied(node, &effect);
             break;
-        case HM_EFFECT_APPLY:
-            apply(node, effect.number, effect.message);
+        case HM_LOG_INSTALLED:
+            installed(node, effect.number);
             break;
-        case HM_EFFECT_NOTIFY:
-            notice(node, &effect);
+        case HM_LOG_ANSWER:
+            client_answered(node, effect.token, effect.outcome);
             break;
-        case HM_EFFECT_NONE:
+        case HM_LOG_NOTICE:
+            if (effect.notice == HM_RAFT_VOTERS_CHANGED || effect.notice == HM_RAFT_REMOVED) {
+                retire_removed(node->group);
+            }
+            break;
+        case HM_LOG_BROKEN:
+            sim_fail(world, "node %zu applied an entry that does not decode", node->slot);
+            break;
+        case HM_LOG_PERSIST:
             break;
         }
         check_role(node);
@@ -311,11 +313,11 @@ void group_pump(struct group_node *node)
     compact(node);
     do_effects(node);
     check_role(node);
-    if (!node->disk_busy && hm_journal_output(node->journal, &batch)) {
+    if (!node->disk_busy && hm_logs_disk_output(node->logs, &batch)) {
         node->disk_busy = true;
         sim_disk_submit(&node->disk, batch.ops, batch.count, node->starts);
     }
-    hm_ms deadline = hm_raft_deadline(node->raft);
+    hm_ms deadline = hm_logs_deadline(node->logs);
     hm_ms delay = deadline == HM_NEVER ? HM_NEVER : until(node, deadline);
     if (delay != HM_NEVER && world->now + delay < node->wake_at) {
         node->wake_at = world->now + delay;
@@ -329,8 +331,8 @@ static void retry_disk(void *context, uint64_t starts, struct hm_bytes bytes)
 {
     (void)bytes;
     struct group_node *node = context;
-    if (node->runs && starts == node->starts && hm_journal_failed(node->journal)) {
-        hm_journal_retry(node->journal);
+    if (node->runs && starts == node->starts && hm_logs_disk_failed(node->logs)) {
+        hm_logs_disk_retry(node->logs);
         group_pump(node);
     }
 }
@@ -357,16 +359,12 @@ static void disk_done(void *context, uint64_t starts, enum hm_status status)
         return;
     }
     node->disk_busy = false;
-    uint64_t durable = hm_journal_done(node->journal, status);
-    hm_raft_durable(node->raft, group_now(node), durable);
+    hm_logs_disk_done(node->logs, group_now(node), status);
     if (status != HM_OK) {
         sim_trace(world, "node %zu: disk: %s", node->slot, hm_status_text(status));
     }
-    if (hm_journal_failed(node->journal)) {
-        hm_raft_persist_failed(node->raft, group_now(node));
+    if (hm_logs_disk_failed(node->logs)) {
         sim_after(world, DISK_RETRY_MS, retry_disk, node, starts);
-    } else {
-        hm_raft_persist_recovered(node->raft, group_now(node));
     }
     group_pump(node);
 }
@@ -397,7 +395,7 @@ static void receive(void *context, size_t slot, size_t from, struct hm_bytes byt
     }
     enum hm_status status = hm_message_decode(&in, &arena, &message);
     HM_ASSERT(status == HM_OK);
-    status = hm_raft_input(node->raft, group_now(node), &peer, &message);
+    status = hm_logs_input(node->logs, group_now(node), &peer, &message);
     if (status != HM_OK && status != HM_IO) {
         struct hm_buf line = {0};
         hm_message_print(&line, &message);
@@ -436,7 +434,7 @@ static void stream_down(void *context, size_t slot, size_t peer, enum hm_status 
     struct group_node *node = &group->nodes[slot];
     if (why == HM_IO && node->paused_until <= group->world.now) {
         struct hm_id id = group_peer(&group->nodes[peer]).id;
-        hm_raft_peer_reset(node->raft, group_now(node), &id);
+        hm_logs_peer_reset(node->logs, group_now(node), &id);
         group_pump(node);
     }
 }
@@ -462,20 +460,49 @@ void group_crash(struct group *group, size_t slot, bool power)
     sim_trace(&group->world, "node %zu: %s", slot, power ? "power cut" : "killed");
     node->runs = false;
     node->starts++;
-    hm_raft_free(node->raft);
-    hm_journal_free(node->journal);
+    hm_logs_free(node->logs);
+    node->logs = NULL;
+    node->log = NULL;
     node->raft = NULL;
-    node->journal = NULL;
     sim_disk_crash(&node->disk, power);
 }
 
-static void restore(void *context, const struct hm_message *message)
+static bool use_log(void *context, uint32_t log, struct hm_participant_config *out)
 {
-    struct group_node *node = context;
-    if (hm_raft_restore(node->raft, message) != HM_OK) {
-        sim_fail(&node->group->world, "node %zu: its log does not fit together (%s)", node->slot,
-                 hm_message_name(message->kind));
+    out->machine = &counter;
+    out->context = context;
+    return log == 0;
+}
+
+static void open_log(struct group_node *node)
+{
+    struct sim_world *world = &node->group->world;
+    node->logs =
+        hm_logs_new(&(struct hm_logs_config){.self = group_peer(node),
+                                             .seed = sim_between(world, 0, UINT32_MAX),
+                                             .durable = true,
+                                             .segment_bytes = node->group->options.segment_bytes});
+    struct hm_disk_file files[SIM_FILES_MAX];
+    size_t count = sim_disk_read(&node->disk, files);
+    struct hm_buf error = {0};
+    struct hm_buf report = {0};
+    struct hm_participant_config config = {0};
+    if (hm_logs_recover(node->logs, group_now(node), files, count, use_log, node, &error,
+                        &report) != HM_OK) {
+        sim_fail(world, "node %zu: %.*s", node->slot, (int)error.size, (char *)error.data);
     }
+    node->log = hm_logs_find(node->logs, 0);
+    if (!node->log) {
+        (void)use_log(node, 0, &config);
+        node->log = hm_logs_open(node->logs, group_now(node), &config);
+    }
+    node->raft = hm_participant_raft(node->log);
+    sim_trace(world, "node %zu: starts, term %llu, last %llu %.*s", node->slot,
+              (unsigned long long)hm_raft_term(node->raft),
+              (unsigned long long)hm_raft_last_index(node->raft), (int)report.size,
+              report.size ? (char *)report.data : "");
+    hm_buf_fini(&error);
+    hm_buf_fini(&report);
 }
 
 static void boot_again(void *context, uint64_t slot, struct hm_bytes bytes)
@@ -496,33 +523,14 @@ void group_boot(struct group *group, size_t slot)
         sim_after(world, DISK_RETRY_MS, boot_again, group, slot);
         return;
     }
-    struct hm_peer self = group_peer(node);
     node->runs = true;
     node->starts++;
     node->disk_busy = false;
     node->paused_until = 0;
     node->wake_at = HM_NEVER;
     node->machine = (struct machine){0};
-    memset(node->waiting, 0, sizeof node->waiting);
     node->compact_every = sim_chance(world, 700) ? sim_between(world, 5, 300) : 0;
-    node->raft = hm_raft_new(
-        &(struct hm_raft_config){.self = self, .seed = sim_between(world, 0, UINT32_MAX)},
-        group_now(node));
-    node->journal = hm_journal_new(&(struct hm_journal_config){
-        .segment_bytes = group->options.segment_bytes, .owner = self.id});
-    struct hm_disk_file files[SIM_FILES_MAX];
-    size_t count = sim_disk_read(&node->disk, files);
-    struct hm_buf error = {0};
-    struct hm_buf report = {0};
-    if (hm_journal_recover(node->journal, files, count, restore, node, &error, &report) != HM_OK) {
-        sim_fail(world, "node %zu: %.*s", slot, (int)error.size, (char *)error.data);
-    }
-    sim_trace(world, "node %zu: starts, term %llu, last %llu %.*s", slot,
-              (unsigned long long)hm_raft_term(node->raft),
-              (unsigned long long)hm_raft_last_index(node->raft), (int)report.size,
-              report.size ? (char *)report.data : "");
-    hm_buf_fini(&error);
-    hm_buf_fini(&report);
+    open_log(node);
     group_pump(node);
 }
 
@@ -633,8 +641,7 @@ void group_run(struct group *group, hm_ms until)
 void group_fini(struct group *group)
 {
     for (size_t i = 0; i < group->options.nodes; i++) {
-        hm_raft_free(group->nodes[i].raft);
-        hm_journal_free(group->nodes[i].journal);
+        hm_logs_free(group->nodes[i].logs);
         sim_disk_fini(&group->nodes[i].disk);
     }
     sim_net_fini(&group->net);

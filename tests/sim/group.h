@@ -1,10 +1,9 @@
-/* A replicated log under test: Raft and its journal on some nodes, a state machine that counts,
- * clients that append and read with retries, an administrator that changes the voters. */
+/* A replicated log under test: participants on some nodes, a state machine that counts, clients
+ * that append and read with retries, an administrator that changes the voters. */
 #ifndef TESTS_SIM_GROUP_H
 #define TESTS_SIM_GROUP_H
 
-#include "core/engine/journal.h"
-#include "core/engine/raft.h"
+#include "core/log/logs.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/net.h"
@@ -14,7 +13,7 @@
 
 /* An ordered set of appended values, as its length and a hash over it. */
 struct machine {
-    uint64_t applied; /* index of the log */
+    uint64_t applied; /* Raft index */
     uint64_t length;
     uint64_t hash;
     uint64_t time_ms; /* of the log: never goes back, whatever the leaders' wall clocks do */
@@ -35,14 +34,14 @@ struct group_node {
     hm_ms clock_then; /* what its clock showed then */
     uint32_t clock_permille;
     int64_t wall_offset;
-    struct hm_raft *raft;
-    struct hm_journal *journal;
+    struct hm_logs *logs;
+    struct hm_participant *log;
+    struct hm_raft *raft; /* the participant's */
     struct sim_disk disk;
     bool disk_busy;
     enum hm_status disk_status; /* of a batch that ended during a pause */
     hm_ms wake_at;
     struct machine machine;
-    uint64_t waiting[GROUP_CLIENTS_MAX]; /* seq of a proposal made here and not applied yet */
     uint64_t compact_every;
 };
 
@@ -124,11 +123,13 @@ void group_boot(struct group *group, size_t slot);
 /* Does what the engine wants. To be called after every call on it. */
 void group_pump(struct group_node *node);
 
+/* The session of a client's appends. */
+struct hm_id group_session(size_t client);
+
 /* clients.c */
 void client_start(struct group_client *client);
-/* The machine of `node` has applied what the client waits for there. */
-void client_applied(struct group_node *node, size_t client);
-void client_read_ready(struct group_node *node, uint64_t context);
+/* What the participant of `node` has to say to the asker with this token. */
+void client_answered(struct group_node *node, uint64_t token, const struct hm_outcome *outcome);
 void admin_start(struct group *group);
 
 /* check.c */

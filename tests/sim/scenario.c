@@ -54,16 +54,9 @@ static struct group_node *next_leader(struct group *group, uint64_t above)
 static void append(struct group_node *node, uint64_t seq)
 {
     struct group *group = node->group;
-    struct hm_message request = {.kind = HM_MSG_log_request,
-                                 .log_request = {.session = {{BY_HAND}}, .seq = seq}};
-    struct hm_buf body = {0};
-    uint64_t index;
-    uint64_t term;
-    hm_message_encode(&body, &request);
-    enum hm_status status =
-        hm_raft_propose(node->raft, group_now(node), hm_buf_view(&body), &index, &term);
+    struct hm_submission request = {.session = group_session(BY_HAND), .seq = seq};
+    enum hm_status status = hm_participant_propose(node->log, group_now(node), &request);
     need(group, status == HM_OK, "the leader refuses to append");
-    hm_buf_fini(&body);
     group_pump(node);
 }
 
@@ -233,7 +226,7 @@ static void full_disk(struct group *group, struct group_node *a)
     uint64_t acked = group->acked;
     run_for(group, 3000);
     struct group_node *leader = group_leader(group);
-    need(group, hm_journal_failed(a->journal), "the disk is full");
+    need(group, hm_logs_disk_failed(a->logs), "the disk is full");
     if (!leader || leader == a) {
         sim_fail(&group->world, "a full disk keeps the lead");
     } else if (group->acked == acked) {

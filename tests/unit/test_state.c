@@ -1,6 +1,7 @@
 /* The state machine: which requests are granted, what they emit, and that a snapshot is all of it.
  */
 #include "core/base/memory.h"
+#include "core/log/replica.h"
 #include "core/state/state.h"
 
 #include <setjmp.h>
@@ -17,6 +18,34 @@ static struct hm_id id_of(uint8_t number)
     return (struct hm_id){{number}};
 }
 
+/* Each state stands in a replica, as in a log. */
+static struct hm_replica replicas[2];
+
+static struct hm_replica *replica_of(const struct hm_state *state)
+{
+    for (size_t i = 0; i < sizeof replicas / sizeof *replicas; i++) {
+        if (replicas[i].context == state) {
+            return &replicas[i];
+        }
+    }
+    return NULL;
+}
+
+static struct hm_state *new_state(void)
+{
+    struct hm_state *state = hm_state_new();
+    hm_replica_init(replica_of(NULL), &hm_state_machine, state);
+    return state;
+}
+
+static void free_state(struct hm_state *state)
+{
+    struct hm_replica *replica = replica_of(state);
+    hm_replica_fini(replica);
+    replica->context = NULL;
+    hm_state_free(state);
+}
+
 static struct hm_outcome apply(struct hm_state *state, uint8_t session, uint64_t seq,
                                const struct hm_message *request)
 {
@@ -27,7 +56,7 @@ static struct hm_outcome apply(struct hm_state *state, uint8_t session, uint64_t
                                    .seq = seq,
                                    .time_ms = 1000 + seq,
                                    .request = hm_buf_view(&body)};
-    hm_state_apply(state, &entry, &outcome);
+    hm_replica_apply(replica_of(state), &entry, &outcome);
     hm_buf_fini(&body);
     return outcome;
 }
@@ -50,7 +79,7 @@ static struct hm_outcome join(struct hm_state *state, uint8_t number, const char
 
 static struct hm_state *founded(void)
 {
-    struct hm_state *state = hm_state_new();
+    struct hm_state *state = new_state();
     struct hm_outcome outcome =
         apply(state, 1, 0,
               &(struct hm_message){.kind = HM_MSG_request_found,
@@ -112,7 +141,7 @@ static void test_joins_are_decided(void **unused)
     struct hm_message leave = {.kind = HM_MSG_request_leave, .request_leave = {.id = id_of(2)}};
     assert_int_equal(apply(state, 2, 0, &leave).events, 1);
     assert_int_equal(join(state, 3, "WEB1").status, HM_OK);
-    hm_state_free(state);
+    free_state(state);
 }
 
 static void test_a_restart_elsewhere_is_a_change(void **unused)
@@ -136,7 +165,7 @@ static void test_a_restart_elsewhere_is_a_change(void **unused)
     assert_int_equal(member->feature, HM_FEATURE_LEVEL + 1);
     /* An old copy of the data directory is refused. */
     assert_int_equal(join(state, 2, "web1").status, HM_STALE);
-    hm_state_free(state);
+    free_state(state);
 }
 
 static struct hm_outcome join_with(struct hm_state *state, uint8_t number, const char *name,
@@ -205,7 +234,7 @@ static void test_a_vhost_belongs_to_the_first_until_nobody_holds_it(void **unuse
     assert_string_equal(owner_of(state, "shop.test"), "evil");
     change_host(state, 4, 2, "", "");
     assert_string_equal(owner_of(state, "shop.test"), "nobody");
-    hm_state_free(state);
+    free_state(state);
 }
 
 static void test_old_versions_change_nothing(void **unused)
@@ -218,7 +247,7 @@ static void test_old_versions_change_nothing(void **unused)
     assert_int_equal(late.events, 0);
     assert_int_equal(late.index, index);
     assert_int_equal(change_host(state, 9, 1, "", "").status, HM_REMOVED);
-    hm_state_free(state);
+    free_state(state);
 }
 
 static struct hm_message write_of(struct hm_change *change, struct hm_condition *condition)
@@ -253,7 +282,7 @@ static void test_conditions_and_retries(void **unused)
     change.scope = hm_name_of(HM_SCOPE_HOSTS);
     write = write_of(&change, NULL);
     assert_int_equal(apply(state, 1, 101, &write).status, HM_DENIED);
-    hm_state_free(state);
+    free_state(state);
 }
 
 static void test_a_snapshot_is_the_whole_state(void **unused)
@@ -268,10 +297,10 @@ static void test_a_snapshot_is_the_whole_state(void **unused)
     }
     struct hm_buf first = {0};
     struct hm_buf second = {0};
-    struct hm_state *copy = hm_state_new();
-    hm_state_snapshot(state, &first);
-    assert_int_equal(hm_state_install(copy, hm_buf_view(&first)), HM_OK);
-    hm_state_snapshot(copy, &second);
+    struct hm_state *copy = new_state();
+    hm_replica_snapshot(replica_of(state), &first);
+    assert_int_equal(hm_replica_install(replica_of(copy), hm_buf_view(&first)), HM_OK);
+    hm_replica_snapshot(replica_of(copy), &second);
     assert_true(hm_bytes_equal(hm_buf_view(&first), hm_buf_view(&second)));
     /* And it goes on the same way. */
     for (uint8_t i = 2; i < 60; i += 2) {
@@ -280,19 +309,19 @@ static void test_a_snapshot_is_the_whole_state(void **unused)
     }
     hm_buf_clear(&first);
     hm_buf_clear(&second);
-    hm_state_snapshot(state, &first);
-    hm_state_snapshot(copy, &second);
+    hm_replica_snapshot(replica_of(state), &first);
+    hm_replica_snapshot(replica_of(copy), &second);
     assert_true(hm_bytes_equal(hm_buf_view(&first), hm_buf_view(&second)));
     /* A cut snapshot is refused and changes nothing. */
     first.size--;
-    assert_int_equal(hm_state_install(copy, hm_buf_view(&first)), HM_BAD_BYTES);
+    assert_int_equal(hm_replica_install(replica_of(copy), hm_buf_view(&first)), HM_BAD_BYTES);
     hm_buf_clear(&first);
-    hm_state_snapshot(copy, &first);
+    hm_replica_snapshot(replica_of(copy), &first);
     assert_true(hm_bytes_equal(hm_buf_view(&first), hm_buf_view(&second)));
     hm_buf_fini(&first);
     hm_buf_fini(&second);
-    hm_state_free(state);
-    hm_state_free(copy);
+    free_state(state);
+    free_state(copy);
 }
 
 /* Whoever is told the events has what a voter has. */
@@ -322,7 +351,7 @@ static void test_a_view_follows_by_events_alone(void **unused)
     assert_int_equal(hm_records_version(&view.records, &vhosts), 2);
     assert_int_equal(view.state_position, voter->state_position);
     hm_view_fini(&view);
-    hm_state_free(state);
+    free_state(state);
 }
 
 static void test_old_events_make_room(void **unused)
@@ -340,7 +369,7 @@ static void test_old_events_make_room(void **unused)
     assert_null(hm_state_event(state, oldest - 1));
     assert_int_equal(hm_state_event(state, oldest)->index, oldest);
     assert_int_equal(hm_state_event(state, newest)->index, newest);
-    hm_state_free(state);
+    free_state(state);
 }
 
 /* A retry whose first copy was applied, its answer lost with the leader. */
@@ -363,7 +392,7 @@ static void test_a_retried_host_config_is_told_its_index(void **unused)
     assert_int_equal(again.status, HM_OK);
     assert_int_equal(again.index, first.index);
     assert_string_equal(again.reason, "shop.test belongs to service shop");
-    hm_state_free(state);
+    free_state(state);
 }
 
 /* Everything that a request emits is still held when it is told. */
@@ -418,7 +447,7 @@ static void test_no_request_emits_more_than_is_held(void **unused)
     }
     assert_int_equal(hm_state_view(state)->members.count, 1);
     assert_int_equal(hm_state_view(state)->records.count, 0);
-    hm_state_free(state);
+    free_state(state);
 }
 
 /* One write may not open more scopes than there is room for, and the core's always have some. */
@@ -455,7 +484,7 @@ static void test_scopes_are_bounded(void **unused)
     }
     assert_int_equal(records.scope_count, HM_SCOPES_MAX);
     hm_records_fini(&records);
-    hm_state_free(state);
+    free_state(state);
 }
 
 /* A session is a member's: strangers open none, and their writes are not made. */
@@ -470,16 +499,17 @@ static void test_strangers_open_no_session(void **unused)
     struct hm_message write = write_of(&change, NULL);
     struct hm_message leave = {.kind = HM_MSG_request_leave, .request_leave = {.id = id_of(9)}};
     apply(state, 1, 300, &leave);
-    hm_state_snapshot(state, &before);
+    hm_state_machine.snapshot(state, &before);
     for (uint8_t i = 2; i < 200; i++) {
         assert_int_equal(apply(state, i, 1, &leave).status, HM_OK);
         assert_int_equal(apply(state, i, 2, &write).status, HM_SESSION_EXPIRED);
     }
-    hm_state_snapshot(state, &after);
+    hm_state_machine.snapshot(state, &after);
     assert_true(hm_bytes_equal(hm_buf_view(&before), hm_buf_view(&after)));
+    assert_int_equal(replica_of(state)->sessions.count, 1);
     hm_buf_fini(&before);
     hm_buf_fini(&after);
-    hm_state_free(state);
+    free_state(state);
 }
 
 int main(void)

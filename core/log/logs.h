@@ -1,0 +1,61 @@
+/* The logs that one process takes part in: over one journal, so that one sync serves them all, and
+ * over whatever connections its owner has. No I/O. */
+#ifndef HM_LOG_LOGS_H
+#define HM_LOG_LOGS_H
+
+#include "core/engine/journal.h"
+#include "core/log/participant.h"
+
+#define HM_LOGS_MAX 65u /* log 0 and the named ones */
+
+struct hm_logs;
+
+struct hm_logs_config {
+    struct hm_peer self;
+    uint64_t seed;
+    bool durable;           /* has a directory; else what would be written counts as written */
+    uint64_t segment_bytes; /* of the journal; 0: its default */
+};
+
+/* What a log found in the journal is to be opened with; false: this process has no use for it. */
+typedef bool hm_logs_open_hook(void *context, uint32_t log, struct hm_participant_config *out);
+
+struct hm_logs *hm_logs_new(const struct hm_logs_config *config);
+void hm_logs_free(struct hm_logs *logs);
+
+/* Takes over the files of the directory, once and before anything is opened (see
+ * hm_journal_recover, whose errors and report these are): the logs found in it are open then. */
+HM_MUST_USE enum hm_status hm_logs_recover(struct hm_logs *logs, hm_ms now,
+                                           const struct hm_disk_file *files, size_t count,
+                                           hm_logs_open_hook *open, void *context,
+                                           struct hm_buf *error, struct hm_buf *report);
+
+/* Opens a participant of a log that is not open, with nothing in it; lives until hm_logs_close.
+ * `config->raft` needs the log's id alone. NULL: HM_LOGS_MAX are open. */
+struct hm_participant *hm_logs_open(struct hm_logs *logs, hm_ms now,
+                                    const struct hm_participant_config *config);
+/* NULL: not open. */
+struct hm_participant *hm_logs_find(const struct hm_logs *logs, uint32_t log);
+
+/* A message of another participant, by the log that it names. HM_NOT_FOUND: not open here;
+ * otherwise as hm_raft_input. */
+HM_MUST_USE enum hm_status hm_logs_input(struct hm_logs *logs, hm_ms now,
+                                         const struct hm_peer *from,
+                                         const struct hm_message *message);
+void hm_logs_tick(struct hm_logs *logs, hm_ms now);
+hm_ms hm_logs_deadline(const struct hm_logs *logs);
+/* As hm_raft_peer_reset, for all logs. */
+void hm_logs_peer_reset(struct hm_logs *logs, hm_ms now, const struct hm_id *peer);
+
+/* The next effect, of any log (never PERSIST); `out` is valid until the next call. */
+bool hm_logs_output(struct hm_logs *logs, hm_ms now, struct hm_log_effect *out);
+
+/* The next batch for the disk, when all effects are out; as hm_journal_output. */
+HM_MUST_USE bool hm_logs_disk_output(struct hm_logs *logs, struct hm_journal_batch *out);
+/* It is done or failed. */
+void hm_logs_disk_done(struct hm_logs *logs, hm_ms now, enum hm_status status);
+/* The disk failed: nothing is voted, acknowledged or led until hm_logs_disk_retry succeeded. */
+bool hm_logs_disk_failed(const struct hm_logs *logs);
+void hm_logs_disk_retry(struct hm_logs *logs);
+
+#endif

@@ -1,0 +1,44 @@
+/* What a replicated log carries: entries, and the state machine that they are applied to. */
+#ifndef HM_LOG_MACHINE_H
+#define HM_LOG_MACHINE_H
+
+#include "core/wire/message.h"
+
+struct hm_sessions;
+
+/* A committed request, as the machine gets it. What it points to lives for the call. */
+struct hm_log_entry {
+    uint64_t index;          /* counts the entries of the log: dense, from 1 */
+    uint64_t time_ms;        /* log time: Unix milliseconds, never going back */
+    struct hm_id session;    /* the writer; none: nobody in particular */
+    uint64_t seq;            /* within the session; 0: not deduplicated */
+    struct hm_bytes request; /* opaque to the log */
+    struct hm_sessions
+        *sessions; /* the log's writers; a machine may end some (hm_sessions_remove) */
+};
+
+/* What became of a request. */
+struct hm_outcome {
+    enum hm_status status;
+    uint64_t index; /* told to whoever asked: the entry's, unless the machine counts otherwise */
+    size_t events;  /* how many the machine emitted, in its own terms */
+    char reason[256];
+};
+
+/* A state machine. All of it is deterministic: the same entries give the same outcomes and the same
+ * bytes on every participant. What is NULL is not needed. */
+struct hm_machine {
+    /* A request that is new. `out` is OK with the entry's index before. */
+    void (*apply)(void *context, const struct hm_log_entry *entry, struct hm_outcome *out);
+    /* One that was applied before; `out` has what is remembered of that, to be made better. */
+    void (*repeat)(void *context, const struct hm_log_entry *entry, struct hm_outcome *out);
+    /* May this session write? HM_OK: yes, and each seq once. HM_NOT_FOUND: it has no session, the
+     * request is applied whenever it comes. Any other status is the answer. */
+    enum hm_status (*admit)(void *context, const struct hm_log_entry *entry);
+    /* Appends the whole state. */
+    void (*snapshot)(void *context, struct hm_buf *out);
+    /* Becomes what a snapshot says; HM_BAD_BYTES: the state is as before. */
+    enum hm_status (*install)(void *context, struct hm_bytes state);
+};
+
+#endif

@@ -1,0 +1,375 @@
+/* Participants of logs: what is applied once, who is answered, what a snapshot carries, and several
+ * logs over one journal. */
+#include "core/base/memory.h"
+#include "core/log/logs.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define FILES_MAX 16
+
+/* ---- a state machine: the requests, one after the other ---- */
+
+struct list {
+    char text[256];
+    bool odd_refused; /* refuses what has an odd size */
+};
+
+static void list_apply(void *context, const struct hm_log_entry *entry, struct hm_outcome *out)
+{
+    struct list *list = context;
+    if (list->odd_refused && entry->request.size % 2) {
+        out->status = HM_CONFLICT;
+        return;
+    }
+    size_t used = strlen(list->text);
+    snprintf(list->text + used, sizeof list->text - used, "%.*s ", (int)entry->request.size,
+             (const char *)entry->request.data);
+}
+
+static void list_snapshot(void *context, struct hm_buf *out)
+{
+    hm_buf_append_text(out, ((struct list *)context)->text);
+}
+
+static enum hm_status list_install(void *context, struct hm_bytes state)
+{
+    struct list *list = context;
+    if (state.size >= sizeof list->text) {
+        return HM_BAD_BYTES;
+    }
+    memset(list->text, 0, sizeof list->text);
+    memcpy(list->text, state.data, state.size);
+    return HM_OK;
+}
+
+static const struct hm_machine list_machine = {
+    .apply = list_apply, .snapshot = list_snapshot, .install = list_install};
+
+/* ---- a process with logs, its only voter, and a disk that keeps what it is given ---- */
+
+struct process {
+    struct hm_logs *logs;
+    struct list lists[2];
+    struct hm_disk_file files[FILES_MAX];
+    size_t file_count;
+    hm_ms now;
+    struct hm_log_effect answers[16];
+    struct hm_outcome outcomes[16];
+    size_t answer_count;
+    size_t syncs;
+    bool disk_works;
+};
+
+static struct hm_disk_file *find_file(struct process *process, const char *name)
+{
+    for (size_t i = 0; i < process->file_count; i++) {
+        if (strcmp(process->files[i].name, name) == 0) {
+            return &process->files[i];
+        }
+    }
+    return NULL;
+}
+
+static void do_op(struct process *process, const struct hm_disk_op *op)
+{
+    struct hm_disk_file *file = find_file(process, op->file);
+    if (op->kind == HM_DISK_REMOVE && file) {
+        hm_bytes_free(file->content);
+        *file = process->files[--process->file_count];
+    } else if (op->kind == HM_DISK_ALLOCATE || (op->kind == HM_DISK_REPLACE && !file)) {
+        assert_true(process->file_count < FILES_MAX);
+        file = &process->files[process->file_count++];
+        snprintf(file->name, sizeof file->name, "%s", op->file);
+        file->content = (struct hm_bytes){hm_alloc(op->size, 1), op->size};
+    }
+    if (op->kind == HM_DISK_REPLACE) {
+        hm_bytes_free(file->content);
+        file->content = hm_bytes_copy(op->bytes);
+    } else if (op->kind == HM_DISK_WRITE) {
+        memcpy((uint8_t *)file->content.data + op->offset, op->bytes.data, op->bytes.size);
+    }
+    process->syncs += op->kind == HM_DISK_SYNC;
+}
+
+static void take_effects(struct process *process)
+{
+    struct hm_log_effect effect;
+    while (hm_logs_output(process->logs, process->now, &effect)) {
+        assert_int_not_equal(effect.kind, HM_LOG_BROKEN);
+        if (effect.kind == HM_LOG_ANSWER) {
+            process->outcomes[process->answer_count] = *effect.outcome;
+            process->answers[process->answer_count++] = effect;
+        }
+    }
+}
+
+static void pump(struct process *process)
+{
+    struct hm_journal_batch batch;
+    take_effects(process);
+    while (process->disk_works && hm_logs_disk_output(process->logs, &batch)) {
+        for (size_t i = 0; i < batch.count; i++) {
+            do_op(process, &batch.ops[i]);
+        }
+        hm_logs_disk_done(process->logs, process->now, HM_OK);
+        take_effects(process);
+    }
+}
+
+static bool use_log(void *context, uint32_t log, struct hm_participant_config *out)
+{
+    struct process *process = context;
+    out->raft.log = log;
+    out->machine = &list_machine;
+    out->context = &process->lists[log % 2];
+    return true;
+}
+
+/* The first time it founds both logs; later it finds them in its files. */
+static void start(struct process *process)
+{
+    struct hm_buf error = {0};
+    struct hm_buf report = {0};
+    struct hm_logs_config config = {.self = {.id = {{1}}}, .durable = true, .segment_bytes = 4096};
+    process->disk_works = true;
+    process->logs = hm_logs_new(&config);
+    assert_int_equal(hm_logs_recover(process->logs, process->now, process->files,
+                                     process->file_count, use_log, process, &error, &report),
+                     HM_OK);
+    for (uint32_t log = 0; log < 2 && process->file_count == 0; log++) {
+        struct hm_participant_config opened;
+        memset(&opened, 0, sizeof opened);
+        (void)use_log(process, log, &opened);
+        struct hm_participant *participant = hm_logs_open(process->logs, process->now, &opened);
+        assert_int_equal(hm_raft_found(hm_participant_raft(participant), process->now), HM_OK);
+    }
+    hm_buf_fini(&error);
+    hm_buf_fini(&report);
+    pump(process);
+    hm_logs_tick(process->logs, process->now += 1000);
+    pump(process);
+}
+
+static void stop(struct process *process)
+{
+    hm_logs_free(process->logs);
+    process->logs = NULL;
+    memset(process->lists, 0, sizeof process->lists);
+    process->answer_count = 0;
+}
+
+static void end(struct process *process)
+{
+    stop(process);
+    for (size_t i = 0; i < process->file_count; i++) {
+        hm_bytes_free(process->files[i].content);
+    }
+}
+
+static enum hm_status propose(struct process *process, uint32_t log, uint8_t session, uint64_t seq,
+                              const char *text, uint64_t token)
+{
+    return hm_participant_propose(hm_logs_find(process->logs, log), process->now,
+                                  &(struct hm_submission){.session = {{session}},
+                                                          .seq = seq,
+                                                          .time_ms = process->now,
+                                                          .request = hm_bytes_of_text(text),
+                                                          .token = token});
+}
+
+/* ---- tests ---- */
+
+static void test_what_is_on_its_way_is_not_proposed_again(void **unused)
+{
+    (void)unused;
+    struct process process = {0};
+    start(&process);
+    const struct hm_raft *raft = hm_participant_raft(hm_logs_find(process.logs, 0));
+    process.disk_works = false;
+    uint64_t before = hm_raft_last_index(raft);
+    assert_int_equal(propose(&process, 0, 9, 1, "a", 11), HM_OK);
+    assert_int_equal(propose(&process, 0, 9, 2, "b", 12), HM_OK);
+    assert_int_equal(propose(&process, 0, 9, 1, "a", 13), HM_OK);
+    pump(&process);
+    assert_int_equal(process.answer_count, 0);
+    assert_int_equal(hm_raft_last_index(raft), before + 2);
+    process.disk_works = true;
+    pump(&process);
+    assert_string_equal(process.lists[0].text, "a b ");
+    assert_int_equal(process.answer_count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(process.outcomes[i].status, HM_OK);
+        assert_int_equal(process.outcomes[i].index, process.answers[i].token == 12 ? 2 : 1);
+    }
+    end(&process);
+}
+
+/* The answer was lost: whoever asks again hears the same, be it a refusal. */
+static void test_a_retry_hears_what_was_answered(void **unused)
+{
+    (void)unused;
+    struct process process = {.lists[0].odd_refused = true};
+    start(&process);
+    assert_int_equal(propose(&process, 0, 9, 1, "even", 1), HM_OK);
+    pump(&process);
+    assert_int_equal(propose(&process, 0, 9, 1, "even", 2), HM_OK);
+    pump(&process);
+    assert_int_equal(propose(&process, 0, 9, 2, "odd", 3), HM_OK);
+    assert_int_equal(propose(&process, 0, 8, 0, "no session", 4), HM_OK);
+    pump(&process);
+    assert_int_equal(propose(&process, 0, 9, 2, "odd", 5), HM_OK);
+    pump(&process);
+    assert_int_equal(process.answer_count, 5);
+    assert_int_equal(process.outcomes[1].index, 1);
+    assert_int_equal(process.outcomes[1].status, HM_OK);
+    assert_int_equal(process.outcomes[4].status, HM_CONFLICT);
+    assert_int_equal(process.outcomes[4].index, process.outcomes[2].index);
+    assert_string_equal(process.lists[0].text, "even no session ");
+    end(&process);
+}
+
+static void test_sessions_are_in_the_snapshot(void **unused)
+{
+    (void)unused;
+    struct process process = {0};
+    start(&process);
+    assert_int_equal(propose(&process, 1, 9, 7, "once", 1), HM_OK);
+    pump(&process);
+    assert_int_equal(hm_participant_compact(hm_logs_find(process.logs, 1)), HM_OK);
+    pump(&process);
+    stop(&process);
+    start(&process);
+    assert_string_equal(process.lists[1].text, "once ");
+    assert_int_equal(propose(&process, 1, 9, 7, "once", 2), HM_OK);
+    assert_int_equal(propose(&process, 1, 9, 8, "twice", 3), HM_OK);
+    pump(&process);
+    assert_int_equal(process.outcomes[0].index, 1);
+    assert_int_equal(process.outcomes[1].index, 2);
+    assert_string_equal(process.lists[1].text, "once twice ");
+    end(&process);
+}
+
+/* One sync makes both durable, neither counts before it, and each finds its own again. */
+static void test_logs_share_a_journal(void **unused)
+{
+    (void)unused;
+    struct process process = {0};
+    start(&process);
+    process.disk_works = false;
+    for (uint32_t i = 0; i < 20; i++) {
+        char text[8];
+        snprintf(text, sizeof text, "%u", i);
+        assert_int_equal(propose(&process, i % 2, 0, 0, text, i < 2 ? i + 1 : 0), HM_OK);
+    }
+    pump(&process);
+    assert_int_equal(process.answer_count, 0);
+    assert_string_equal(process.lists[0].text, "");
+    size_t syncs = process.syncs;
+    process.disk_works = true;
+    pump(&process);
+    assert_int_equal(process.syncs, syncs + 1);
+    assert_int_equal(process.answer_count, 2);
+    assert_string_equal(process.lists[0].text, "0 2 4 6 8 10 12 14 16 18 ");
+    assert_string_equal(process.lists[1].text, "1 3 5 7 9 11 13 15 17 19 ");
+    stop(&process);
+    start(&process);
+    assert_string_equal(process.lists[0].text, "0 2 4 6 8 10 12 14 16 18 ");
+    assert_string_equal(process.lists[1].text, "1 3 5 7 9 11 13 15 17 19 ");
+    assert_int_equal(hm_participant_replica(hm_logs_find(process.logs, 1))->index, 10);
+    end(&process);
+}
+
+/* A leader without a disk gives up what it has not written, and says so; the logs come back. */
+static void test_a_failed_disk_disowns_what_waits(void **unused)
+{
+    (void)unused;
+    struct process process = {0};
+    struct hm_journal_batch batch;
+    start(&process);
+    assert_int_equal(propose(&process, 0, 9, 1, "a", 1), HM_OK);
+    take_effects(&process);
+    assert_true(hm_logs_disk_output(process.logs, &batch));
+    hm_logs_disk_done(process.logs, process.now, HM_NO_SPACE);
+    assert_true(hm_logs_disk_failed(process.logs));
+    take_effects(&process);
+    assert_int_equal(process.answer_count, 1);
+    assert_int_equal(process.outcomes[0].status, HM_NOT_LEADER);
+    assert_int_equal(propose(&process, 1, 9, 1, "b", 2), HM_NOT_LEADER);
+    hm_logs_disk_retry(process.logs);
+    pump(&process);
+    hm_logs_tick(process.logs, process.now += 1000);
+    pump(&process);
+    assert_false(hm_logs_disk_failed(process.logs));
+    assert_int_equal(propose(&process, 0, 9, 1, "a", 3), HM_OK);
+    assert_int_equal(propose(&process, 1, 9, 1, "b", 4), HM_OK);
+    pump(&process);
+    assert_string_equal(process.lists[0].text, "a ");
+    assert_string_equal(process.lists[1].text, "b ");
+    end(&process);
+}
+
+static void test_reads_are_answered_behind_what_they_follow(void **unused)
+{
+    (void)unused;
+    struct process process = {0};
+    start(&process);
+    assert_int_equal(propose(&process, 0, 9, 1, "a", 1), HM_OK);
+    pump(&process);
+    assert_int_equal(hm_participant_read(hm_logs_find(process.logs, 0), process.now, 2), HM_OK);
+    pump(&process);
+    assert_int_equal(process.answer_count, 2);
+    assert_int_equal(process.answers[1].token, 2);
+    assert_int_equal(process.outcomes[1].status, HM_OK);
+    assert_int_equal(process.outcomes[1].index, 1);
+    end(&process);
+}
+
+static void apply_at(struct hm_replica *replica, uint64_t time_ms, uint64_t seq,
+                     struct hm_outcome *out)
+{
+    struct hm_log_request request = {
+        .session = {{9}}, .seq = seq, .time_ms = time_ms, .request = hm_bytes_of_text("x")};
+    hm_replica_apply(replica, &request, out);
+}
+
+static void test_log_time_never_goes_back_and_forgets_idle_writers(void **unused)
+{
+    (void)unused;
+    struct list list = {0};
+    struct hm_replica replica;
+    struct hm_outcome out;
+    hm_replica_init(&replica, &list_machine, &list);
+    apply_at(&replica, 5000, 1, &out);
+    apply_at(&replica, 4000, 2, &out);
+    assert_int_equal(replica.time_ms, 5000);
+    apply_at(&replica, 5000 + HM_SESSION_IDLE_MS, 2, &out);
+    assert_int_equal(replica.index, 2);
+    assert_int_equal(replica.sessions.count, 1);
+    /* Behind the window nobody can tell any more: never applied. */
+    apply_at(&replica, 5000 + HM_SESSION_IDLE_MS, 70, &out);
+    apply_at(&replica, 5000 + HM_SESSION_IDLE_MS, 6, &out);
+    assert_int_equal(out.status, HM_SESSION_EXPIRED);
+    apply_at(&replica, 5000 + HM_SESSION_IDLE_MS, 7, &out);
+    assert_int_equal(out.status, HM_OK);
+    assert_int_equal(replica.index, 4);
+    hm_replica_fini(&replica);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_on_its_way_is_not_proposed_again),
+        cmocka_unit_test(test_a_retry_hears_what_was_answered),
+        cmocka_unit_test(test_sessions_are_in_the_snapshot),
+        cmocka_unit_test(test_logs_share_a_journal),
+        cmocka_unit_test(test_a_failed_disk_disowns_what_waits),
+        cmocka_unit_test(test_reads_are_answered_behind_what_they_follow),
+        cmocka_unit_test(test_log_time_never_goes_back_and_forgets_idle_writers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
