@@ -15,9 +15,6 @@
 
 #include <stdarg.h>
 
-#define HM_MEMBER_CARRIES_STATE 1u
-#define HM_MEMBER_CONSUMES      2u
-
 /* Feeds, by their numbers on the wire. */
 #define HM_FEED_MEMBERS 0u
 #define HM_FEED_STATE   1u

@@ -6,8 +6,8 @@
 
 /* With what the last member takes along it stays below HM_STATE_EVENTS_MAX. */
 #define FAIL_EVENTS_MAX 2048u
-/* Scopes of the core always find room. */
-#define SCOPES_WRITTEN_MAX (HM_SCOPES_MAX - 2)
+/* The three scopes that are not written always find room. */
+#define SCOPES_WRITTEN_MAX (HM_SCOPES_MAX - 3)
 
 __attribute__((format(printf, 3, 4))) static void
 refuse(struct hm_outcome *out, enum hm_status status, const char *format, ...)
@@ -19,99 +19,17 @@ refuse(struct hm_outcome *out, enum hm_status status, const char *format, ...)
     out->status = status;
 }
 
-/* ---- records and claims ---- */
-
-static void emit_record(struct hm_state *state, const char *scope, struct hm_bytes key,
-                        const struct hm_bytes *value, struct hm_outcome *out)
-{
-    struct hm_message body = {.kind = HM_MSG_record_changed};
-    body.record_changed.change =
-        (struct hm_change){.scope = hm_name_of(scope), .key = key, .present = value != NULL};
-    if (value) {
-        body.record_changed.change.value = *value;
-    }
-    hm_state_emit(state, &body, out);
-}
-
-static const struct hm_record *find_vhost(const struct hm_state *state, struct hm_bytes key)
-{
-    struct hm_name scope = hm_name_of(HM_SCOPE_VHOSTS);
-    return hm_records_find(&state->view.records, &scope, key);
-}
-
-static struct hm_bytes name_bytes(const struct hm_name *name)
-{
-    return (struct hm_bytes){(const uint8_t *)name->text, name->size};
-}
-
-/* Tells whose those are that others have. */
-static void tell_taken(struct hm_state *state, const struct hm_claim *claims, uint32_t count,
-                       struct hm_outcome *out)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        const struct hm_record *record = find_vhost(state, claims[i].key);
-        struct hm_bytes owner = name_bytes(&claims[i].owner);
-        if (record && !hm_bytes_equal(record->value, owner) && !out->reason[0]) {
-            snprintf(out->reason, sizeof out->reason, "%.*s belongs to service %.*s",
-                     (int)claims[i].key.size, (const char *)claims[i].key.data,
-                     (int)record->value.size, (const char *)record->value.data);
-        }
-    }
-}
-
-static void grant_claims(struct hm_state *state, const struct hm_claim *claims, uint32_t count,
-                         struct hm_outcome *out)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        struct hm_bytes owner = name_bytes(&claims[i].owner);
-        if (!find_vhost(state, claims[i].key)) {
-            emit_record(state, HM_SCOPE_VHOSTS, claims[i].key, &owner, out);
-        }
-    }
-    tell_taken(state, claims, count, out);
-}
-
-/* Releases the keys of `old` that nobody holds for their owner any more; the next in line, if any,
- * gets them. `old` is a copy: the table has the new list already. */
-static void release_claims(struct hm_state *state, const struct hm_claim *old, uint32_t count,
-                           struct hm_outcome *out)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        const struct hm_record *record = find_vhost(state, old[i].key);
-        struct hm_name next;
-        if (!record || !hm_bytes_equal(record->value, name_bytes(&old[i].owner)) ||
-            hm_claims_held(&state->claims, old[i].key, &old[i].owner)) {
-            continue;
-        }
-        if (hm_claims_next_owner(&state->claims, old[i].key, &next)) {
-            struct hm_bytes owner = name_bytes(&next);
-            emit_record(state, HM_SCOPE_VHOSTS, old[i].key, &owner, out);
-        } else {
-            emit_record(state, HM_SCOPE_VHOSTS, old[i].key, NULL, out);
-        }
-    }
-}
-
-static void change_claims(struct hm_state *state, const struct hm_id *host,
-                          const struct hm_claim *claims, uint32_t count, struct hm_outcome *out)
-{
-    struct hm_arena arena = {0};
-    uint32_t old_count;
-    const struct hm_claim *held = hm_claims_of(&state->claims, host, &old_count);
-    struct hm_claim *old = hm_arena_alloc(&arena, old_count, sizeof *old);
-    for (uint32_t i = 0; i < old_count; i++) {
-        old[i] = (struct hm_claim){.key = hm_bytes_copy(held[i].key), .owner = held[i].owner};
-    }
-    hm_claims_set(&state->claims, host, claims, count);
-    release_claims(state, old, old_count, out);
-    grant_claims(state, claims, count, out);
-    for (uint32_t i = 0; i < old_count; i++) {
-        hm_bytes_free(old[i].key);
-    }
-    hm_arena_fini(&arena);
-}
-
 /* ---- members ---- */
+
+/* A member came or changed; the outcome's index is that of `body`. */
+static void emit_member(struct hm_state *state, const struct hm_message *body,
+                        const struct hm_member *member, struct hm_outcome *out)
+{
+    hm_state_emit(state, body, out);
+    uint64_t index = out->index;
+    hm_state_place_consumer(state, member, out);
+    out->index = index;
+}
 
 static void decide_found(struct hm_state *state, const struct hm_request_found *request,
                          struct hm_outcome *out)
@@ -128,7 +46,7 @@ static void decide_found(struct hm_state *state, const struct hm_request_found *
     struct hm_message joined = {.kind = HM_MSG_member_joined,
                                 .member_joined = {.member = request->founder}};
     joined.member_joined.member.joined = state->view.index + 1;
-    hm_state_emit(state, &joined, out);
+    emit_member(state, &joined, &request->founder, out);
 }
 
 static bool same_roles(const struct hm_member *a, const struct hm_member *b)
@@ -164,7 +82,10 @@ static void decide_return(struct hm_state *state, const struct hm_member *known,
     struct hm_message changed = {.kind = HM_MSG_member_changed,
                                  .member_changed = {.member = *asker}};
     changed.member_changed.member.joined = known->joined;
-    hm_state_emit(state, &changed, out);
+    if (!hm_name_equal_nocase(&known->name, &asker->name)) {
+        hm_state_displace_consumer(state, &known->name, false, out);
+    }
+    emit_member(state, &changed, asker, out);
 }
 
 static void decide_join(struct hm_state *state, const struct hm_request_join *request,
@@ -201,11 +122,11 @@ static void decide_join(struct hm_state *state, const struct hm_request_join *re
         struct hm_message joined = {.kind = HM_MSG_member_joined,
                                     .member_joined = {.member = *asker}};
         joined.member_joined.member.joined = state->view.index + 1;
-        hm_state_emit(state, &joined, out);
+        emit_member(state, &joined, asker, out);
     }
 }
 
-/* What goes with a member: its host config, its claims, its session. */
+/* What goes with a member: its host config, its place as a consumer, its claims, its session. */
 static void remove_member(struct hm_state *state, const struct hm_id *id, bool failed,
                           struct hm_outcome *out)
 {
@@ -216,13 +137,14 @@ static void remove_member(struct hm_state *state, const struct hm_id *id, bool f
     char key[HM_ID_TEXT_BYTES];
     struct hm_name scope = hm_name_of(HM_SCOPE_HOSTS);
     struct hm_id gone = *id;
+    struct hm_name name = member->name;
     struct hm_message body;
     if (failed) {
         body = (struct hm_message){.kind = HM_MSG_member_failed,
-                                   .member_failed = {.id = gone, .name = member->name}};
+                                   .member_failed = {.id = gone, .name = name}};
     } else {
         body = (struct hm_message){.kind = HM_MSG_member_left,
-                                   .member_left = {.id = gone, .name = member->name}};
+                                   .member_left = {.id = gone, .name = name}};
     }
     hm_state_emit(state, &body, out);
     if (hm_records_find(&state->view.records, &scope, hm_bytes_of_text(hm_id_format(&gone, key)))) {
@@ -230,7 +152,8 @@ static void remove_member(struct hm_state *state, const struct hm_id *id, bool f
             state,
             &(struct hm_message){.kind = HM_MSG_host_removed, .host_removed = {.host = gone}}, out);
     }
-    change_claims(state, &gone, NULL, 0, out);
+    hm_state_displace_consumer(state, &name, failed, out);
+    hm_state_change_claims(state, &gone, NULL, 0, out);
     hm_sessions_remove(state->sessions, &gone);
 }
 
@@ -282,14 +205,14 @@ static void decide_host(struct hm_state *state, const struct hm_request_host *re
         const struct hm_record *record =
             hm_records_find(&state->view.records, &scope, hm_bytes_of_text(key));
         out->index = record->index;
-        tell_taken(state, request->claims, claims_count, out);
+        hm_state_tell_refused(state, request->claims, claims_count, out);
     } else {
         hm_state_emit(state,
                       &(struct hm_message){.kind = HM_MSG_host_changed,
                                            .host_changed = {.state = request->state}},
                       out);
         uint64_t index = out->index;
-        change_claims(state, &request->state.host, request->claims, claims_count, out);
+        hm_state_change_claims(state, &request->state.host, request->claims, claims_count, out);
         out->index = index;
     }
     hm_arena_fini(&arena);
@@ -317,7 +240,7 @@ static bool conditions_hold(const struct hm_state *state, const struct hm_reques
 static bool may_write(const struct hm_change *change, struct hm_outcome *out)
 {
     if (hm_name_is(&change->scope, HM_SCOPE_HOSTS) || hm_name_is(&change->scope, HM_SCOPE_VHOSTS) ||
-        change->scope.size == 0) {
+        hm_name_is(&change->scope, HM_SCOPE_CONSUMERS) || change->scope.size == 0) {
         refuse(out, HM_DENIED, "scope '%s' is not written directly", change->scope.text);
         return false;
     }
@@ -354,6 +277,7 @@ static void decide_write(struct hm_state *state, const struct hm_request_write *
             return;
         }
     }
+    bool widens = false;
     for (uint32_t i = 0; i < request->changes_count; i++) {
         const struct hm_change *change = &request->changes[i];
         if (change->present || hm_records_find(&state->view.records, &change->scope, change->key)) {
@@ -361,7 +285,13 @@ static void decide_write(struct hm_state *state, const struct hm_request_write *
                           &(struct hm_message){.kind = HM_MSG_record_changed,
                                                .record_changed = {.change = *change}},
                           out);
+            widens = widens || hm_name_is(&change->scope, HM_SCOPE_VHOSTS_ALLOW);
         }
+    }
+    if (widens) {
+        uint64_t index = out->index;
+        hm_state_grant_waiting(state, out);
+        out->index = index;
     }
 }
 

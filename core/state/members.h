@@ -4,6 +4,10 @@
 
 #include "core/wire/message.h"
 
+/* Bits of a member's feeds. */
+#define HM_MEMBER_CARRIES_STATE 1u
+#define HM_MEMBER_CONSUMES      2u
+
 /* All zero is a valid empty table. */
 struct hm_members {
     struct hm_member **items; /* by rising id; each owns its list of roles */

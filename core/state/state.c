@@ -104,6 +104,18 @@ void hm_state_emit(struct hm_state *state, const struct hm_message *body, struct
     out->events++;
 }
 
+void hm_state_emit_record(struct hm_state *state, const char *scope, struct hm_bytes key,
+                          const struct hm_bytes *value, struct hm_outcome *out)
+{
+    struct hm_message body = {.kind = HM_MSG_record_changed};
+    body.record_changed.change =
+        (struct hm_change){.scope = hm_name_of(scope), .key = key, .present = value != NULL};
+    if (value) {
+        body.record_changed.change.value = *value;
+    }
+    hm_state_emit(state, &body, out);
+}
+
 void hm_state_events_held(const struct hm_state *state, uint64_t *oldest, uint64_t *newest)
 {
     *oldest = state->oldest;

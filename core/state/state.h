@@ -10,6 +10,8 @@
 #define HM_STATE_EVENTS_MAX 4096u
 /* What one host may claim. With it no request emits more events than are held. */
 #define HM_STATE_CLAIMS_MAX 1024u
+/* Failed consumers that stay recorded; one more, and the one that failed first is taken out. */
+#define HM_STATE_CONSUMERS_FAILED_MAX 16u
 /* The feature level of this release. What is decided depends on the committed level alone, so that
  * neighbouring releases decide alike. */
 #define HM_FEATURE_LEVEL 1u

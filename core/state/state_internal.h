@@ -28,6 +28,31 @@ void hm_state_forget_events(struct hm_state *state);
 void hm_state_snapshot(void *state, struct hm_buf *out);
 enum hm_status hm_state_install(void *state, struct hm_bytes snapshot);
 
+/* Emits the change of a record in a scope of the core; a value of NULL deletes it. */
+void hm_state_emit_record(struct hm_state *state, const char *scope, struct hm_bytes key,
+                          const struct hm_bytes *value, struct hm_outcome *out);
+
+/* ---- grants.c ---- */
+
+/* A host asks for these keys from now on: releases what it no longer holds, grants what is free and
+ * allowed, and tells by the outcome's reason of the first that is refused. */
+void hm_state_change_claims(struct hm_state *state, const struct hm_id *host,
+                            const struct hm_claim *claims, uint32_t count, struct hm_outcome *out);
+/* The reason alone. */
+void hm_state_tell_refused(struct hm_state *state, const struct hm_claim *claims, uint32_t count,
+                           struct hm_outcome *out);
+/* More may be allowed than before: grants what hosts ask for and nobody has. */
+void hm_state_grant_waiting(struct hm_state *state, struct hm_outcome *out);
+
+/* ---- consumers.c ---- */
+
+/* The record of a member that came or changed, if it consumes; else its name has none. */
+void hm_state_place_consumer(struct hm_state *state, const struct hm_member *member,
+                             struct hm_outcome *out);
+/* A member with this name went. */
+void hm_state_displace_consumer(struct hm_state *state, const struct hm_name *name, bool failed,
+                                struct hm_outcome *out);
+
 /* Decides a request that is new; the rules of DESIGN section 4 and 5. */
 void hm_state_decide(struct hm_state *state, const struct hm_message *request,
                      struct hm_outcome *out);

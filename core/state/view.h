@@ -6,8 +6,16 @@
 #include "core/state/members.h"
 #include "core/state/records.h"
 
-#define HM_SCOPE_HOSTS  "hosts"
-#define HM_SCOPE_VHOSTS "vhosts"
+/* Scopes of the core. Hosts: what each host serves. Vhosts: the keys that were granted, and to
+ * which service. Consumers: where those are who consume pushes (message consumer, under the name in
+ * lower case); a consumer that leaves is taken out, one that fails stays, marked. These three
+ * change by the core's own rules alone. Whoever writes a record into vhosts_allow limits what is
+ * granted: its value is a suffix, and keys that are not within any of them are refused; without
+ * records there all keys are granted. */
+#define HM_SCOPE_HOSTS        "hosts"
+#define HM_SCOPE_VHOSTS       "vhosts"
+#define HM_SCOPE_VHOSTS_ALLOW "vhosts_allow"
+#define HM_SCOPE_CONSUMERS    "consumers"
 
 /* All zero is a valid empty view: no cluster yet. */
 struct hm_view {

@@ -465,7 +465,7 @@ static void test_scopes_are_bounded(void **unused)
     struct hm_message write = {.kind = HM_MSG_request_write,
                                .request_write = {.changes = changes, .changes_count = 256}};
     assert_int_equal(apply(state, 1, 1, &write).status, HM_FULL);
-    write.request_write.changes_count = HM_SCOPES_MAX - 2;
+    write.request_write.changes_count = HM_SCOPES_MAX - 3;
     assert_int_equal(apply(state, 1, 2, &write).status, HM_OK);
     assert_int_equal(apply(state, 1, 3, &write).status, HM_OK); /* they are there now */
     write = write_of(&changes[255], NULL);
@@ -512,6 +512,179 @@ static void test_strangers_open_no_session(void **unused)
     free_state(state);
 }
 
+static struct hm_outcome allow(struct hm_state *state, uint64_t seq, const char *key,
+                               const char *suffix)
+{
+    struct hm_change change = {.scope = hm_name_of(HM_SCOPE_VHOSTS_ALLOW),
+                               .key = hm_bytes_of_text(key),
+                               .present = suffix != NULL,
+                               .value = hm_bytes_of_text(suffix ? suffix : "")};
+    struct hm_message write = write_of(&change, NULL);
+    struct hm_outcome outcome = apply(state, 1, seq, &write);
+    assert_int_equal(outcome.status, HM_OK);
+    return outcome;
+}
+
+static void test_what_is_allowed_is_granted(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    join(state, 2, "a");
+    join(state, 3, "b");
+    change_host(state, 2, 1, "old.example", "old"); /* nobody limits anything yet */
+    allow(state, 1, "corp corp.internal", "corp.internal");
+    allow(state, 2, "lab corp.internal", "corp.internal");
+    allow(state, 3, "lab lab.internal", "lab.internal");
+    struct hm_outcome refused = change_host(state, 3, 1, "shop.example", "shop");
+    assert_int_equal(refused.status, HM_OK); /* the config is taken, the claim is not */
+    assert_int_equal(refused.events, 1);
+    assert_string_equal(refused.reason,
+                        "shop.example is outside vhosts_allow (corp.internal, lab.internal)");
+    assert_string_equal(owner_of(state, "shop.example"), "nobody");
+    static const struct {
+        const char *key;
+        const char *owner;
+    } rows[] = {
+        {"corp.internal", "web"},     {"a.b.corp.internal", "web"}, {"x.lab.internal", "web"},
+        {"xcorp.internal", "nobody"}, {".internal", "nobody"},      {"corp.internal.x", "nobody"},
+        {"internal", "nobody"},
+    };
+    uint64_t seq = 2;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        change_host(state, 3, seq++, rows[i].key, "web");
+        assert_string_equal(owner_of(state, rows[i].key), rows[i].owner);
+    }
+    /* What was granted before stays until its host lets it go; then it is free for nobody. */
+    assert_string_equal(owner_of(state, "old.example"), "old");
+    change_host(state, 3, seq++, "old.example", "new");
+    assert_string_equal(change_host(state, 2, 2, "old.example", "old").reason, "");
+    change_host(state, 2, 3, "", "");
+    assert_string_equal(owner_of(state, "old.example"), "nobody");
+    hm_state_free(state);
+}
+
+static void test_who_waits_is_granted_what_is_allowed_later(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    for (uint8_t i = 2; i < 5; i++) {
+        join(state, i, (const char *[]){"a", "b", "c"}[i - 2]);
+    }
+    allow(state, 1, "z", "corp.internal");
+    change_host(state, 4, 1, "shop.example", "late");
+    change_host(state, 3, 1, "shop.example", "first");
+    change_host(state, 2, 1, "shop.elsewhere", "x");
+    struct hm_outcome widened = allow(state, 2, "y", "example");
+    assert_int_equal(widened.events, 2);
+    assert_int_equal(widened.index + 1, hm_state_view(state)->index); /* its own change's */
+    assert_string_equal(owner_of(state, "shop.example"), "first");    /* in order of hosts */
+    assert_string_equal(owner_of(state, "shop.elsewhere"), "nobody");
+    /* Less is allowed: nothing is taken away. Nothing is limited any more: all is granted. */
+    assert_int_equal(allow(state, 3, "y", NULL).events, 1);
+    assert_string_equal(owner_of(state, "shop.example"), "first");
+    assert_int_equal(allow(state, 4, "z", NULL).events, 2);
+    assert_string_equal(owner_of(state, "shop.elsewhere"), "x");
+    hm_state_free(state);
+}
+
+/* "ADDRESS ROLE", with " failed" where it has; "none" where there is no record. */
+static const char *place_of(const struct hm_state *state, const char *name)
+{
+    static char text[128];
+    char addr[HM_ADDR_TEXT_BYTES];
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    struct hm_name scope = hm_name_of(HM_SCOPE_CONSUMERS);
+    const struct hm_record *record =
+        hm_records_find(&hm_state_view(state)->records, &scope, hm_bytes_of_text(name));
+    if (!record) {
+        return "none";
+    }
+    assert_int_equal(hm_message_decode_only(record->value, HM_MSG_consumer, &arena, &message),
+                     HM_OK);
+    snprintf(text, sizeof text, "%s %s%s", hm_addr_format_ip(&message.consumer.addr, addr),
+             message.consumer.roles[0].name.text, message.consumer.failed ? " failed" : "");
+    hm_arena_fini(&arena);
+    return text;
+}
+
+static struct hm_outcome join_consumer(struct hm_state *state, uint8_t number, const char *name,
+                                       uint8_t ip)
+{
+    struct hm_label role = {hm_name_of("dns")};
+    struct hm_message message = {.kind = HM_MSG_request_join,
+                                 .request_join = {.member = member_of(number, name)}};
+    struct hm_member *member = &message.request_join.member;
+    member->addr.ip[3] = ip;
+    member->feeds = HM_MEMBER_CARRIES_STATE | HM_MEMBER_CONSUMES;
+    member->roles = &role;
+    member->roles_count = 1;
+    return apply(state, number, 0, &message);
+}
+
+static void fail_member(struct hm_state *state, uint8_t number)
+{
+    struct hm_node_ref gone = {id_of(number)};
+    apply(state, 1, 0,
+          &(struct hm_message){.kind = HM_MSG_request_fail,
+                               .request_fail = {.nodes = &gone, .nodes_count = 1}});
+}
+
+static void test_a_failure_takes_no_consumers_place(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    struct hm_name scope = hm_name_of(HM_SCOPE_CONSUMERS);
+    struct hm_outcome joined = join_consumer(state, 2, "DNS-1", 2);
+    assert_int_equal(joined.events, 2);
+    assert_int_equal(joined.index, hm_state_view(state)->index - 1); /* of the join itself */
+    assert_string_equal(place_of(state, "dns-1"), "10.0.0.2 dns");
+    join(state, 3, "web-1");
+    assert_string_equal(place_of(state, "web-1"), "none"); /* it consumes nothing */
+    fail_member(state, 2);
+    assert_string_equal(place_of(state, "dns-1"), "10.0.0.2 dns failed");
+    join_consumer(state, 2, "DNS-1", 2);
+    assert_string_equal(place_of(state, "dns-1"), "10.0.0.2 dns");
+    join_consumer(state, 2, "DNS-1", 22); /* restarted elsewhere, and under another name */
+    assert_string_equal(place_of(state, "dns-1"), "10.0.0.22 dns");
+    join_consumer(state, 2, "dns-x", 22);
+    assert_string_equal(place_of(state, "dns-1"), "none");
+    assert_string_equal(place_of(state, "dns-x"), "10.0.0.22 dns");
+    uint64_t version = hm_records_version(&hm_state_view(state)->records, &scope);
+    join_consumer(state, 2, "dns-x", 22); /* nothing new, nothing said */
+    assert_int_equal(hm_records_version(&hm_state_view(state)->records, &scope), version);
+    struct hm_message leave = {.kind = HM_MSG_request_leave, .request_leave = {.id = id_of(2)}};
+    apply(state, 2, 0, &leave);
+    assert_string_equal(place_of(state, "dns-x"), "none");
+    /* A failed one's name goes to a node that is no consumer. */
+    join_consumer(state, 4, "dns-2", 4);
+    fail_member(state, 4);
+    join(state, 5, "dns-2");
+    assert_string_equal(place_of(state, "dns-2"), "none");
+    /* Nobody writes there. */
+    struct hm_change change = {.scope = scope, .key = hm_bytes_of_text("dns-3"), .present = true};
+    struct hm_message write = write_of(&change, NULL);
+    assert_int_equal(apply(state, 1, 1, &write).status, HM_DENIED);
+    hm_state_free(state);
+}
+
+static void test_few_failed_consumers_are_kept(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    char name[16];
+    for (uint8_t i = 0; i < HM_STATE_CONSUMERS_FAILED_MAX + 2; i++) {
+        snprintf(name, sizeof name, "d%u", 90 - i);
+        join_consumer(state, i + 10, name, i + 10);
+        fail_member(state, i + 10);
+    }
+    assert_string_equal(place_of(state, "d90"), "none"); /* those that failed first */
+    assert_string_equal(place_of(state, "d89"), "none");
+    assert_string_equal(place_of(state, "d88"), "10.0.0.12 dns failed");
+    assert_int_equal(hm_state_view(state)->records.count, HM_STATE_CONSUMERS_FAILED_MAX);
+    hm_state_free(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -528,6 +701,10 @@ int main(void)
         cmocka_unit_test(test_no_request_emits_more_than_is_held),
         cmocka_unit_test(test_scopes_are_bounded),
         cmocka_unit_test(test_strangers_open_no_session),
+        cmocka_unit_test(test_what_is_allowed_is_granted),
+        cmocka_unit_test(test_who_waits_is_granted_what_is_allowed_later),
+        cmocka_unit_test(test_a_failure_takes_no_consumers_place),
+        cmocka_unit_test(test_few_failed_consumers_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

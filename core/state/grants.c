@@ -1,0 +1,185 @@
+/* Which service has a unique key: the first that asks for one that is free and allowed, until
+ * nobody holds it for that service any more. What is granted stays so when less is allowed later: a
+ * rule that was not there when it was granted takes no service out of work. */
+#include "core/state/state_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Below HM_STATE_EVENTS_MAX with what the write itself emits. */
+#define WAITING_EVENTS_MAX 2048u
+/* A key is shown in a reason up to here; the rest of that is needed for the reason. */
+#define KEY_SHOWN_MAX 100
+
+static const struct hm_record *find_vhost(const struct hm_state *state, struct hm_bytes key)
+{
+    struct hm_name scope = hm_name_of(HM_SCOPE_VHOSTS);
+    return hm_records_find(&state->view.records, &scope, key);
+}
+
+static struct hm_bytes name_bytes(const struct hm_name *name)
+{
+    return (struct hm_bytes){(const uint8_t *)name->text, name->size};
+}
+
+/* ---- what is allowed ---- */
+
+/* The suffixes are the records first .. end - 1. */
+struct allowed {
+    size_t first;
+    size_t end;
+};
+
+static struct allowed find_allowed(const struct hm_state *state)
+{
+    const struct hm_records *records = &state->view.records;
+    struct hm_name scope = hm_name_of(HM_SCOPE_VHOSTS_ALLOW);
+    size_t first = hm_records_after(records, &scope, (struct hm_bytes){0});
+    size_t end = first;
+    while (end < records->count && hm_name_equal(&records->items[end]->scope, &scope)) {
+        end++;
+    }
+    return (struct allowed){first, end};
+}
+
+/* Is `key` the suffix, or does it end in a dot and the suffix? */
+static bool is_within(struct hm_bytes key, struct hm_bytes suffix)
+{
+    if (suffix.size == 0 || key.size < suffix.size) {
+        return false;
+    }
+    size_t before = key.size - suffix.size;
+    return memcmp(key.data + before, suffix.data, suffix.size) == 0 &&
+           (before == 0 || key.data[before - 1] == '.');
+}
+
+static bool is_allowed(const struct hm_state *state, const struct allowed *allowed,
+                       struct hm_bytes key)
+{
+    bool found = allowed->first == allowed->end;
+    for (size_t i = allowed->first; i < allowed->end && !found; i++) {
+        found = is_within(key, state->view.records.items[i]->value);
+    }
+    return found;
+}
+
+/* ---- reasons ---- */
+
+static int shown(struct hm_bytes text)
+{
+    return text.size < KEY_SHOWN_MAX ? (int)text.size : KEY_SHOWN_MAX;
+}
+
+static void tell_outside(const struct hm_state *state, const struct allowed *allowed,
+                         struct hm_bytes key, struct hm_outcome *out)
+{
+    size_t size = sizeof out->reason;
+    size_t used = (size_t)snprintf(out->reason, size, "%.*s is outside vhosts_allow (", shown(key),
+                                   (const char *)key.data);
+    for (size_t i = allowed->first; i < allowed->end && used < size; i++) {
+        struct hm_bytes suffix = state->view.records.items[i]->value;
+        bool told = false; /* several may have allowed it */
+        for (size_t j = allowed->first; j < i && !told; j++) {
+            told = hm_bytes_equal(state->view.records.items[j]->value, suffix);
+        }
+        if (!told) {
+            used += (size_t)snprintf(out->reason + used, size - used, "%s%.*s",
+                                     i > allowed->first ? ", " : "", shown(suffix),
+                                     (const char *)suffix.data);
+        }
+    }
+    if (used < size) {
+        snprintf(out->reason + used, size - used, ")");
+    }
+}
+
+void hm_state_tell_refused(struct hm_state *state, const struct hm_claim *claims, uint32_t count,
+                           struct hm_outcome *out)
+{
+    struct allowed allowed = find_allowed(state);
+    for (uint32_t i = 0; i < count && !out->reason[0]; i++) {
+        const struct hm_record *record = find_vhost(state, claims[i].key);
+        struct hm_bytes owner = name_bytes(&claims[i].owner);
+        if (record && !hm_bytes_equal(record->value, owner)) {
+            snprintf(out->reason, sizeof out->reason, "%.*s belongs to service %.*s",
+                     shown(claims[i].key), (const char *)claims[i].key.data,
+                     (int)record->value.size, (const char *)record->value.data);
+        } else if (!record && !is_allowed(state, &allowed, claims[i].key)) {
+            tell_outside(state, &allowed, claims[i].key, out);
+        }
+    }
+}
+
+/* ---- grants ---- */
+
+static void grant(struct hm_state *state, const struct allowed *allowed,
+                  const struct hm_claim *claim, struct hm_outcome *out)
+{
+    struct hm_bytes owner = name_bytes(&claim->owner);
+    if (!find_vhost(state, claim->key) && is_allowed(state, allowed, claim->key)) {
+        hm_state_emit_record(state, HM_SCOPE_VHOSTS, claim->key, &owner, out);
+    }
+}
+
+/* Releases the keys of `old` that nobody holds for their owner any more; the next in line, if any,
+ * gets them. `old` is a copy: the table has the new list already. */
+static void release_claims(struct hm_state *state, const struct hm_claim *old, uint32_t count,
+                           struct hm_outcome *out)
+{
+    struct allowed allowed = find_allowed(state);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct hm_record *record = find_vhost(state, old[i].key);
+        struct hm_name next;
+        if (!record || !hm_bytes_equal(record->value, name_bytes(&old[i].owner)) ||
+            hm_claims_held(&state->claims, old[i].key, &old[i].owner)) {
+            continue;
+        }
+        if (is_allowed(state, &allowed, old[i].key) &&
+            hm_claims_next_owner(&state->claims, old[i].key, &next)) {
+            struct hm_bytes owner = name_bytes(&next);
+            hm_state_emit_record(state, HM_SCOPE_VHOSTS, old[i].key, &owner, out);
+        } else {
+            hm_state_emit_record(state, HM_SCOPE_VHOSTS, old[i].key, NULL, out);
+        }
+    }
+}
+
+void hm_state_change_claims(struct hm_state *state, const struct hm_id *host,
+                            const struct hm_claim *claims, uint32_t count, struct hm_outcome *out)
+{
+    struct hm_arena arena = {0};
+    uint32_t old_count;
+    const struct hm_claim *held = hm_claims_of(&state->claims, host, &old_count);
+    struct hm_claim *old = hm_arena_alloc(&arena, old_count, sizeof *old);
+    for (uint32_t i = 0; i < old_count; i++) {
+        old[i] = (struct hm_claim){.key = hm_bytes_copy(held[i].key), .owner = held[i].owner};
+    }
+    hm_claims_set(&state->claims, host, claims, count);
+    release_claims(state, old, old_count, out);
+    for (uint32_t i = 0; i < count; i++) {
+        struct allowed allowed = find_allowed(state); /* a grant moves the records */
+        grant(state, &allowed, &claims[i], out);
+    }
+    hm_state_tell_refused(state, claims, count, out);
+    for (uint32_t i = 0; i < old_count; i++) {
+        hm_bytes_free(old[i].key);
+    }
+    hm_arena_fini(&arena);
+}
+
+/* In order of hosts, as the next in line is found; as many as one request may emit events for. The
+ * others are granted when their hosts change the next time. */
+void hm_state_grant_waiting(struct hm_state *state, struct hm_outcome *out)
+{
+    struct hm_arena arena = {0};
+    struct hm_host_claims *hosts;
+    uint32_t count;
+    hm_claims_list(&state->claims, &arena, &hosts, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < hosts[i].claims_count && out->events < WAITING_EVENTS_MAX; j++) {
+            struct allowed allowed = find_allowed(state);
+            grant(state, &allowed, &hosts[i].claims[j], out);
+        }
+    }
+    hm_arena_fini(&arena);
+}
