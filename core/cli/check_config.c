@@ -33,7 +33,7 @@ static const struct argp argp = {
            "with 0 when nothing is. conf.d/*.yaml beside FILE belongs to it.",
 };
 
-/* What the tables cannot say the modules do, when a node is made of them; it is never started. */
+/* A node can be made of it; it is never started. */
 static bool modules_accept(const struct hm_settings *settings, struct hm_buf *error)
 {
     struct hm_node_config config = {

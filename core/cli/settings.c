@@ -222,6 +222,16 @@ static void take_tree(struct hm_settings *settings, struct hm_conf *conf)
     }
 }
 
+/* What the tables cannot say the modules do. */
+static void ask_modules(const struct hm_settings *settings, struct hm_conf_errors *errors)
+{
+    for (size_t i = 0; i < settings->module_count; i++) {
+        if (settings->modules[i]->check) {
+            settings->modules[i]->check(settings->sections[i], settings->root, errors);
+        }
+    }
+}
+
 enum hm_status hm_settings_read(const char *file, struct hm_loader *loader, struct hm_settings *out,
                                 struct hm_buf *error)
 {
@@ -239,13 +249,18 @@ enum hm_status hm_settings_read(const char *file, struct hm_loader *loader, stru
         size_t module_errors = errors.count;
         struct hm_conf *conf =
             parse(&sources, compose(&settings.arena, loader, &settings), HM_CONF_WHOLE, &errors);
-        if (errors.count == 0) {
+        bool reads = errors.count == 0;
+        if (reads) {
             take_tree(&settings, conf);
-            *out = settings;
+            ask_modules(&settings, &errors);
         } else {
             hm_conf_free(conf);
+        }
+        if (errors.count == 0) {
+            *out = settings;
+        } else {
             status = HM_BAD_CONFIG;
-            if (errors.count > module_errors) {
+            if (!reads && errors.count > module_errors) {
                 explain(&settings, loader, &sources, &told);
                 errors.count = module_errors;
             }

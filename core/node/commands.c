@@ -393,5 +393,5 @@ void hm_node_on_leave(struct hm_node *node, const struct hm_request *request)
     node->stop_at = node->now + 2 * LEAVE_MS;
     hm_node_submit(
         node, &(struct hm_message){.kind = HM_MSG_request_leave, .request_leave = {.id = node->id}},
-        HM_CALL_LEAVE, node->now + LEAVE_MS);
+        HM_CALL_LEAVE, 0, node->now + LEAVE_MS);
 }

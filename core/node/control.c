@@ -362,7 +362,7 @@ static void tell_return(struct hm_node *node)
                    &(struct hm_message){.kind = HM_MSG_request_join,
                                         .request_join = {.member = hm_node_own_member(node, roles),
                                                          .cluster = node->cluster}},
-                   HM_CALL_RETURN, HM_NEVER);
+                   HM_CALL_RETURN, 0, HM_NEVER);
 }
 
 static bool is_voter(const struct hm_node *node)

@@ -82,7 +82,7 @@ void hm_node_pump_host(struct hm_node *node)
             list_claims(&config.host_config, request.request_host.claims);
     }
     own->submitted = own->version;
-    own->submit_call = hm_node_submit(node, &request, HM_CALL_HOST, HM_NEVER);
+    own->submit_call = hm_node_submit(node, &request, HM_CALL_HOST, 0, HM_NEVER);
     hm_arena_fini(&arena);
 }
 

@@ -345,7 +345,7 @@ HM_MUST_USE enum hm_status hm_node_may_join(struct hm_node *node, const struct h
 
 /* Puts a request into the log from any node: retried until it is answered. Returns the call. */
 uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
-                        enum hm_call_kind kind, hm_ms deadline);
+                        enum hm_call_kind kind, uint64_t user, hm_ms deadline);
 void hm_node_on_submit(struct hm_node *node, const struct hm_request *request);
 void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
                           const struct hm_message *message);
@@ -420,6 +420,9 @@ void hm_node_catalog_changed(void *context, const struct hm_change_note *note);
 enum hm_status hm_node_run_chain(struct hm_node *node, const struct hm_request *request);
 /* Offers it to the modules: HM_NOT_FOUND when none takes it. */
 enum hm_status hm_node_offer_request(struct hm_node *node, const struct hm_request *request);
+/* A write of the module at this place was answered. */
+void hm_node_module_written(struct hm_node *node, uint64_t place,
+                            const struct hm_submitted *answer);
 void hm_node_status_facts(struct hm_node *node);
 /* One fact more for the status that is being answered. */
 void hm_node_add_fact(struct hm_node *node, const char *key, const char *format, va_list arguments);

@@ -5,6 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What the module finds in the configuration, for a program that did not ask it before. */
+static enum hm_status check(const struct hm_module_ctx *ctx, const struct hm_conf_node *root,
+                            struct hm_buf *error)
+{
+    struct hm_conf_errors errors = {0};
+    if (ctx->module->check) {
+        ctx->module->check(ctx->section, root, &errors);
+    }
+    enum hm_status status = errors.count ? HM_BAD_CONFIG : HM_OK;
+    if (status != HM_OK) {
+        hm_conf_errors_print(&errors, error);
+        error->size--; /* a sentence, not a line */
+    }
+    hm_conf_errors_fini(&errors);
+    return status;
+}
+
 enum hm_status hm_node_open_modules(struct hm_node *node, struct hm_buf *error)
 {
     const struct hm_node_config *config = &node->config;
@@ -18,8 +35,10 @@ enum hm_status hm_node_open_modules(struct hm_node *node, struct hm_buf *error)
             .state = hm_alloc(1, config->modules[i]->state_size),
             .wake_at = HM_NEVER,
         };
-        enum hm_status status =
-            ctx->module->init ? ctx->module->init(ctx, ctx->section, config->root, error) : HM_OK;
+        enum hm_status status = check(ctx, config->root, error);
+        if (status == HM_OK && ctx->module->init) {
+            status = ctx->module->init(ctx, ctx->section, config->root, error);
+        }
         if (status != HM_OK) {
             return status;
         }
@@ -130,6 +149,14 @@ enum hm_status hm_node_offer_request(struct hm_node *node, const struct hm_reque
         }
     }
     return HM_NOT_FOUND;
+}
+
+void hm_node_module_written(struct hm_node *node, uint64_t place, const struct hm_submitted *answer)
+{
+    struct hm_module_ctx *ctx = &node->modules[place];
+    if (ctx->module->written) {
+        ctx->module->written(ctx, answer->call, answer);
+    }
 }
 
 void hm_node_status_facts(struct hm_node *node)
@@ -247,6 +274,13 @@ void hm_module_report_change(struct hm_module_ctx *ctx, const struct hm_request 
                              uint32_t timeout_ms)
 {
     hm_node_report_change(ctx->node, request->token, version, addr, timeout_ms);
+}
+
+uint64_t hm_module_write(struct hm_module_ctx *ctx, const struct hm_request_write *write)
+{
+    struct hm_message request = {.kind = HM_MSG_request_write, .request_write = *write};
+    return hm_node_submit(ctx->node, &request, HM_CALL_WRITE, (uint64_t)(ctx - ctx->node->modules),
+                          HM_NEVER);
 }
 
 void hm_module_answer(struct hm_module_ctx *ctx, const struct hm_request *request,

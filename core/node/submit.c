@@ -50,7 +50,7 @@ bool hm_node_pick_control(struct hm_node *node, uint32_t attempt, struct hm_peer
 static bool is_submit(const struct hm_call *call)
 {
     return call->kind == HM_CALL_HOST || call->kind == HM_CALL_RETURN ||
-           call->kind == HM_CALL_LEAVE;
+           call->kind == HM_CALL_LEAVE || call->kind == HM_CALL_WRITE;
 }
 
 /* Sends it to the control plane, to another node at every try. A node of the control plane takes
@@ -89,10 +89,10 @@ void hm_node_call_lost(struct hm_node *node, const struct hm_addr *addr)
 /* ---- our own requests ---- */
 
 uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
-                        enum hm_call_kind kind, hm_ms deadline)
+                        enum hm_call_kind kind, uint64_t user, hm_ms deadline)
 {
     struct hm_buf body = {0};
-    struct hm_call *call = hm_calls_add(&node->calls, kind, 0);
+    struct hm_call *call = hm_calls_add(&node->calls, kind, user);
     call->deadline = deadline;
     hm_message_encode(&body, request);
     /* seq rises over restarts too: a repeated one would be taken for a retry. */
@@ -126,9 +126,12 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
         return;
     }
     enum hm_call_kind kind = call->kind;
+    uint64_t user = call->user;
     hm_calls_remove(&node->calls, answer->call);
     if (kind == HM_CALL_HOST) {
         hm_node_host_submitted(node, answer);
+    } else if (kind == HM_CALL_WRITE) {
+        hm_node_module_written(node, user, answer);
     } else if (kind == HM_CALL_RETURN && answer->status != HM_OK) {
         hm_node_log(node, HM_LOG_ERROR, "restart not accepted", "status=%s reason=\"%.*s\"",
                     hm_status_name((enum hm_status)answer->status), (int)answer->reason.size,

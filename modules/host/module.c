@@ -1,3 +1,4 @@
+#include "core/base/assert.h"
 #include "modules/host/host.h"
 #include "modules/modules.h"
 
@@ -63,14 +64,33 @@ void hm_host_keep(struct hm_host *host)
     hm_free(kept->services);
 }
 
+static void check(const struct hm_conf_node *section, const struct hm_conf_node *root,
+                  struct hm_conf_errors *errors)
+{
+    (void)section;
+    struct hm_host_settings settings;
+    hm_host_settings_read(root, &settings, errors);
+    hm_host_settings_fini(&settings);
+}
+
+/* A configuration that check has found good. */
+static void read_settings(const struct hm_conf_node *root, struct hm_host_settings *out)
+{
+    struct hm_conf_errors errors = {0};
+    hm_host_settings_read(root, out, &errors);
+    HM_ASSERT(errors.count == 0);
+}
+
 static enum hm_status init(struct hm_module_ctx *ctx, const struct hm_conf_node *section,
                            const struct hm_conf_node *root, struct hm_buf *error)
 {
     (void)section;
+    (void)error;
     struct hm_host *host = hm_module_state(ctx);
     host->ctx = ctx;
     hm_checks_init(&host->checks, ctx);
-    return hm_host_settings_read(root, &host->settings, error);
+    read_settings(root, &host->settings);
+    return HM_OK;
 }
 
 /* Those announced before the restart, unless the configuration has them now. */
@@ -185,16 +205,8 @@ static void reload(struct hm_module_ctx *ctx, const struct hm_conf_node *section
 {
     (void)section;
     struct hm_host *host = hm_module_state(ctx);
-    struct hm_host_settings settings;
-    struct hm_buf error = {0};
-    if (hm_host_settings_read(root, &settings, &error) != HM_OK) {
-        hm_module_log(ctx, HM_LOG_ERROR, "services not changed", "reason=\"%.*s\"", (int)error.size,
-                      (const char *)error.data);
-        hm_buf_fini(&error);
-        return;
-    }
     struct hm_host_settings before = host->settings;
-    host->settings = settings;
+    read_settings(root, &host->settings);
     struct hm_host_services *services = &host->settings.services;
     for (size_t i = 0; i < services->count; i++) {
         const struct hm_service *service = &services->items[i]->service;
@@ -309,6 +321,7 @@ const struct hm_module hm_host_module = {
     .bootstraps = bootstraps,
     .root = &hm_host_schema,
     .state_size = sizeof(struct hm_host),
+    .check = check,
     .init = init,
     .start = start,
     .reload = reload,

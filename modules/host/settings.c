@@ -101,25 +101,16 @@ static const struct hm_conf_key root_keys[] = {
 const struct hm_conf_schema hm_host_schema = {root_keys, COUNT(root_keys),
                                               "A machine that serves something."};
 
-/* Starts a sentence about what is written at `node`. */
-static void at(struct hm_buf *error, const struct hm_conf_node *node)
-{
-    hm_buf_printf(error, "%s:%u:%u: ", node->origin.file ? node->origin.file : "default",
-                  node->origin.line, node->origin.column);
-}
-
-static enum hm_status read_labels(const struct hm_conf_node *map, const char *key, uint32_t most,
-                                  struct hm_label *out, uint32_t *count, struct hm_buf *error)
+static void read_labels(const struct hm_conf_node *map, const char *key, uint32_t most,
+                        struct hm_label *out, uint32_t *count, struct hm_conf_errors *errors)
 {
     for (const struct hm_conf_node *item = hm_conf_first(map, key); item; item = item->next) {
         if (*count == most) {
-            at(error, item);
-            hm_buf_printf(error, "more than %u %s", most, key);
-            return HM_BAD_CONFIG;
+            hm_conf_error(errors, &item->origin, "more than %u %s", most, key);
+            return;
         }
         out[(*count)++].name = hm_name_of(item->text);
     }
-    return HM_OK;
 }
 
 /* What would end the path, or the line, of the request. */
@@ -127,25 +118,25 @@ static const char not_in_a_path[] =
     "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"
     "\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f \x7f";
 
-static enum hm_status read_check(const struct hm_conf_node *service, struct hm_check_plan *out,
-                                 struct hm_buf *error)
+static void read_check(const struct hm_conf_node *service, struct hm_check_plan *out,
+                       struct hm_conf_errors *errors)
 {
     if (!hm_conf_is_set(service, "check")) {
-        return HM_OK;
+        return;
     }
     const struct hm_conf_node *check = hm_conf_get(service, "check");
     const char *path = hm_conf_text(check, "http");
     if (!path && !hm_conf_flag(check, "tcp")) {
-        at(error, check);
-        hm_buf_append_text(error, "a check that is neither tcp nor http: write tcp: true, or leave "
-                                  "the check out");
-        return HM_BAD_CONFIG;
+        hm_conf_error(errors, &check->origin,
+                      "a check that is neither tcp nor http: write tcp: true, or leave the check "
+                      "out");
+        return;
     }
     if (path && path[strcspn(path, not_in_a_path)]) {
-        at(error, hm_conf_get(check, "http"));
-        hm_buf_append_text(error, "the path of a request has no spaces and no control characters: "
-                                  "write them as %20 and the like");
-        return HM_BAD_CONFIG;
+        hm_conf_error(errors, &hm_conf_get(check, "http")->origin,
+                      "the path of a request has no spaces and no control characters: write them "
+                      "as %%20 and the like");
+        return;
     }
     *out = (struct hm_check_plan){
         .path = path,
@@ -154,16 +145,28 @@ static enum hm_status read_check(const struct hm_conf_node *service, struct hm_c
         .fall = (uint32_t)hm_conf_integer(check, "fall"),
         .rise = (uint32_t)hm_conf_integer(check, "rise"),
     };
-    return HM_OK;
 }
 
-static enum hm_status read_service(const struct hm_conf_node *node,
-                                   struct hm_host_services *services, struct hm_buf *error)
+static void read_vhosts(const struct hm_conf_node *node, struct hm_domain *out, uint32_t most,
+                        uint32_t *count, struct hm_conf_errors *errors)
+{
+    for (const struct hm_conf_node *item = hm_conf_first(node, "vhosts"); item; item = item->next) {
+        if (*count == most) {
+            hm_conf_error(errors, &item->origin, "more than %u vhosts of one service", most);
+            return;
+        }
+        out[(*count)++].name = hm_bytes_of_text(item->text);
+    }
+}
+
+static void read_service(const struct hm_conf_node *node, struct hm_host_services *services,
+                         struct hm_conf_errors *errors)
 {
     struct hm_label tags[32];
     struct hm_domain vhosts[64];
     struct hm_check_plan plan = {0};
     char place[512];
+    struct hm_buf why = {0};
     struct hm_service service = {
         .name = hm_name_of(hm_conf_text(node, "name")),
         .port = (uint16_t)hm_conf_integer(node, "port"),
@@ -171,72 +174,42 @@ static enum hm_status read_service(const struct hm_conf_node *node,
         .tags = tags,
         .vhosts = vhosts,
     };
-    enum hm_status status = read_check(node, &plan, error);
-    if (status == HM_OK) {
-        status = read_labels(node, "tags", COUNT(tags), tags, &service.tags_count, error);
-    }
-    for (const struct hm_conf_node *item = hm_conf_first(node, "vhosts"); item && status == HM_OK;
-         item = item->next) {
-        if (service.vhosts_count == COUNT(vhosts)) {
-            at(error, item);
-            hm_buf_append_text(error, "more than 64 vhosts of one service");
-            status = HM_BAD_CONFIG;
-        } else {
-            vhosts[service.vhosts_count++].name = hm_bytes_of_text(item->text);
-        }
-    }
-    if (status != HM_OK) {
-        return status;
-    }
+    read_check(node, &plan, errors);
+    read_labels(node, "tags", COUNT(tags), tags, &service.tags_count, errors);
+    read_vhosts(node, vhosts, COUNT(vhosts), &service.vhosts_count, errors);
     size_t other = hm_host_services_find(services, &service.name, service.port);
     if (other < services->count) {
-        at(error, node);
-        hm_buf_printf(error, "service '%s' on port %u is declared in %s already", service.name.text,
-                      service.port, services->items[other]->place);
-        return HM_BAD_CONFIG;
+        hm_conf_error(errors, &node->origin, "service '%s' on port %u is declared in %s already",
+                      service.name.text, service.port, services->items[other]->place);
+    } else if (!hm_host_services_have_room(services, &service, &why)) {
+        hm_conf_error(errors, &node->origin, "%.*s", (int)why.size, (const char *)why.data);
+    } else {
+        snprintf(place, sizeof place, "%s:%u", node->origin.file, node->origin.line);
+        hm_host_services_add(services, hm_host_service_new(&service, place, &plan));
     }
-    struct hm_buf why = {0};
-    if (!hm_host_services_have_room(services, &service, &why)) {
-        at(error, node);
-        hm_buf_append(error, why.data, why.size);
-        hm_buf_fini(&why);
-        return HM_BAD_CONFIG;
-    }
-    snprintf(place, sizeof place, "%s:%u", node->origin.file, node->origin.line);
-    hm_host_services_add(services, hm_host_service_new(&service, place, &plan));
-    return HM_OK;
+    hm_buf_fini(&why);
 }
 
-enum hm_status hm_host_settings_read(const struct hm_conf_node *root, struct hm_host_settings *out,
-                                     struct hm_buf *error)
+void hm_host_settings_read(const struct hm_conf_node *root, struct hm_host_settings *out,
+                           struct hm_conf_errors *errors)
 {
-    struct hm_host_settings settings = {0};
+    *out = (struct hm_host_settings){0};
     if (!root) {
-        *out = settings;
-        return HM_OK;
+        return;
     }
-    enum hm_status status =
-        read_labels(root, "tags", HM_HOST_TAGS_MAX, settings.tags, &settings.tags_count, error);
-    for (const struct hm_conf_node *item = hm_conf_first(root, "addresses");
-         item && status == HM_OK; item = item->next) {
-        if (settings.addresses_count == HM_HOST_ADDRESSES_MAX) {
-            at(error, item);
-            hm_buf_printf(error, "more than %u addresses", HM_HOST_ADDRESSES_MAX);
-            status = HM_BAD_CONFIG;
-        } else {
-            settings.addresses[settings.addresses_count++].addr = item->addr;
-        }
-    }
-    for (const struct hm_conf_node *item = hm_conf_first(root, "services"); item && status == HM_OK;
+    read_labels(root, "tags", HM_HOST_TAGS_MAX, out->tags, &out->tags_count, errors);
+    for (const struct hm_conf_node *item = hm_conf_first(root, "addresses"); item;
          item = item->next) {
-        status = read_service(item, &settings.services, error);
+        if (out->addresses_count == HM_HOST_ADDRESSES_MAX) {
+            hm_conf_error(errors, &item->origin, "more than %u addresses", HM_HOST_ADDRESSES_MAX);
+            break;
+        }
+        out->addresses[out->addresses_count++].addr = item->addr;
     }
-    if (status != HM_OK) {
-        hm_host_settings_fini(&settings);
-        return status;
+    for (const struct hm_conf_node *item = hm_conf_first(root, "services"); item;
+         item = item->next) {
+        read_service(item, &out->services, errors);
     }
-    *out = settings;
-    return HM_OK;
 }
 
 void hm_host_settings_fini(struct hm_host_settings *settings)

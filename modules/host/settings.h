@@ -18,11 +18,10 @@ struct hm_host_settings {
     uint32_t addresses_count;
 };
 
-/* `root` may be NULL: a host without services. HM_BAD_CONFIG: a sentence in `error`, and `out` is
- * untouched. */
-HM_MUST_USE enum hm_status hm_host_settings_read(const struct hm_conf_node *root,
-                                                 struct hm_host_settings *out,
-                                                 struct hm_buf *error);
+/* Reads what is good and adds a finding for everything else. `root` may be NULL: a host without
+ * services. */
+void hm_host_settings_read(const struct hm_conf_node *root, struct hm_host_settings *out,
+                           struct hm_conf_errors *errors);
 void hm_host_settings_fini(struct hm_host_settings *settings);
 
 #endif

@@ -244,7 +244,16 @@ enum hm_status fixture_start(struct hm_module_ctx *ctx, const char *yaml, struct
     const struct hm_module *module = ctx->module;
     const struct hm_conf_node *root = fixture_conf(ctx, yaml);
     const struct hm_conf_node *section = module->schema ? hm_conf_get(root, module->name) : NULL;
-    enum hm_status status = module->init ? module->init(ctx, section, root, error) : HM_OK;
+    struct hm_conf_errors errors = {0};
+    if (module->check) {
+        module->check(section, root, &errors);
+    }
+    enum hm_status status = errors.count ? HM_BAD_CONFIG : HM_OK;
+    hm_conf_errors_print(&errors, error);
+    hm_conf_errors_fini(&errors);
+    if (status == HM_OK && module->init) {
+        status = module->init(ctx, section, root, error);
+    }
     return status == HM_OK && module->start ? module->start(ctx, error) : status;
 }
 

@@ -117,7 +117,7 @@ static void refuses_what_the_file_says_twice(void **state)
                                    &error),
                      HM_BAD_CONFIG);
     assert_string_equal(fixture_text(&error),
-                        "a.yaml:5:3: service 'web' on port 80 is declared in a.yaml:4 already");
+                        "a.yaml:5:3: service 'web' on port 80 is declared in a.yaml:4 already\n");
     hm_buf_clear(&error);
     assert_int_equal(
         fixture_start(&ctx, NEEDED "services: [{name: a, port: 1, check: {tcp: no}}]\n", &error),
@@ -272,12 +272,32 @@ static void a_reload_changes_the_services(void **state)
                        fixture_conf(&ctx, NEEDED "services: [{name: late, port: 2}, "
                                                  "{name: web, port: 80, vhosts: [a.example]}]\n"));
     expect_services(&ctx, "late:2, web:80 a.example *, job:1");
-    /* A file that says a thing twice changes nothing. */
-    ctx.module->reload(&ctx, NULL,
-                       fixture_conf(&ctx, NEEDED "services: [{name: a, port: 2}, "
-                                                 "{name: a, port: 2}]\n"));
-    expect_services(&ctx, "late:2, web:80 a.example *, job:1");
-    assert_non_null(strstr(fixture_text(&ctx.logs), "error: services not changed"));
+    fixture_fini(&ctx);
+}
+
+/* All of them, each at its place: a reload is given no file that has one. */
+static void every_finding_is_told(void **state)
+{
+    (void)state;
+    struct hm_module_ctx ctx;
+    struct hm_conf_errors errors = {0};
+    struct hm_buf told = {0};
+    fixture_init(&ctx, &hm_host_module, false);
+    const struct hm_conf_node *root =
+        fixture_conf(&ctx, NEEDED "services:\n"
+                                  "- {name: a, port: 2, check: {http: /}}\n"
+                                  "- {name: b, port: 2, check: {tcp: no}}\n"
+                                  "- {name: a, port: 2}\n"
+                                  "- {name: A, port: 2}\n");
+    ctx.module->check(NULL, root, &errors);
+    hm_conf_errors_print(&errors, &told);
+    assert_string_equal(fixture_text(&told),
+                        "a.yaml:5:22: a check that is neither tcp nor http: write tcp: true, or "
+                        "leave the check out\n"
+                        "a.yaml:6:3: service 'a' on port 2 is declared in a.yaml:4 already\n"
+                        "a.yaml:7:3: service 'A' on port 2 is declared in a.yaml:4 already\n");
+    hm_conf_errors_fini(&errors);
+    hm_buf_fini(&told);
     fixture_fini(&ctx);
 }
 
@@ -479,6 +499,7 @@ int main(void)
         cmocka_unit_test(a_ttl_ends_an_announcement),
         cmocka_unit_test(drains_one_or_all),
         cmocka_unit_test(a_reload_changes_the_services),
+        cmocka_unit_test(every_finding_is_told),
         cmocka_unit_test(a_tcp_check_falls_and_rises),
         cmocka_unit_test(a_check_that_never_passed_is_told_once),
         cmocka_unit_test(unchecked_without_sockets),

@@ -9,6 +9,7 @@
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
 #include "core/base/memory.h"
+#include "core/conf/errors.h"
 #include "core/conf/schema.h"
 #include "core/conf/tree.h"
 #include "core/node/catalog.h"
@@ -44,13 +45,18 @@ struct hm_module {
     const struct hm_conf_schema *schema; /* of its section, which has its name; or NULL */
     const struct hm_conf_schema *root;   /* keys that it adds to the root, or NULL */
     size_t state_size;                   /* bytes of hm_module_state, zeroed */
+    /* Judges a configuration: adds every finding that the tables cannot make, at its place. Asked
+     * before init and before reload, which are given nothing that has one; it has no node. */
+    void (*check)(const struct hm_conf_node *section, const struct hm_conf_node *root,
+                  struct hm_conf_errors *errors);
     /* Reads the configuration (`section` and `root` are NULL where there is none: defaults), before
      * anything runs; a sentence in `error` when it refuses. */
     enum hm_status (*init)(struct hm_module_ctx *ctx, const struct hm_conf_node *section,
                            const struct hm_conf_node *root, struct hm_buf *error);
     /* The node starts; its id is known. */
     enum hm_status (*start)(struct hm_module_ctx *ctx, struct hm_buf *error);
-    /* The configuration was read anew (SIGHUP); only keys marked live differ. */
+    /* The configuration was read anew (SIGHUP); only keys marked live differ, and every module has
+     * found it good. */
     void (*reload)(struct hm_module_ctx *ctx, const struct hm_conf_node *section,
                    const struct hm_conf_node *root);
     /* A consumer's catalog changed. */
@@ -58,6 +64,8 @@ struct hm_module {
     /* HM_OK: taken, it has been or will be answered (a middleware: let it pass). HM_NOT_FOUND: not
      * mine. Anything else refuses it with that status. */
     enum hm_status (*request)(struct hm_module_ctx *ctx, const struct hm_request *request);
+    /* What became of a write; see hm_module_write. */
+    void (*written)(struct hm_module_ctx *ctx, uint64_t write, const struct hm_submitted *answer);
     /* The time asked for with hm_module_wake has come. */
     void (*tick)(struct hm_module_ctx *ctx, hm_ms now);
     /* Facts for `hivemind status`: calls hm_module_fact. */
@@ -89,6 +97,11 @@ struct hm_version hm_module_publish(struct hm_module_ctx *ctx, const struct hm_h
 void hm_module_report_change(struct hm_module_ctx *ctx, const struct hm_request *request,
                              struct hm_version version, const struct hm_addr *addr,
                              uint32_t timeout_ms);
+/* Changes records of the replicated state, if the conditions hold (copied): asked again and again
+ * until the control plane answers, also over times without a quorum. Returns its number, never 0,
+ * for the hook `written`. HM_OK with index 0 says only that it is decided: the answer to a retry;
+ * the records tell how. */
+uint64_t hm_module_write(struct hm_module_ctx *ctx, const struct hm_request_write *write);
 /* Answers a request; `call` (the first field of every answer) is filled in by the node. */
 void hm_module_answer(struct hm_module_ctx *ctx, const struct hm_request *request,
                       struct hm_message *message);
