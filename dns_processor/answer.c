@@ -133,9 +133,9 @@ static void append_soa(struct hm_dns_reply *reply, const struct hm_dns_query *qu
 static enum hm_dns_rcode look_up(struct hm_dns_answerer *answerer, struct hm_dns_reply *reply,
                                  const struct hm_dns_query *query, bool tcp)
 {
-    const struct hm_dns_node *node = hm_dns_map_find(answerer->map, query);
-    const struct hm_dns_zone *zone =
-        node ? node->zone : hm_dns_map_zone_above(answerer->map, query);
+    const struct hm_dns_map *map = __atomic_load_n(&answerer->map, __ATOMIC_ACQUIRE);
+    const struct hm_dns_node *node = hm_dns_map_find(map, query);
+    const struct hm_dns_zone *zone = node ? node->zone : hm_dns_map_zone_above(map, query);
     if (!zone) {
         return HM_DNS_REFUSED;
     }

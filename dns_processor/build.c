@@ -103,39 +103,6 @@ void hm_dns_build_vhost(struct hm_dns_build *build, const char *name)
     }
 }
 
-struct names {
-    struct hm_dns_name *items;
-    size_t count;
-    size_t capacity;
-};
-
-static void note_name(void *context, const struct hm_dns_name *name)
-{
-    struct names *names = context;
-    names->items = hm_grow(names->items, names->count, &names->capacity, sizeof *names->items);
-    names->items[names->count++] = *name;
-}
-
-void hm_dns_build_all(struct hm_dns_build *build)
-{
-    urcu_qsbr_thread_online();
-    struct names names = {0};
-    hm_dns_map_each(build->map, note_name, &names);
-    for (size_t i = 0; i < names.count; i++) {
-        hm_dns_compose_any(build, &names.items[i]);
-    }
-    hm_free(names.items);
-    for (size_t i = 0; i < build->holders.count; i++) {
-        struct hm_name host = build->holders.holdings[i].host;
-        if (host.size > 0) {
-            hm_dns_gather_clear(&build->gather);
-            (void)build->view.host(build->view.context, &host, &build->gather);
-            build_holdings(build, &host);
-        }
-    }
-    urcu_qsbr_thread_offline();
-}
-
 /* --- Zones ------------------------------------------------------------------------------------ */
 
 static void set_soa(struct hm_dns_build *build, const struct hm_dns_forward *forward,
@@ -163,6 +130,9 @@ static void set_soa(struct hm_dns_build *build, const struct hm_dns_forward *for
 static void set_soas(struct hm_dns_build *build, size_t index)
 {
     const struct hm_dns_forward *forward = &build->forward[index];
+    if (forward->config.pending) {
+        return;
+    }
     set_soa(build, forward, forward->zone);
     for (size_t i = 0; i < build->reverse_count; i++) {
         if (build->reverse[i].owner == index) {
@@ -334,6 +304,49 @@ static enum hm_status found_zones(struct hm_dns_build *build, struct hm_buf *err
     }
     hm_free(foundings);
     return status;
+}
+
+static void note_twice(const struct hm_dns_build *build, size_t later, struct hm_dns_twice *out)
+{
+    bool reverse = later >= build->forward_count;
+    const struct hm_dns_reverse *of =
+        reverse ? &build->reverse[later - build->forward_count] : NULL;
+    *out = (struct hm_dns_twice){
+        .owner = reverse ? of->owner : later,
+        .reverse = reverse,
+        .name = reverse ? of->name : build->forward[later].name,
+    };
+}
+
+static const struct hm_dns_name *zone_name(const struct hm_dns_build *build, size_t i)
+{
+    return i < build->forward_count ? &build->forward[i].name
+                                    : &build->reverse[i - build->forward_count].name;
+}
+
+size_t hm_dns_build_twice(const struct hm_dns_zone_config *zones, size_t count,
+                          struct hm_dns_twice *out, size_t most)
+{
+    struct hm_dns_build *build = hm_alloc(1, sizeof *build);
+    struct hm_buf error = {0};
+    size_t found = 0;
+    build->forward = hm_alloc(count, sizeof *build->forward);
+    for (size_t i = 0; i < count; i++) {
+        enum hm_status status = read_zone(build, &zones[i], &error);
+        HM_ASSERT(status == HM_OK);
+    }
+    for (size_t i = 1; i < build->forward_count + build->reverse_count; i++) {
+        size_t j = 0;
+        while (j < i && !hm_dns_name_equal(zone_name(build, i), zone_name(build, j))) {
+            j++;
+        }
+        if (j < i && found < most) {
+            note_twice(build, i, &out[found++]);
+        }
+    }
+    hm_buf_fini(&error);
+    hm_dns_build_free(build);
+    return found;
 }
 
 enum hm_status hm_dns_build_new(struct hm_dns_map *map, const struct hm_dns_view *view,

@@ -33,7 +33,20 @@ struct hm_dns_zone_config {
     uint32_t ttl_negative;
     uint16_t max_answers; /* addresses an answer; 0: no limit */
     enum hm_dns_none_healthy none_healthy;
+    bool pending; /* nothing is known of it yet: it answers SERVFAIL, as do its reverse zones */
 };
+
+/* A zone that is there already. */
+struct hm_dns_twice {
+    size_t owner; /* of the settings: of two the later one, save that a reverse zone yields */
+    bool reverse; /* it is one of that owner's reverse zones */
+    struct hm_dns_name name;
+};
+
+/* Finds the zones that cannot stand beside each other; returns how many of them were written. All
+ * names and prefixes are sound. */
+size_t hm_dns_build_twice(const struct hm_dns_zone_config *zones, size_t count,
+                          struct hm_dns_twice *out, size_t most);
 
 struct hm_dns_build;
 
@@ -54,7 +67,7 @@ HM_MUST_USE enum hm_status hm_dns_build_nameservers(struct hm_dns_build *build, 
                                                     const struct hm_dns_nameserver *nameservers,
                                                     size_t count, struct hm_buf *error);
 
-/* The serial of all zones. */
+/* The serial of all zones that are not pending. */
 void hm_dns_build_serial(struct hm_dns_build *build, uint32_t serial);
 
 /* Something about the service, host or virtual host changed, came or went: composes its names
@@ -68,9 +81,5 @@ enum hm_dns_service_state hm_dns_build_service(struct hm_dns_build *build,
                                                const struct hm_name *name);
 void hm_dns_build_host(struct hm_dns_build *build, const struct hm_name *name);
 void hm_dns_build_vhost(struct hm_dns_build *build, const char *name);
-
-/* The view was replaced: composes every name anew that has an answer, so that what is gone goes.
- * What came is up to the functions above. */
-void hm_dns_build_all(struct hm_dns_build *build);
 
 #endif

@@ -212,16 +212,3 @@ void hm_dns_compose_reverse_apex(struct hm_dns_build *build, const struct hm_dns
     }
     put_or_remove(build, reverse->zone, &reverse->name, sets, count, true);
 }
-
-void hm_dns_compose_any(struct hm_dns_build *build, const struct hm_dns_name *name)
-{
-    struct hm_dns_forward *forward = forward_of(build, hm_dns_map_zone_of(build->map, name));
-    bool alarmed = false;
-    struct hm_name service = {0};
-    if (forward && hm_dns_name_labels_before(name, &forward->tcp) == 1 && name->wire[1] == '_' &&
-        hm_name_set(&service, (const char *)name->wire + 2, name->wire[0] - 1U)) {
-        hm_dns_compose_srv(build, forward, &service, name);
-    } else {
-        hm_dns_compose_name(build, name, &alarmed);
-    }
-}

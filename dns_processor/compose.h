@@ -62,7 +62,4 @@ void hm_dns_compose_ptr(struct hm_dns_build *build, const struct hm_addr *addr);
 /* The apex of a reverse zone has NS, and for a whole address PTR. */
 void hm_dns_compose_reverse_apex(struct hm_dns_build *build, const struct hm_dns_reverse *reverse);
 
-/* A name that is in the map, of whichever kind; PTR names are left as they are. */
-void hm_dns_compose_any(struct hm_dns_build *build, const struct hm_dns_name *name);
-
 #endif

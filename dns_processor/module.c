@@ -3,14 +3,14 @@
 #include "core/include/hivemind/module.h"
 #include "core/base/assert.h"
 #include "dns_processor/addresses.h"
-#include "dns_processor/build.h"
+#include "dns_processor/cluster.h"
 #include "dns_processor/server.h"
 #include "dns_processor/settings.h"
+#include "dns_processor/zones.h"
 
 #include <string.h>
 
 #define ROLE              "dns"
-#define ROLE_PROXY        "nginx"
 #define COMPLETE_CHECK_MS 200  /* until the catalog is complete */
 #define EMPTY_BELIEF_MS   1000 /* a cluster without any state is believed after so long */
 #define ADDRESS_CHECK_MS  5000 /* for the machine's addresses, where none are configured */
@@ -18,172 +18,90 @@
 struct dns {
     struct hm_module_ctx *ctx;
     struct hm_dns_settings settings;
-    struct hm_dns_map *map;
+    struct hm_dns_zones zones;
+    struct hm_dns_map *map; /* of the zones as they were last looked at */
     struct hm_dns_build *build;
     struct hm_dns_server
         *server;             /* NULL in the simulator, or while there is nothing to listen on */
     struct hm_addr *machine; /* the machine's addresses that are bound, if none are configured */
     size_t machine_count;
-    bool complete; /* the catalog holds the whole cluster; before that zones answer SERVFAIL */
-    hm_ms told_at; /* when we were last told that it is whole; 0: never */
+    bool complete;  /* the catalog holds the whole cluster; before that zones answer SERVFAIL */
+    hm_ms told_at;  /* when we were last told that it is whole; 0: never */
+    bool has_proxy; /* a living one: virtual hosts do not follow the instances */
     uint32_t serial;
+    uint64_t write;               /* of a zone's settings, under way; 0: none */
+    struct hm_dns_named *written; /* the zone; NULL: no longer named */
+    hm_ms write_at;               /* when there may be something to write */
 };
-
-/* --- What the cluster knows ------------------------------------------------------------------- */
-
-static void see_instance(void *context, const struct hm_catalog_instance *instance)
-{
-    hm_dns_gather_instance(context, &(struct hm_dns_instance){
-                                        .host = instance->host->name,
-                                        .addr = instance->addr,
-                                        .weight = instance->service->weight,
-                                        .served = instance->served,
-                                        .healthy = instance->healthy,
-                                        .suspect = instance->suspect,
-                                    });
-}
-
-static bool see_service(void *context, const struct hm_name *name, struct hm_dns_gather *out)
-{
-    const struct dns *dns = context;
-    hm_catalog_instances(hm_module_catalog(dns->ctx), name, see_instance, out);
-    return out->instance_count > 0;
-}
-
-static bool see_host(void *context, const struct hm_name *name, struct hm_dns_gather *out)
-{
-    const struct dns *dns = context;
-    const struct hm_catalog_host *host = hm_catalog_host_named(hm_module_catalog(dns->ctx), name);
-    if (!host) {
-        return false;
-    }
-    for (uint32_t i = 0; i < host->config->addresses_count; i++) {
-        hm_dns_gather_address(out, &host->config->addresses[i].addr, false);
-    }
-    if (host->config->addresses_count == 0) {
-        const struct hm_member *member =
-            hm_members_find(&hm_module_view(dns->ctx)->members, &host->id);
-        if (member) {
-            hm_dns_gather_address(out, &member->addr, false);
-        }
-    }
-    for (uint32_t i = 0; i < host->config->tags_count; i++) {
-        const struct hm_name *tag = &host->config->tags[i].name;
-        hm_dns_gather_tag(out, (struct hm_bytes){(const uint8_t *)tag->text, tag->size});
-    }
-    return true;
-}
-
-static bool is_allowed(const struct dns *dns, const char *vhost)
-{
-    struct hm_dns_name name;
-    if (hm_dns_name_parse(vhost, &name) != HM_OK) {
-        return false;
-    }
-    bool allowed = dns->settings.vhosts_allow_count == 0;
-    for (size_t i = 0; i < dns->settings.vhosts_allow_count && !allowed; i++) {
-        allowed = hm_dns_name_labels_before(&name, &dns->settings.vhosts_allow[i]) >= 0;
-    }
-    return allowed;
-}
-
-/* Virtual hosts are answered with the nginx members, or where there are none with the instances. */
-static bool see_vhost(void *context, const char *name, struct hm_dns_gather *out)
-{
-    const struct dns *dns = context;
-    const struct hm_members *members = &hm_module_view(dns->ctx)->members;
-    struct hm_name service;
-    if (!hm_catalog_vhost(hm_module_catalog(dns->ctx), hm_bytes_of_text(name), &service) ||
-        !is_allowed(dns, name)) {
-        return false;
-    }
-    for (size_t i = 0; i < members->count; i++) {
-        if (hm_member_has_role(members->items[i], ROLE_PROXY)) {
-            hm_dns_gather_address(out, &members->items[i]->addr, false);
-        }
-    }
-    if (out->address_count == 0) {
-        hm_catalog_instances(hm_module_catalog(dns->ctx), &service, see_instance, out);
-    }
-    return true;
-}
 
 /* --- Bringing the zones up to date ------------------------------------------------------------ */
 
-/* Zones are a function of the log; the pushed configs that lie over it raise no serial. */
 static void update_serial(struct dns *dns)
 {
-    const struct hm_records *records = &hm_module_view(dns->ctx)->records;
-    struct hm_name hosts = hm_name_of(HM_SCOPE_HOSTS);
-    struct hm_name vhosts = hm_name_of(HM_SCOPE_VHOSTS);
-    uint32_t serial =
-        (uint32_t)(hm_records_version(records, &hosts) + hm_records_version(records, &vhosts));
+    uint32_t serial = hm_dns_cluster_serial(dns->ctx);
     if (serial != dns->serial) {
         dns->serial = serial;
         hm_dns_build_serial(dns->build, serial);
     }
 }
 
-static void build_nameservers(struct dns *dns, size_t zone, const struct hm_dns_nameserver *list,
-                              size_t count)
+struct nameservers {
+    struct hm_dns_nameserver *list;
+    size_t count;
+    size_t capacity;
+    struct hm_arena arena;
+};
+
+static void add_nameserver(struct nameservers *servers, struct hm_bytes name, const char *tail,
+                           const struct hm_address *addresses, size_t count)
 {
+    char *text = hm_arena_alloc(&servers->arena, name.size + strlen(tail) + 1, 1);
+    memcpy(text, name.data, name.size);
+    memcpy(text + name.size, tail, strlen(tail));
+    struct hm_addr *copied = hm_arena_alloc(&servers->arena, count, sizeof *copied);
+    for (size_t i = 0; i < count; i++) {
+        copied[i] = addresses[i].addr;
+    }
+    servers->list =
+        hm_grow(servers->list, servers->count, &servers->capacity, sizeof *servers->list);
+    servers->list[servers->count++] = (struct hm_dns_nameserver){text, copied, count};
+}
+
+static void add_consumer(void *context, const char *name, const struct hm_consumer *consumer)
+{
+    struct hm_address address = {consumer->addr};
+    add_nameserver(context, hm_bytes_of_text(name), ".host", &address, 1);
+}
+
+/* Those of the settings, whole names; or the dns nodes in order of their names, also one that has
+ * failed: the parent's delegation does not change with a failure either. */
+static void update_nameservers_of(struct dns *dns, size_t index)
+{
+    const struct hm_dns_named *zone = &dns->zones.items[index];
+    struct nameservers servers = {0};
     struct hm_buf error = {0};
-    if (hm_dns_build_nameservers(dns->build, zone, list, count, &error) != HM_OK) {
+    for (uint32_t i = 0; i < zone->committed.settings.nameservers_count; i++) {
+        const struct hm_zone_nameserver *server = &zone->committed.settings.nameservers[i];
+        add_nameserver(&servers, server->name, ".", server->addresses, server->addresses_count);
+    }
+    if (servers.count == 0) {
+        hm_dns_cluster_consumers(dns->ctx, ROLE, add_consumer, &servers);
+    }
+    if (hm_dns_build_nameservers(dns->build, index, servers.list, servers.count, &error) != HM_OK) {
         hm_module_log(dns->ctx, HM_LOG_ERROR, "nameservers refused", "zone=%s reason=\"%.*s\"",
-                      dns->settings.zones[zone].name, (int)error.size, (const char *)error.data);
+                      zone->name, (int)error.size, (const char *)error.data);
     }
     hm_buf_fini(&error);
+    hm_free(servers.list);
+    hm_arena_fini(&servers.arena);
 }
 
-static void configured_nameservers(struct dns *dns, size_t zone)
+static void update_nameservers(struct dns *dns)
 {
-    const struct hm_conf_node *table = dns->settings.nameservers[zone];
-    struct hm_dns_nameserver *list = hm_alloc(table->count, sizeof *list);
-    struct hm_addr **addresses = hm_alloc(table->count, sizeof(struct hm_addr *));
-    size_t count = 0;
-    for (const struct hm_conf_node *at = table->first; at; at = at->next, count++) {
-        addresses[count] = hm_alloc(at->count, sizeof **addresses);
-        list[count] = (struct hm_dns_nameserver){at->name, addresses[count], 0};
-        for (const struct hm_conf_node *item = at->first; item; item = item->next) {
-            addresses[count][list[count].address_count++] = item->addr;
-        }
-    }
-    build_nameservers(dns, zone, list, count);
-    for (size_t i = 0; i < count; i++) {
-        hm_free(addresses[i]);
-    }
-    hm_free(addresses);
-    hm_free(list);
-}
-
-/* The member dns nodes, in order of id: all nodes come to the same first one. */
-static void member_nameservers(struct dns *dns, size_t zone)
-{
-    const struct hm_members *members = &hm_module_view(dns->ctx)->members;
-    struct hm_dns_nameserver *list = hm_alloc(members->count, sizeof *list);
-    char(*names)[HM_NAME_MAX + sizeof ".host"] = hm_alloc(members->count, sizeof *names);
-    size_t count = 0;
-    for (size_t i = 0; i < members->count; i++) {
-        const struct hm_member *member = members->items[i];
-        if (hm_member_has_role(member, ROLE)) {
-            memcpy(names[count], member->name.text, member->name.size);
-            memcpy(names[count] + member->name.size, ".host", sizeof ".host");
-            list[count] = (struct hm_dns_nameserver){names[count], &member->addr, 1};
-            count++;
-        }
-    }
-    build_nameservers(dns, zone, list, count);
-    hm_free(names);
-    hm_free(list);
-}
-
-static void update_nameservers(struct dns *dns, bool configured_too)
-{
-    for (size_t i = 0; i < dns->settings.zone_count; i++) {
-        if (dns->settings.nameservers[i]->count == 0) {
-            member_nameservers(dns, i);
-        } else if (configured_too) {
-            configured_nameservers(dns, i);
+    for (size_t i = 0; i < dns->zones.count; i++) {
+        if (dns->zones.items[i].agreement == HM_DNS_ZONE_AGREED ||
+            dns->zones.items[i].agreement == HM_DNS_ZONE_DIFFERS) {
+            update_nameservers_of(dns, i);
         }
     }
 }
@@ -221,16 +139,15 @@ static void update_service(struct dns *dns, const struct hm_name *name)
     if (hm_dns_build_service(dns->build, name) == HM_DNS_SERVICE_NONE_HEALTHY) {
         hm_module_log(dns->ctx, HM_LOG_WARN, "no healthy instance", "service=%s", name->text);
     }
-    if (hm_members_count_role(&hm_module_view(dns->ctx)->members, ROLE_PROXY) == 0) {
+    if (!dns->has_proxy) {
         update_vhosts(dns, name);
     }
 }
 
-static void update_all(struct dns *dns)
+static void fill(struct dns *dns)
 {
     const struct hm_catalog *catalog = hm_module_catalog(dns->ctx);
     size_t cursor = 0;
-    hm_dns_build_all(dns->build);
     for (const struct hm_catalog_host *at; (at = hm_catalog_next_host(catalog, &cursor)) != NULL;) {
         hm_dns_build_host(dns->build, &at->name);
     }
@@ -239,12 +156,101 @@ static void update_all(struct dns *dns)
         struct hm_name name = *at;
         (void)hm_dns_build_service(dns->build, &name);
     }
+    dns->has_proxy = hm_dns_cluster_has_proxy(dns->ctx);
     update_vhosts(dns, NULL);
-    update_nameservers(dns, true);
-    update_serial(dns);
-    if (!dns->complete) { /* the zones answer from here on, whatever the serial is */
-        dns->complete = true;
-        hm_dns_build_serial(dns->build, dns->serial);
+    update_nameservers(dns);
+    dns->serial = hm_dns_cluster_serial(dns->ctx);
+    hm_dns_build_serial(dns->build, dns->serial);
+}
+
+static void free_map(struct hm_dns_map *map, struct hm_dns_build *build)
+{
+    if (build) {
+        hm_dns_build_free(build);
+    }
+    if (map) {
+        urcu_qsbr_thread_online();
+        hm_dns_map_free(map);
+        urcu_qsbr_thread_offline();
+    }
+}
+
+/* Another map for the zones as they are now, which answers at once; before the catalog is complete
+ * all of them answer SERVFAIL. */
+static void rebuild(struct dns *dns)
+{
+    struct hm_dns_map *old_map = dns->map;
+    struct hm_dns_build *old_build = dns->build;
+    struct hm_dns_view view = hm_dns_cluster_view(dns->ctx);
+    struct hm_arena arena = {0};
+    struct hm_buf error = {0};
+    dns->map = hm_dns_map_new();
+    HM_ASSERT(dns->map != NULL);
+    enum hm_status status =
+        hm_dns_build_new(dns->map, &view, hm_dns_zones_configs(&dns->zones, &arena),
+                         dns->zones.count, &error, &dns->build);
+    HM_ASSERT(status == HM_OK); /* they are sound, and each is there once */
+    if (dns->complete) {
+        fill(dns);
+    }
+    if (dns->server) {
+        hm_dns_server_use(dns->server, dns->map);
+    }
+    free_map(old_map, old_build);
+    hm_buf_fini(&error);
+    hm_arena_fini(&arena);
+}
+
+/* --- What is agreed on the zones -------------------------------------------------------------- */
+
+static void tell_zone(struct dns *dns, struct hm_dns_named *zone)
+{
+    bool news = zone->agreement == HM_DNS_ZONE_DIFFERS || zone->agreement == HM_DNS_ZONE_UNSOUND;
+    if (!news || zone->told || zone->commits) {
+        return;
+    }
+    struct hm_buf text = {0};
+    hm_dns_zones_describe(zone, &text);
+    hm_module_log(dns->ctx, HM_LOG_WARN, "zone differs", "zone=%s is=\"%.*s\"", zone->name,
+                  (int)text.size, (const char *)text.data);
+    hm_buf_fini(&text);
+    zone->told = true;
+}
+
+/* What is missing or, by a reload, to be replaced is written, one zone after the other. */
+static void write_zones(struct dns *dns)
+{
+    struct hm_arena arena = {0};
+    struct hm_request_write write;
+    dns->write_at = HM_NEVER;
+    if (!dns->write && dns->complete) {
+        dns->written =
+            hm_dns_zones_write(&dns->zones, hm_module_now(dns->ctx),
+                               &hm_module_view(dns->ctx)->records, &arena, &write, &dns->write_at);
+        dns->write = dns->written ? hm_module_write(dns->ctx, &write) : 0;
+    }
+    hm_arena_fini(&arena);
+}
+
+/* The zones follow the records, or the file. */
+static void follow_zones(struct dns *dns, bool anew)
+{
+    bool changed = hm_dns_zones_look(&dns->zones, &hm_module_view(dns->ctx)->records);
+    if (changed || anew) {
+        rebuild(dns);
+    }
+    for (size_t i = 0; i < dns->zones.count && dns->complete; i++) {
+        tell_zone(dns, &dns->zones.items[i]);
+    }
+    write_zones(dns);
+}
+
+static void update_all(struct dns *dns)
+{
+    bool first = !dns->complete;
+    dns->complete = true;
+    follow_zones(dns, true);
+    if (first) {
         hm_module_log(dns->ctx, HM_LOG_INFO, "zones complete", "names=%zu serial=%u",
                       hm_dns_map_name_count(dns->map), dns->serial);
     }
@@ -267,15 +273,24 @@ static bool is_complete(const struct dns *dns, hm_ms now)
     return has_founded(dns) || (told && (has_state || now - dns->told_at >= EMPTY_BELIEF_MS));
 }
 
-/* The nodes of a role changed; without a name, of any. */
-static void on_members(struct dns *dns, const struct hm_name *role)
+static void on_record(struct dns *dns, const struct hm_name *scope)
 {
-    if (role->size == 0 || hm_name_is(role, ROLE)) {
-        update_nameservers(dns, false);
-    }
-    if (role->size == 0 || hm_name_is(role, ROLE_PROXY)) {
+    if (hm_name_is(scope, HM_DNS_SCOPE_ZONES)) {
+        follow_zones(dns, false);
+    } else if (hm_name_is(scope, HM_SCOPE_CONSUMERS)) {
+        dns->has_proxy = hm_dns_cluster_has_proxy(dns->ctx);
+        update_nameservers(dns);
         update_vhosts(dns, NULL);
     }
+}
+
+/* The next of the times that there is something to do at. */
+static void wake(struct dns *dns, hm_ms now)
+{
+    bool follows = hm_module_io(dns->ctx) && dns->settings.listen_count == 0;
+    hm_ms at = dns->complete ? dns->write_at : now + COMPLETE_CHECK_MS;
+    hm_ms addresses = follows ? now + ADDRESS_CHECK_MS : HM_NEVER;
+    hm_module_wake(dns->ctx, at < addresses ? at : addresses);
 }
 
 static void on_change(struct hm_module_ctx *ctx, const struct hm_change_note *note)
@@ -286,6 +301,7 @@ static void on_change(struct hm_module_ctx *ctx, const struct hm_change_note *no
         if (dns->complete || is_complete(dns, dns->told_at)) {
             update_all(dns);
         }
+        wake(dns, dns->told_at);
         return;
     }
     if (!dns->complete) {
@@ -301,14 +317,15 @@ static void on_change(struct hm_module_ctx *ctx, const struct hm_change_note *no
     case HM_CHANGE_VHOST:
         update_vhost(dns, note->key);
         break;
-    case HM_CHANGE_MEMBERS:
-        on_members(dns, &note->name);
-        break;
     case HM_CHANGE_RECORD:
+        on_record(dns, &note->scope);
+        break;
+    case HM_CHANGE_MEMBERS: /* those that matter here are records too */
     case HM_CHANGE_ALL:
         break;
     }
     update_serial(dns);
+    wake(dns, hm_module_now(ctx));
 }
 
 /* --- Listening -------------------------------------------------------------------------------- */
@@ -373,22 +390,71 @@ static enum hm_status follow_addresses(struct dns *dns, struct hm_buf *error)
 
 /* --- Hooks ------------------------------------------------------------------------------------ */
 
+static void on_check(const struct hm_conf_node *section, const struct hm_conf_node *root,
+                     struct hm_conf_errors *errors)
+{
+    (void)root;
+    struct hm_dns_settings settings;
+    hm_dns_settings_read(section, &settings, errors);
+    hm_dns_settings_fini(&settings);
+}
+
+/* A section that on_check has found good. */
+static void read_settings(struct dns *dns, const struct hm_conf_node *section, bool reload)
+{
+    struct hm_conf_errors errors = {0};
+    hm_dns_settings_fini(&dns->settings);
+    hm_dns_settings_read(section, &dns->settings, &errors);
+    HM_ASSERT(errors.count == 0);
+    dns->written = NULL; /* the zones move */
+    hm_dns_zones_set(&dns->zones, &dns->settings, reload);
+}
+
 static enum hm_status on_init(struct hm_module_ctx *ctx, const struct hm_conf_node *section,
                               const struct hm_conf_node *root, struct hm_buf *error)
 {
     (void)root;
+    (void)error;
     struct dns *dns = hm_module_state(ctx);
     dns->ctx = ctx;
-    enum hm_status status = hm_dns_settings_read(section, &dns->settings, error);
-    if (status != HM_OK) {
-        return status;
-    }
+    dns->write_at = HM_NEVER;
     hm_dns_thread_enter();
-    dns->map = hm_dns_map_new();
-    HM_ASSERT(dns->map != NULL);
-    struct hm_dns_view view = {dns, see_service, see_host, see_vhost};
-    return hm_dns_build_new(dns->map, &view, dns->settings.zones, dns->settings.zone_count, error,
-                            &dns->build);
+    read_settings(dns, section, false);
+    rebuild(dns);
+    return HM_OK;
+}
+
+static void on_reload(struct hm_module_ctx *ctx, const struct hm_conf_node *section,
+                      const struct hm_conf_node *root)
+{
+    (void)root;
+    struct dns *dns = hm_module_state(ctx);
+    read_settings(dns, section, true);
+    follow_zones(dns, true);
+    wake(dns, hm_module_now(ctx));
+}
+
+/* HM_CONFLICT: somebody else was faster; what he wrote is on its way. */
+static void on_written(struct hm_module_ctx *ctx, uint64_t write, const struct hm_submitted *answer)
+{
+    struct dns *dns = hm_module_state(ctx);
+    struct hm_dns_named *zone = dns->written;
+    if (write != dns->write) {
+        return;
+    }
+    dns->write = 0;
+    dns->written = NULL;
+    if (zone && answer->status == HM_OK && answer->index) {
+        zone->commits = false;
+        hm_module_log(ctx, HM_LOG_INFO, "zone committed", "zone=%s index=%llu", zone->name,
+                      (unsigned long long)answer->index);
+    } else if (zone && answer->status != HM_OK && answer->status != HM_CONFLICT) {
+        hm_module_log(ctx, HM_LOG_WARN, "zone not committed", "zone=%s status=%s reason=\"%.*s\"",
+                      zone->name, hm_status_name((enum hm_status)answer->status),
+                      (int)answer->reason.size, (const char *)answer->reason.data);
+    }
+    write_zones(dns);
+    wake(dns, hm_module_now(ctx));
 }
 
 static enum hm_status on_start(struct hm_module_ctx *ctx, struct hm_buf *error)
@@ -401,7 +467,7 @@ static enum hm_status on_start(struct hm_module_ctx *ctx, struct hm_buf *error)
                      ? listen_on(dns, dns->settings.listen, dns->settings.listen_count, error)
                      : follow_addresses(dns, error);
     }
-    hm_module_wake(ctx, hm_module_now(ctx) + COMPLETE_CHECK_MS);
+    wake(dns, hm_module_now(ctx));
     return status;
 }
 
@@ -410,6 +476,8 @@ static void on_tick(struct hm_module_ctx *ctx, hm_ms now)
     struct dns *dns = hm_module_state(ctx);
     if (!dns->complete && is_complete(dns, now)) {
         update_all(dns);
+    } else if (now >= dns->write_at) {
+        write_zones(dns);
     }
     bool follows = hm_module_io(ctx) && dns->settings.listen_count == 0;
     if (follows) {
@@ -420,11 +488,19 @@ static void on_tick(struct hm_module_ctx *ctx, hm_ms now)
         }
         hm_buf_fini(&error);
     }
-    if (!dns->complete) {
-        hm_module_wake(ctx, now + COMPLETE_CHECK_MS);
-    } else {
-        hm_module_wake(ctx, follows ? now + ADDRESS_CHECK_MS : HM_NEVER);
-    }
+    wake(dns, now);
+}
+
+static void zone_fact(struct hm_module_ctx *ctx, const struct hm_dns_named *zone)
+{
+    struct hm_buf key = {0};
+    struct hm_buf text = {0};
+    hm_buf_printf(&key, "dns.zone.%s", zone->name);
+    hm_put_u8(&key, 0);
+    hm_dns_zones_describe(zone, &text);
+    hm_module_fact(ctx, (const char *)key.data, "%.*s", (int)text.size, (const char *)text.data);
+    hm_buf_fini(&key);
+    hm_buf_fini(&text);
 }
 
 static void on_status(struct hm_module_ctx *ctx)
@@ -433,14 +509,18 @@ static void on_status(struct hm_module_ctx *ctx)
     hm_module_fact(ctx, "dns.complete", "%s", dns->complete ? "yes" : "no");
     hm_module_fact(ctx, "dns.serial", "%u", dns->serial);
     hm_module_fact(ctx, "dns.names", "%zu", hm_dns_map_name_count(dns->map));
+    for (size_t i = 0; i < dns->zones.count; i++) {
+        zone_fact(ctx, &dns->zones.items[i]);
+    }
     size_t cursor = 0;
     size_t unhealthy = 0;
     const struct hm_catalog *catalog = hm_module_catalog(ctx);
+    struct hm_dns_view view = hm_dns_cluster_view(ctx);
     struct hm_dns_gather gather = {0};
     for (const struct hm_name *at;
          catalog && (at = hm_catalog_next_service(catalog, &cursor)) != NULL;) {
         hm_dns_gather_clear(&gather);
-        hm_catalog_instances(catalog, at, see_instance, &gather);
+        view.service(view.context, at, &gather);
         unhealthy += !hm_dns_gather_select(&gather, HM_DNS_NONE_NODATA);
     }
     hm_dns_gather_fini(&gather);
@@ -473,16 +553,12 @@ static void on_fini(struct hm_module_ctx *ctx)
     if (dns->server) {
         hm_dns_server_stop(dns->server);
     }
-    if (dns->build) {
-        hm_dns_build_free(dns->build);
-    }
     if (dns->map) {
-        urcu_qsbr_thread_online();
-        hm_dns_map_free(dns->map);
-        urcu_qsbr_thread_offline();
+        free_map(dns->map, dns->build);
         hm_dns_thread_leave();
     }
     hm_free(dns->machine);
+    hm_dns_zones_fini(&dns->zones);
     hm_dns_settings_fini(&dns->settings);
 }
 
@@ -502,9 +578,12 @@ const struct hm_module hm_module = {
     .feeds = HM_FEEDS_STATE,
     .schema = &hm_dns_schema,
     .state_size = sizeof(struct dns),
+    .check = on_check,
     .init = on_init,
     .start = on_start,
+    .reload = on_reload,
     .change = on_change,
+    .written = on_written,
     .tick = on_tick,
     .status = on_status,
     .fini = on_fini,

@@ -198,6 +198,15 @@ void hm_dns_server_stop(struct hm_dns_server *server)
     hm_free(server);
 }
 
+void hm_dns_server_use(struct hm_dns_server *server, const struct hm_dns_map *map)
+{
+    for (unsigned t = 0; t < server->udp_count; t++) {
+        __atomic_store_n(&server->udp[t].answerer.map, map, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&server->tcp.answerer.map, map, __ATOMIC_RELEASE);
+    urcu_qsbr_synchronize_rcu();
+}
+
 struct hm_addr hm_dns_server_address(const struct hm_dns_server *server, size_t i)
 {
     HM_ASSERT(i < server->address_count);

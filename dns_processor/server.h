@@ -31,6 +31,9 @@ HM_MUST_USE enum hm_status hm_dns_server_start(const struct hm_dns_server_config
 /* Ends the threads and closes everything. A caller that is registered with urcu_qsbr is offline. */
 void hm_dns_server_stop(struct hm_dns_server *server);
 
+/* Answers from another map from now on; no thread uses the old one any more when this returns. */
+void hm_dns_server_use(struct hm_dns_server *server, const struct hm_dns_map *map);
+
 /* The address of the i-th `listen`, with its real port. */
 struct hm_addr hm_dns_server_address(const struct hm_dns_server *server, size_t i);
 

@@ -88,12 +88,15 @@ static const struct hm_conf_key keys[] = {
      .shape = HM_CONF_LIST,
      .child = &zone_schema,
      .required = true,
-     .help = "the zones"},
+     .live = true,
+     .help = "the zones that this node serves. The first node that names a zone founds it in the "
+             "cluster with these settings; later ones are committed by a reload"},
     {.name = "vhosts_allow",
      .type = HM_CONF_DOMAIN,
      .shape = HM_CONF_LIST,
-     .absent = "the zones",
-     .help = "domains in which virtual hosts are answered"},
+     .absent = "each zone",
+     .live = true,
+     .help = "domains in which virtual hosts may be claimed; committed with the zones"},
     {.name = "threads",
      .type = HM_CONF_INTEGER,
      .min = 1,
@@ -126,46 +129,6 @@ const struct hm_conf_schema hm_dns_schema = {
     .help = "The DNS server of role `dns`.",
 };
 
-static uint32_t seconds(const struct hm_conf_node *map, const char *name)
-{
-    return (uint32_t)(hm_conf_duration(map, name) / 1000);
-}
-
-static struct hm_dns_zone_config read_zone(const struct hm_conf_node *node)
-{
-    const struct hm_conf_node *ttl = hm_conf_get(node, "ttl");
-    struct hm_dns_zone_config zone = {
-        .name = hm_conf_text(node, "name"),
-        .ttl_service = seconds(ttl, "service"),
-        .ttl_host = seconds(ttl, "host"),
-        .ttl_zone = seconds(ttl, "zone"),
-        .ttl_negative = seconds(ttl, "negative"),
-        .max_answers = (uint16_t)hm_conf_integer(node, "max_answers"),
-        .none_healthy = strcmp(hm_conf_text(node, "none_healthy"), "nodata") == 0
-                            ? HM_DNS_NONE_NODATA
-                            : HM_DNS_NONE_ALL,
-        .reverse_count = hm_conf_get(node, "reverse")->count,
-    };
-    struct hm_dns_prefix *prefixes = hm_alloc(zone.reverse_count, sizeof *prefixes);
-    size_t i = 0;
-    for (const struct hm_conf_node *at = hm_conf_first(node, "reverse"); at; at = at->next) {
-        prefixes[i++] = (struct hm_dns_prefix){at->addr, (unsigned)at->integer};
-    }
-    zone.reverse = prefixes;
-    return zone;
-}
-
-static void read_zones(const struct hm_conf_node *section, struct hm_dns_settings *out)
-{
-    size_t count = hm_conf_get(section, "zones")->count;
-    out->zones = hm_alloc(count, sizeof *out->zones);
-    out->nameservers = hm_alloc(count, sizeof(const struct hm_conf_node *));
-    for (const struct hm_conf_node *at = hm_conf_first(section, "zones"); at; at = at->next) {
-        out->nameservers[out->zone_count] = hm_conf_get(at, "nameservers");
-        out->zones[out->zone_count++] = read_zone(at);
-    }
-}
-
 static void read_listen(const struct hm_conf_node *section, struct hm_dns_settings *out)
 {
     const struct hm_conf_node *listen = hm_conf_get(section, "listen");
@@ -182,20 +145,48 @@ static void read_listen(const struct hm_conf_node *section, struct hm_dns_settin
     out->where = (char *)where.data;
 }
 
-static enum hm_status read_vhosts_allow(const struct hm_conf_node *section,
-                                        struct hm_dns_settings *out, struct hm_buf *error)
+/* Zones, reverse ones too, each stand in one place only. */
+static void check_twice(const struct hm_conf_node *list, const struct hm_dns_settings *settings,
+                        struct hm_conf_errors *errors)
 {
-    size_t count = hm_conf_get(section, "vhosts_allow")->count;
-    out->vhosts_allow = hm_alloc(count, sizeof *out->vhosts_allow);
-    for (const struct hm_conf_node *at = hm_conf_first(section, "vhosts_allow"); at;
-         at = at->next) {
-        if (hm_dns_name_parse(at->text, &out->vhosts_allow[out->vhosts_allow_count]) != HM_OK) {
-            hm_buf_printf(error, "vhosts_allow: '%s' is not a domain name", at->text);
-            return HM_BAD_CONFIG;
-        }
-        out->vhosts_allow_count++;
+    struct hm_arena arena = {0};
+    struct hm_dns_zone_config *configs =
+        hm_arena_alloc(&arena, settings->zone_count, sizeof *configs);
+    struct hm_dns_twice twice[HM_DNS_ZONES_MAX];
+    for (size_t i = 0; i < settings->zone_count; i++) {
+        configs[i] = hm_dns_record_config(&settings->zones[i], &arena);
     }
-    return HM_OK;
+    size_t count = hm_dns_build_twice(configs, settings->zone_count, twice, HM_DNS_ZONES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const struct hm_conf_node *zone = list->first;
+        for (size_t at = 0; at < twice[i].owner; at++) {
+            zone = zone->next;
+        }
+        char text[HM_DNS_NAME_TEXT_BYTES];
+        hm_conf_error(errors,
+                      twice[i].reverse ? &hm_conf_get(zone, "reverse")->origin : &zone->origin,
+                      "%szone '%s' is there twice", twice[i].reverse ? "reverse " : "",
+                      hm_dns_name_format(&twice[i].name, text));
+    }
+    hm_arena_fini(&arena);
+}
+
+static void read_zones(const struct hm_conf_node *section, struct hm_dns_settings *out,
+                       struct hm_conf_errors *errors)
+{
+    const struct hm_conf_node *list = hm_conf_get(section, "zones");
+    size_t before = errors->count;
+    out->zones = hm_arena_alloc(&out->arena, list->count, sizeof *out->zones);
+    for (const struct hm_conf_node *at = list->first; at; at = at->next) {
+        if (out->zone_count == HM_DNS_ZONES_MAX) {
+            hm_conf_error(errors, &at->origin, "more than %u zones", HM_DNS_ZONES_MAX);
+            return;
+        }
+        hm_dns_record_of(section, at, &out->arena, &out->zones[out->zone_count++], errors);
+    }
+    if (errors->count == before) {
+        check_twice(list, out, errors);
+    }
 }
 
 static unsigned processors(void)
@@ -205,13 +196,14 @@ static unsigned processors(void)
     return count < 1 ? 1 : (unsigned)(count < most ? count : most);
 }
 
-enum hm_status hm_dns_settings_read(const struct hm_conf_node *section, struct hm_dns_settings *out,
-                                    struct hm_buf *error)
+void hm_dns_settings_read(const struct hm_conf_node *section, struct hm_dns_settings *out,
+                          struct hm_conf_errors *errors)
 {
     *out = (struct hm_dns_settings){0};
-    if (!section) {
-        hm_buf_append_text(error, "role dns needs a section 'dns' with its zones");
-        return HM_BAD_CONFIG;
+    if (!section || hm_conf_get(section, "zones")->count == 0) {
+        hm_conf_error(errors, section ? &section->origin : &(struct hm_conf_origin){0},
+                      "role dns needs a section 'dns' with its zones");
+        return;
     }
     bool threads_set = hm_conf_is_set(section, "threads");
     out->threads = threads_set ? (unsigned)hm_conf_integer(section, "threads") : processors();
@@ -219,23 +211,13 @@ enum hm_status hm_dns_settings_read(const struct hm_conf_node *section, struct h
     out->tcp_connections = (unsigned)hm_conf_integer(section, "tcp_connections");
     out->tcp_idle_ms = (unsigned)hm_conf_duration(section, "tcp_idle");
     read_listen(section, out);
-    read_zones(section, out);
-    enum hm_status status = read_vhosts_allow(section, out, error);
-    if (status != HM_OK) {
-        hm_dns_settings_fini(out);
-    }
-    return status;
+    read_zones(section, out, errors);
 }
 
 void hm_dns_settings_fini(struct hm_dns_settings *settings)
 {
-    for (size_t i = 0; i < settings->zone_count; i++) {
-        hm_free((void *)settings->zones[i].reverse);
-    }
-    hm_free(settings->zones);
-    hm_free(settings->nameservers);
+    hm_arena_fini(&settings->arena);
     hm_free(settings->listen);
     hm_free(settings->where);
-    hm_free(settings->vhosts_allow);
     *settings = (struct hm_dns_settings){0};
 }

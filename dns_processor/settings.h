@@ -3,7 +3,7 @@
 #define HM_DNS_SETTINGS_H
 
 #include "core/conf/tree.h"
-#include "dns_processor/build.h"
+#include "dns_processor/record.h"
 
 #define HM_DNS_PORT 53u
 
@@ -17,17 +17,18 @@ struct hm_dns_settings {
     unsigned tcp_connections;
     unsigned tcp_idle_ms;
     char *where; /* "FILE:LINE:COLUMN" of `listen`, or of the section; NULL without a section */
-    struct hm_dns_zone_config *zones;
+    struct hm_arena arena; /* of the zones */
+    struct hm_dns_record *zones;
     size_t zone_count;
-    const struct hm_conf_node **nameservers; /* of each zone: its table, perhaps empty */
-    struct hm_dns_name *vhosts_allow;        /* none: all within the zones */
-    size_t vhosts_allow_count;
 };
 
-/* Reads the section; NULL is one without keys. What is read lives as long as the section. On
- * HM_BAD_CONFIG `out` is empty and `error` has a sentence. */
-HM_MUST_USE enum hm_status hm_dns_settings_read(const struct hm_conf_node *section,
-                                                struct hm_dns_settings *out, struct hm_buf *error);
+/* A status shows a fact for each. */
+#define HM_DNS_ZONES_MAX 64u
+
+/* Reads the section (NULL: there is none) and adds a finding for everything that is wrong; then
+ * `out` may only be given to hm_dns_settings_fini. Lives as long as the section. */
+void hm_dns_settings_read(const struct hm_conf_node *section, struct hm_dns_settings *out,
+                          struct hm_conf_errors *errors);
 void hm_dns_settings_fini(struct hm_dns_settings *settings);
 
 #endif

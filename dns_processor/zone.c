@@ -451,22 +451,6 @@ void hm_dns_map_free(struct hm_dns_map *map)
     hm_free(map);
 }
 
-void hm_dns_map_each(const struct hm_dns_map *map,
-                     void (*each)(void *context, const struct hm_dns_name *name), void *context)
-{
-    struct cds_lfht_iter iter;
-    struct cds_lfht_node *found;
-    cds_lfht_for_each(map->table, &iter, found)
-    {
-        const struct hm_dns_node *node = caa_container_of(found, struct hm_dns_node, link);
-        if (node->named) {
-            struct hm_dns_name name = {.size = node->name_size};
-            memcpy(name.wire, node->name, node->name_size);
-            each(context, &name);
-        }
-    }
-}
-
 size_t hm_dns_map_name_count(const struct hm_dns_map *map)
 {
     return map->name_count;

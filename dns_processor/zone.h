@@ -134,10 +134,6 @@ void hm_dns_map_remove(struct hm_dns_map *map, struct hm_dns_zone *zone,
 struct hm_dns_zone *hm_dns_map_zone_of(const struct hm_dns_map *map,
                                        const struct hm_dns_name *name);
 
-/* Calls `each` for every name that was put. It may not change the map. */
-void hm_dns_map_each(const struct hm_dns_map *map,
-                     void (*each)(void *context, const struct hm_dns_name *name), void *context);
-
 /* Names held, empty non-terminals included. */
 size_t hm_dns_map_name_count(const struct hm_dns_map *map);
 

@@ -26,8 +26,13 @@ struct hm_module_ctx {
     struct hm_view view;
     struct hm_node_config config;
     struct hm_id id;
+    hm_ms now;
     hm_ms wake;
     struct hm_buf facts;
+    struct hm_buf logs;
+    struct hm_buf write; /* what is to be written */
+    uint64_t writes;
+    uint64_t index; /* of the last event */
 };
 
 struct hm_catalog {
@@ -48,8 +53,7 @@ void *hm_module_state(struct hm_module_ctx *ctx)
 
 hm_ms hm_module_now(const struct hm_module_ctx *ctx)
 {
-    (void)ctx;
-    return 1000;
+    return ctx->now;
 }
 
 void hm_module_wake(struct hm_module_ctx *ctx, hm_ms at)
@@ -60,15 +64,26 @@ void hm_module_wake(struct hm_module_ctx *ctx, hm_ms at)
 void hm_module_log(struct hm_module_ctx *ctx, enum hm_log_level level, const char *event,
                    const char *format, ...)
 {
-    (void)ctx;
+    char text[512];
+    va_list arguments;
     (void)level;
-    (void)event;
-    (void)format;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    hm_buf_printf(&ctx->logs, "%s %s\n", event, text);
+}
+
+uint64_t hm_module_write(struct hm_module_ctx *ctx, const struct hm_request_write *write)
+{
+    hm_buf_clear(&ctx->write);
+    hm_message_encode(&ctx->write,
+                      &(struct hm_message){.kind = HM_MSG_request_write, .request_write = *write});
+    return ++ctx->writes;
 }
 
 void hm_module_fact(struct hm_module_ctx *ctx, const char *key, const char *format, ...)
 {
-    char text[64];
+    char text[512];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
@@ -173,19 +188,19 @@ static void test_settings(void **state)
     (void)state;
     struct running running = {0};
     struct hm_dns_settings settings;
-    struct hm_buf error = {0};
+    struct hm_conf_errors errors = {0};
     read_section(&running, "listen: [10.0.0.11, '[2001:db8::11]:5353']\n"
                            "zones:\n"
-                           "  - name: corp.internal\n"
+                           "  - name: Corp.internal\n"
                            "    nameservers: {ns1: [10.0.0.11, '2001:db8::11'], ns2: 10.0.0.12}\n"
                            "    ttl: {service: 10s, host: 60s}\n"
-                           "    reverse: [10.0.0.0/16]\n"
+                           "    reverse: [10.9.0.0/16, 10.0.0.0/16]\n"
                            "    none_healthy: nodata\n"
                            "  - name: home.arpa\n"
-                           "vhosts_allow: [shop.example]\n"
                            "threads: 3\n"
                            "udp_payload: 1400\n");
-    assert_int_equal(hm_dns_settings_read(running.section, &settings, &error), HM_OK);
+    hm_dns_settings_read(running.section, &settings, &errors);
+    assert_int_equal(errors.count, 0);
     assert_int_equal(settings.listen_count, 2);
     assert_int_equal(settings.listen[0].port, 53);
     assert_int_equal(settings.listen[1].port, 5353);
@@ -194,27 +209,62 @@ static void test_settings(void **state)
     assert_int_equal(settings.udp_payload, 1400);
     assert_int_equal(settings.tcp_connections, 256);
     assert_int_equal(settings.tcp_idle_ms, 10000);
-    assert_int_equal(settings.vhosts_allow_count, 1);
     assert_int_equal(settings.zone_count, 2);
-    const struct hm_dns_zone_config *zone = &settings.zones[0];
-    assert_string_equal(zone->name, "corp.internal");
+    assert_string_equal(settings.zones[0].name, "corp.internal");
+    const struct hm_zone_settings *zone = &settings.zones[0].settings;
     assert_int_equal(zone->ttl_service, 10);
     assert_int_equal(zone->ttl_zone, 3600);
     assert_int_equal(zone->ttl_negative, 5);
     assert_int_equal(zone->max_answers, 8);
-    assert_int_equal(zone->none_healthy, HM_DNS_NONE_NODATA);
-    assert_int_equal(zone->reverse_count, 1);
+    assert_true(zone->none_healthy_nodata);
+    assert_int_equal(zone->reverse_count, 2);
+    assert_int_equal(zone->reverse[0].addr.ip[1], 0); /* in order */
     assert_int_equal(zone->reverse[0].bits, 16);
-    assert_int_equal(settings.nameservers[0]->count, 2);
-    assert_string_equal(settings.nameservers[0]->first->name, "ns1");
-    assert_int_equal(settings.nameservers[0]->first->count, 2);
-    assert_int_equal(settings.nameservers[1]->count, 0);
-    assert_int_equal(settings.zones[1].ttl_service, 5);
-    assert_int_equal(settings.zones[1].none_healthy, HM_DNS_NONE_ALL);
+    assert_int_equal(zone->nameservers_count, 2);
+    assert_true(hm_bytes_equal(zone->nameservers[0].name, hm_bytes_of_text("ns1.corp.internal")));
+    assert_int_equal(zone->nameservers[0].addresses_count, 2);
+    assert_int_equal(zone->vhosts_allow_count, 1);
+    assert_true(hm_bytes_equal(zone->vhosts_allow[0].name, hm_bytes_of_text("corp.internal")));
+    zone = &settings.zones[1].settings;
+    assert_int_equal(zone->nameservers_count, 0);
+    assert_int_equal(zone->ttl_service, 5);
+    assert_false(zone->none_healthy_nodata);
     hm_dns_settings_fini(&settings);
     end_section(&running);
-    assert_int_equal(hm_dns_settings_read(NULL, &settings, &error), HM_BAD_CONFIG);
-    hm_buf_fini(&error);
+}
+
+/* Asserts what check says of a section. */
+static void expect_findings(const char *text, const char *findings)
+{
+    struct running running = {0};
+    struct hm_conf_errors errors = {0};
+    struct hm_buf told = {0};
+    read_section(&running, text);
+    hm_module.check(running.section, NULL, &errors);
+    hm_conf_errors_print(&errors, &told);
+    hm_put_u8(&told, 0);
+    assert_string_equal((const char *)told.data, findings);
+    hm_buf_fini(&told);
+    hm_conf_errors_fini(&errors);
+    end_section(&running);
+}
+
+static void test_findings(void **state)
+{
+    (void)state;
+    struct hm_conf_errors errors = {0};
+    hm_module.check(NULL, NULL, &errors);
+    assert_int_equal(errors.count, 1);
+    hm_conf_errors_fini(&errors);
+    expect_findings("zones: [{name: a.internal, reverse: [10.0.0.0/8, 11.0.0.0/8]}]\n", "");
+    expect_findings("zones:\n"
+                    "- {name: a.internal, reverse: [10.0.0.0/7, 11.0.0.0/8]}\n"
+                    "- {name: b.internal}\n"
+                    "- {name: A.Internal}\n"
+                    "- {name: 10.in-addr.arpa}\n",
+                    "dns.yaml:2:22: reverse zone '10.in-addr.arpa' is there twice\n"
+                    "dns.yaml:2:22: reverse zone '11.in-addr.arpa' is there twice\n"
+                    "dns.yaml:4:3: zone 'a.internal' is there twice\n");
 }
 
 static uint16_t free_port(void)
@@ -236,6 +286,7 @@ static void start(struct running *running, uint16_t port, const char *more)
     hm_put_u8(&text, 0);
     read_section(running, (const char *)text.data);
     hm_buf_fini(&text);
+    running->ctx.now = 1000;
     running->ctx.state = hm_alloc(1, hm_module.state_size);
     assert_int_equal(hm_module.init(&running->ctx, running->section, NULL, &error), HM_OK);
     assert_int_equal(hm_module.start(&running->ctx, &error), HM_OK);
@@ -256,6 +307,8 @@ static void stop(struct running *running)
     hm_free(running->ctx.state);
     hm_view_fini(&running->ctx.view);
     hm_buf_fini(&running->ctx.facts);
+    hm_buf_fini(&running->ctx.logs);
+    hm_buf_fini(&running->ctx.write);
     end_section(running);
 }
 
@@ -288,13 +341,70 @@ static void change(struct running *running, enum hm_change_kind kind, const char
     hm_module.change(&running->ctx, &note);
 }
 
-static void put_member(struct running *running, uint8_t id, const char *name, const char *role)
+/* As an event does: the record, then the note. */
+static void put_record(struct running *running, const char *scope, const char *key,
+                       struct hm_bytes value)
+{
+    struct hm_name name = hm_name_of(scope);
+    struct hm_change_note note = {
+        .kind = HM_CHANGE_RECORD, .scope = name, .key = hm_bytes_of_text(key)};
+    hm_records_put(&running->ctx.view.records, &name, note.key, value, ++running->ctx.index);
+    hm_module.change(&running->ctx, &note);
+}
+
+/* A consumer at 127.0.0.`id`. */
+static void put_consumer(struct running *running, uint8_t id, const char *name, const char *role,
+                         bool failed)
 {
     struct hm_label label = {.name = hm_name_of(role)};
-    struct hm_member member = {
-        .id = {{id}}, .name = hm_name_of(name), .roles = &label, .roles_count = 1};
-    member.addr = (struct hm_addr){4, {127, 0, 0, id}, 9610};
-    hm_members_put(&running->ctx.view.members, &member);
+    struct hm_buf value = {0};
+    struct hm_message message = {.kind = HM_MSG_consumer};
+    message.consumer = (struct hm_consumer){.roles = &label, .roles_count = 1, .failed = failed};
+    message.consumer.addr = (struct hm_addr){4, {127, 0, 0, id}, 9610};
+    hm_message_encode(&value, &message);
+    put_record(running, HM_SCOPE_CONSUMERS, name, hm_buf_view(&value));
+    hm_buf_fini(&value);
+}
+
+/* The write under way is decided: its changes come as events, its answer too. */
+static void commit(struct running *running)
+{
+    struct hm_module_ctx *ctx = &running->ctx;
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    assert_int_equal(
+        hm_message_decode_only(hm_buf_view(&ctx->write), HM_MSG_request_write, &arena, &message),
+        HM_OK);
+    const struct hm_request_write *write = &message.request_write;
+    uint64_t number = ctx->writes;
+    assert_int_equal(write->conditions_count, 1);
+    const struct hm_record *record =
+        hm_records_find(&ctx->view.records, &write->conditions[0].scope, write->conditions[0].key);
+    assert_int_equal(write->conditions[0].index, record ? record->index : 0);
+    for (uint32_t i = 0; i < write->changes_count; i++) {
+        const struct hm_change *one = &write->changes[i];
+        struct hm_change_note note = {
+            .kind = HM_CHANGE_RECORD, .scope = one->scope, .key = one->key};
+        if (one->present) {
+            hm_records_put(&ctx->view.records, &one->scope, one->key, one->value, ++ctx->index);
+        } else {
+            hm_records_delete(&ctx->view.records, &one->scope, one->key, ++ctx->index);
+        }
+        hm_module.change(ctx, &note);
+    }
+    struct hm_submitted answer = {.status = HM_OK, .index = ctx->index};
+    hm_module.written(ctx, number, &answer);
+    hm_arena_fini(&arena);
+}
+
+static void expect_fact(struct running *running, const char *fact)
+{
+    hm_buf_clear(&running->ctx.facts);
+    hm_module.status(&running->ctx);
+    hm_put_u8(&running->ctx.facts, 0);
+    if (!strstr((const char *)running->ctx.facts.data, fact)) {
+        fail_msg("no %s in\n%s", fact, (const char *)running->ctx.facts.data);
+    }
 }
 
 static void put_vhost(struct running *running, const char *name, uint64_t index)
@@ -324,15 +434,20 @@ static void test_from_a_bootstrap_to_answers(void **state)
     (void)state;
     struct running running = {0};
     set_catalog();
-    put_member(&running, 1, "d1", "dns");
     put_vhost(&running, "shop.corp.internal", 1);
     start(&running, free_port(), "zones: [{name: corp.internal, reverse: [10.0.0.0/8]}]\n");
+    put_consumer(&running, 1, "d1", "dns", false);
     change(&running, HM_CHANGE_SERVICE, "web"); /* part of what is not whole yet */
     expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
     change(&running, HM_CHANGE_ALL, ""); /* a member now, but nothing has been fetched */
     expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
     running.ctx.view.state_position = 1;
-    change(&running, HM_CHANGE_ALL, "");
+    assert_int_equal(running.ctx.writes, 0);
+    change(&running, HM_CHANGE_ALL, ""); /* all is known, and that nobody has founded the zone */
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    expect(&running, "5.0.0.10.in-addr.arpa", LDNS_RR_TYPE_PTR, LDNS_RCODE_SERVFAIL, NULL);
+    expect_fact(&running, "dns.zone.corp.internal=not committed yet: not served\n");
+    commit(&running);
     expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 5 IN A 10.0.0.5");
     expect(&running, "_web._tcp.corp.internal", LDNS_RR_TYPE_SRV, 0,
            "_web._tcp.corp.internal. 5 IN SRV 10 7 8080 h1.host.corp.internal.");
@@ -346,25 +461,28 @@ static void test_from_a_bootstrap_to_answers(void **state)
            "d1.host.corp.internal. 3600 IN A 127.0.0.1");
     expect(&running, "shop.corp.internal", LDNS_RR_TYPE_A, 0,
            "shop.corp.internal. 5 IN A 10.0.0.5"); /* no nginx: the instances */
-    put_member(&running, 2, "n1", "nginx");
-    put_member(&running, 3, "d0", "dns");
+    put_consumer(&running, 2, "n1", "nginx", false);
+    put_consumer(&running, 3, "d0", "dns", false);
     put_vhost(&running, "corp.internal", 2);
-    change(&running, HM_CHANGE_MEMBERS, "");
     change(&running, HM_CHANGE_VHOST, "corp.internal");
     expect(&running, "shop.corp.internal", LDNS_RR_TYPE_A, 0,
            "shop.corp.internal. 5 IN A 127.0.0.2");
     expect(&running, "corp.internal", LDNS_RR_TYPE_A, 0, "corp.internal. 5 IN A 127.0.0.2");
     expect(&running, "d0.host.corp.internal", LDNS_RR_TYPE_A, 0,
            "d0.host.corp.internal. 3600 IN A 127.0.0.3");
-    expect(&running, "corp.internal", LDNS_RR_TYPE_SOA, 0,
-           "corp.internal. 3600 IN SOA d1.host.corp.internal. hostmaster.corp.internal. "
-           "2 60 10 604800 5");
+    expect(&running, "corp.internal", LDNS_RR_TYPE_SOA, 0, /* 2 vhosts, 3 consumers, 1 zone */
+           "corp.internal. 3600 IN SOA d0.host.corp.internal. hostmaster.corp.internal. "
+           "6 60 10 604800 5");
+    /* A failed dns node stays in NS; virtual hosts are only where somebody lives. */
+    put_consumer(&running, 3, "d0", "dns", true);
+    put_consumer(&running, 2, "n1", "nginx", true);
+    expect(&running, "d0.host.corp.internal", LDNS_RR_TYPE_A, 0,
+           "d0.host.corp.internal. 3600 IN A 127.0.0.3");
+    expect(&running, "shop.corp.internal", LDNS_RR_TYPE_A, 0,
+           "shop.corp.internal. 5 IN A 10.0.0.5");
     catalog.healthy = false;
-    hm_module.status(&running.ctx);
-    hm_put_u8(&running.ctx.facts, 0);
-    const char *facts = (const char *)running.ctx.facts.data;
-    assert_non_null(strstr(facts, "dns.services_none_healthy=1\n"));
-    assert_non_null(strstr(facts, "dns.servfail=2\n"));
+    expect_fact(&running, "dns.services_none_healthy=1\n");
+    expect_fact(&running, "dns.servfail=4\n");
     catalog.has_host = false; /* another history, without the host */
     change(&running, HM_CHANGE_ALL, "");
     expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_NXDOMAIN, NULL);
@@ -385,15 +503,14 @@ static void test_a_founder_has_nobody_to_wait_for(void **state)
           "vhosts_allow: [a.corp.internal]\n");
     hm_module.tick(&running.ctx, running.ctx.wake);
     expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
-    put_member(&running, 1, "all", "dns");
+    struct hm_member member = {.id = {{1}}, .name = hm_name_of("all")};
+    hm_members_put(&running.ctx.view.members, &member);
     hm_module.tick(&running.ctx, running.ctx.wake);
     assert_true(running.ctx.wake == HM_NEVER);
+    commit(&running);
     expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 5 IN A 10.0.0.5");
     expect(&running, "ns1.corp.internal", LDNS_RR_TYPE_A, 0,
            "ns1.corp.internal. 3600 IN A 10.0.0.1");
-    put_vhost(&running, "shop.corp.internal", 1);
-    change(&running, HM_CHANGE_VHOST, "shop.corp.internal"); /* not among vhosts_allow */
-    expect(&running, "shop.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_NXDOMAIN, NULL);
     catalog.has_host = false;
     change(&running, HM_CHANGE_SERVICE, "web");
     change(&running, HM_CHANGE_HOST, "h1");
@@ -414,7 +531,201 @@ static void test_a_cluster_without_state_is_believed_in_time(void **state)
     hm_module.tick(&running.ctx, hm_module_now(&running.ctx) + 999);
     expect(&running, "x.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
     hm_module.tick(&running.ctx, hm_module_now(&running.ctx) + 1000);
+    commit(&running);
     expect(&running, "x.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_NXDOMAIN, NULL);
+    stop(&running);
+}
+
+/* A reload with other zones, as the node does it. */
+static void reload(struct running *running, const char *zones)
+{
+    struct running fresh = {0};
+    struct hm_conf_errors errors = {0};
+    struct hm_buf text = {0};
+    hm_buf_printf(&text, "listen: ['127.0.0.1:1']\nthreads: 1\n%s", zones);
+    hm_put_u8(&text, 0);
+    read_section(&fresh, (const char *)text.data);
+    hm_module.check(fresh.section, NULL, &errors);
+    assert_int_equal(errors.count, 0);
+    hm_module.reload(&running->ctx, fresh.section, NULL);
+    end_section(running);
+    running->conf = fresh.conf;
+    running->section = fresh.section;
+    hm_buf_fini(&text);
+}
+
+/* Settings that somebody else committed. */
+static void put_zone(struct running *running, const char *name, uint32_t ttl_service,
+                     struct hm_zone_prefix *reverse)
+{
+    struct hm_buf value = {0};
+    struct hm_message message = {.kind = HM_MSG_zone_settings};
+    message.zone_settings =
+        (struct hm_zone_settings){.ttl_service = ttl_service, .max_answers = 8, .reverse = reverse};
+    message.zone_settings.reverse_count = reverse ? 1 : 0;
+    hm_message_encode(&value, &message);
+    put_record(running, HM_DNS_SCOPE_ZONES, name, hm_buf_view(&value));
+    hm_buf_fini(&value);
+}
+
+static void complete(struct running *running)
+{
+    running->ctx.view.state_position = 1;
+    change(running, HM_CHANGE_ALL, "");
+}
+
+static bool was_logged(struct running *running, const char *text)
+{
+    hm_put_u8(&running->ctx.logs, 0);
+    running->ctx.logs.size--;
+    return strstr((const char *)running->ctx.logs.data, text) != NULL;
+}
+
+static void test_what_is_committed_is_served(void **state)
+{
+    (void)state;
+    struct running running = {0};
+    set_catalog();
+    start(&running, free_port(), "zones: [{name: corp.internal, nameservers: {a: [10.0.0.1]}}]\n");
+    put_zone(&running, "corp.internal", 9, NULL);
+    complete(&running);
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 9 IN A 10.0.0.5");
+    expect_fact(&running, "dns.zone.corp.internal=as committed at 1, not as in the file "
+                          "(ttl.service 5s in the file, 9s committed; ttl.host ");
+    expect_fact(&running, "; nameservers; vhosts_allow): a reload here commits the file\n");
+    assert_true(was_logged(&running, "zone differs zone=corp.internal is=\"as committed at 1"));
+    hm_buf_clear(&running.ctx.logs);
+    /* It is told again when something else is committed, and only then. */
+    change(&running, HM_CHANGE_ALL, "");
+    assert_false(was_logged(&running, "zone differs"));
+    put_zone(&running, "corp.internal", 8, NULL);
+    assert_true(was_logged(&running, "zone differs"));
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 8 IN A 10.0.0.5");
+    /* Nothing is written but by a reload, which replaces what is committed now. */
+    assert_int_equal(running.ctx.writes, 0);
+    hm_buf_clear(&running.ctx.logs);
+    reload(&running, "zones: [{name: corp.internal, ttl: {service: 3s}}]\n");
+    assert_int_equal(running.ctx.writes, 1);
+    assert_false(was_logged(&running, "zone differs"));
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 8 IN A 10.0.0.5");
+    commit(&running);
+    assert_int_equal(running.ctx.writes, 1);
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 3 IN A 10.0.0.5");
+    expect_fact(&running, "dns.zone.corp.internal=as in the file, committed at 3\n");
+    stop(&running);
+}
+
+static void test_who_comes_second_looks_again(void **state)
+{
+    (void)state;
+    struct running running = {0};
+    struct hm_submitted conflict = {.status = HM_CONFLICT};
+    set_catalog();
+    start(&running, free_port(), "zones: [{name: corp.internal}, {name: lab.internal}]\n");
+    complete(&running);
+    assert_int_equal(running.ctx.writes, 1); /* one at a time */
+    hm_module.written(&running.ctx, 1, &conflict);
+    assert_int_equal(running.ctx.writes, 2);
+    commit(&running);
+    expect(&running, "web.lab.internal", LDNS_RR_TYPE_A, 0, "web.lab.internal. 5 IN A 10.0.0.5");
+    assert_int_equal(running.ctx.writes, 2); /* the other's word is waited for */
+    assert_int_equal(running.ctx.wake, 2000);
+    hm_module.tick(&running.ctx, 1999);
+    assert_int_equal(running.ctx.writes, 2);
+    running.ctx.now = 2000;
+    hm_module.tick(&running.ctx, 2000); /* it did not come */
+    assert_int_equal(running.ctx.writes, 3);
+    put_zone(&running, "corp.internal", 9, NULL);
+    hm_module.written(&running.ctx, 3, &conflict);
+    assert_int_equal(running.ctx.writes, 3);
+    assert_true(running.ctx.wake == HM_NEVER);
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 9 IN A 10.0.0.5");
+    stop(&running);
+}
+
+static void test_zones_come_and_go_by_a_reload(void **state)
+{
+    (void)state;
+    struct running running = {0};
+    set_catalog();
+    start(&running, free_port(),
+          "zones: [{name: corp.internal}]\nvhosts_allow: [a.internal, b.internal]\n");
+    reload(&running, "zones: [{name: corp.internal}]\nvhosts_allow: [a.internal, b.internal]\n");
+    complete(&running);
+    commit(&running);
+    struct hm_name allowed = hm_name_of(HM_SCOPE_VHOSTS_ALLOW);
+    const struct hm_records *records = &running.ctx.view.records;
+    assert_non_null(
+        hm_records_find(records, &allowed, hm_bytes_of_text("corp.internal a.internal")));
+    reload(&running, "zones: [{name: lab.internal}, {name: corp.internal}]\n"
+                     "vhosts_allow: [b.internal, c.internal]\n");
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 5 IN A 10.0.0.5");
+    expect(&running, "web.lab.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    commit(&running);
+    expect(&running, "web.lab.internal", LDNS_RR_TYPE_A, 0, "web.lab.internal. 5 IN A 10.0.0.5");
+    commit(&running);
+    assert_null(hm_records_find(records, &allowed, hm_bytes_of_text("corp.internal a.internal")));
+    const struct hm_record *record =
+        hm_records_find(records, &allowed, hm_bytes_of_text("corp.internal c.internal"));
+    assert_true(record && hm_bytes_equal(record->value, hm_bytes_of_text("c.internal")));
+    reload(&running, "zones: [{name: lab.internal}]\nvhosts_allow: [b.internal, c.internal]\n");
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_REFUSED, NULL);
+    expect(&running, "web.lab.internal", LDNS_RR_TYPE_A, 0, "web.lab.internal. 5 IN A 10.0.0.5");
+    assert_int_equal(running.ctx.writes, 3);
+    stop(&running);
+}
+
+static void test_what_others_committed_may_be_anything(void **state)
+{
+    (void)state;
+    struct running running = {0};
+    struct hm_zone_prefix ten = {.addr = {4, {10}, 0}, .bits = 8};
+    struct hm_zone_prefix none = {.addr = {4, {10}, 0}, .bits = 33};
+    set_catalog();
+    start(&running, free_port(), "zones: [{name: a.internal}, {name: b.internal}]\n");
+    put_record(&running, HM_DNS_SCOPE_ZONES, "a.internal", hm_bytes_of_text("not settings"));
+    put_zone(&running, "b.internal", 5, &none);
+    complete(&running);
+    expect(&running, "web.a.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    expect(&running, "web.b.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    expect_fact(&running, "dns.zone.a.internal=what is committed at 1 cannot be read");
+    assert_int_equal(running.ctx.writes, 0);
+    /* Two zones with one reverse zone: the first has it. */
+    put_zone(&running, "a.internal", 5, &ten);
+    put_zone(&running, "b.internal", 5, &ten);
+    expect(&running, "5.0.0.10.in-addr.arpa", LDNS_RR_TYPE_PTR, 0,
+           "5.0.0.10.in-addr.arpa. 0 IN PTR h1.host.a.internal.");
+    expect(&running, "web.b.internal", LDNS_RR_TYPE_A, 0, "web.b.internal. 5 IN A 10.0.0.5");
+    expect_fact(&running, "; without its reverse zones, which another zone has\n");
+    /* A reload replaces what nobody can read. */
+    put_record(&running, HM_DNS_SCOPE_ZONES, "a.internal", hm_bytes_of_text("not settings"));
+    reload(&running, "zones: [{name: a.internal}, {name: b.internal}]\n");
+    commit(&running);
+    expect(&running, "web.a.internal", LDNS_RR_TYPE_A, 0, "web.a.internal. 5 IN A 10.0.0.5");
+    stop(&running);
+}
+
+/* The sum may be larger than a serial: it goes round, as RFC 1982 has it. */
+static void test_serials_go_round(void **state)
+{
+    (void)state;
+    struct running running = {0};
+    struct hm_scope hosts = {.name = hm_name_of(HM_SCOPE_HOSTS), .version = UINT32_MAX - 1};
+    struct hm_scope other = {.name = hm_name_of("other"), .version = 1000};
+    set_catalog();
+    start(&running, free_port(), "zones: [{name: corp.internal, nameservers: {a: [10.0.0.1]}}]\n");
+    hm_records_load_scope(&running.ctx.view.records, &hosts);
+    hm_records_load_scope(&running.ctx.view.records, &other); /* no zone is made of it */
+    complete(&running);
+    commit(&running);
+    expect(&running, "corp.internal", LDNS_RR_TYPE_SOA, 0,
+           "corp.internal. 3600 IN SOA a.corp.internal. hostmaster.corp.internal. "
+           "4294967295 60 10 604800 5");
+    put_record(&running, HM_SCOPE_HOSTS, "h", hm_bytes_of_text(""));
+    put_record(&running, "other", "h", hm_bytes_of_text(""));
+    expect(&running, "corp.internal", LDNS_RR_TYPE_SOA, 0,
+           "corp.internal. 3600 IN SOA a.corp.internal. hostmaster.corp.internal. "
+           "0 60 10 604800 5");
     stop(&running);
 }
 
@@ -446,9 +757,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_findings),
         cmocka_unit_test(test_from_a_bootstrap_to_answers),
         cmocka_unit_test(test_a_founder_has_nobody_to_wait_for),
         cmocka_unit_test(test_a_cluster_without_state_is_believed_in_time),
+        cmocka_unit_test(test_what_is_committed_is_served),
+        cmocka_unit_test(test_who_comes_second_looks_again),
+        cmocka_unit_test(test_zones_come_and_go_by_a_reload),
+        cmocka_unit_test(test_what_others_committed_may_be_anything),
+        cmocka_unit_test(test_serials_go_round),
         cmocka_unit_test(test_a_port_in_use_stops_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
