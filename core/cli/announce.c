@@ -103,7 +103,8 @@ static const struct argp argp = {
     .children = children,
     .doc = "Announce that this host serves NAME at PORT, and wait until all who answer for it know."
            "\vExits with 0 when it is committed and all serve it, 1 when some do not yet (they are "
-           "named), 5 when it was pushed but the control plane has no quorum to commit it.",
+           "named) or a virtual host is refused, 5 when it was pushed but the control plane has no "
+           "quorum to commit it.",
 };
 
 int hm_command_announce(int argc, char **argv)

@@ -57,6 +57,21 @@ static void put_gone(struct hm_buf *out, const struct hm_id *id, const struct hm
     hm_buf_append_text(out, ")");
 }
 
+/* A value that is a message of ours is shown as one. */
+static void put_value(struct hm_buf *out, struct hm_bytes value)
+{
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    struct hm_reader in = hm_reader_of(value);
+    if (hm_message_decode(&in, &arena, &message) == HM_OK && hm_reader_left(&in) == 0) {
+        hm_buf_append_text(out, " is ");
+        hm_message_print(out, &message);
+    } else {
+        hm_buf_printf(out, " has %zu bytes", value.size);
+    }
+    hm_arena_fini(&arena);
+}
+
 static void put_record(struct hm_buf *out, const struct hm_change *change)
 {
     hm_buf_printf(out, "%s %.*s", change->scope.text, (int)change->key.size,
@@ -67,7 +82,7 @@ static void put_record(struct hm_buf *out, const struct hm_change *change)
         hm_buf_printf(out, " is of service %.*s", (int)change->value.size,
                       (const char *)change->value.data);
     } else {
-        hm_buf_printf(out, " has %zu bytes", change->value.size);
+        put_value(out, change->value);
     }
 }
 

@@ -28,6 +28,9 @@ struct hm_version hm_node_publish(struct hm_node *node, const struct hm_host_con
                       &(struct hm_message){.kind = HM_MSG_host_config, .host_config = *config});
     if (own->version.boot && hm_bytes_equal(hm_buf_view(&bytes), hm_buf_view(&own->config))) {
         hm_buf_fini(&bytes);
+        if (own->refused[0]) { /* what was refused within it may be granted by now: asked again */
+            own->committed = (struct hm_version){0};
+        }
         return own->version;
     }
     hm_buf_fini(&own->config);

@@ -161,6 +161,14 @@ def test_sighup():
         node.signal(signal.SIGHUP)
         until("the error is told", lambda: node.logged("did you mean 'port'?"))
         assert [i["addr"][-3:] for i in node.json("services")] == [":81"]
+        # What only the module finds is told the same way, and nothing else of the file is taken.
+        twice = node.text.replace("port: 80}", "port: 82}, {name: web, port: 82}")
+        node.file.write_text(twice.replace("advertise", "log_level: error\nadvertise"))
+        node.signal(signal.SIGHUP)
+        until("the finding is told", lambda: re.search(
+            r"node.yaml:\d+:\d+: service 'web' on port 82 is declared in ", node.log.read_text()))
+        assert [i["addr"][-3:] for i in node.json("services")] == [":81"]
+        assert not node.logged("key=log_level")
         # What can change does, the rest is named.
         changed = node.text.replace("port: 80", "port: 82").replace("advertise", "log_level: debug\n"
                                                                     "advertise")

@@ -13,11 +13,10 @@ import sys
 import tempfile
 
 import cluster as system
+from dnsquery import A, NOERROR, NXDOMAIN, SRV, ask
 
 README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 ADDRESS, ZONE = "10.0.0.11", "corp.internal"  # of README.md
-A, SRV = 1, 33
-NOERROR, NXDOMAIN = 0, 3
 SKIPPED = 77  # what meson takes for it
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
@@ -30,35 +29,9 @@ def stanza(forwarder, server, zone):
     return found[0].replace(ADDRESS, server).replace(ZONE, zone)
 
 
-def ask(server, name, kind, tcp=False):
-    """The code and the (type, data) of an answer's records; None: no answer. A server is an address
-    and a port."""
-    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + b"\0"
-    query = os.urandom(2) + struct.pack("!5H", 0x100, 1, 0, 0, 0) + labels + struct.pack("!2H", kind, 1)
-    try:
-        with socket.socket(type=socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as sock:
-            sock.settimeout(2)
-            sock.connect(server)
-            sock.sendall(struct.pack("!H", len(query)) + query if tcp else query)
-            reply = sock.recv(4096)
-    except OSError:
-        return None
-    reply = reply[2:] if tcp else reply
-    assert reply[:2] == query[:2], "the answer to another question"
-    at, records = len(query), []
-    for _ in range(struct.unpack("!H", reply[6:8])[0]):
-        while reply[at] and reply[at] < 192:
-            at += 1 + reply[at]
-        at += 2 if reply[at] else 1
-        found, _, _, size = struct.unpack("!HHIH", reply[at:at + 10])
-        records.append((found, reply[at + 10:at + 10 + size]))
-        at += 10 + size
-    return reply[3] & 15, records
-
-
 def addresses(server, name, tcp=False):
     reply = ask(server, name, A, tcp)
-    return reply and {socket.inet_ntoa(data) for kind, data in reply[1] if kind == A}
+    return reply and {socket.inet_ntoa(data) for kind, _, data in reply[1] if kind == A}
 
 
 class Forwarder:
@@ -130,7 +103,7 @@ def check(forwarder, zone, node, backends):
     system.until("the service, through it", lambda: addresses(server, web) == {"127.0.0.1"})
     assert addresses(server, web, tcp=True) == {"127.0.0.1"}
     code, records = ask(server, f"_web._tcp.{zone}", SRV)
-    assert code == NOERROR and [data[4:6] for kind, data in records if kind == SRV] == [
+    assert code == NOERROR and [data[4:6] for kind, _, data in records if kind == SRV] == [
         struct.pack("!H", backends[0])], records
     assert ask(server, f"nothing.{zone}", A)[0] == NXDOMAIN
     # What was asked for in vain is there when it comes, and gone when it goes.
