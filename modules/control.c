@@ -29,21 +29,17 @@ static const struct hm_conf_schema schema = {
     .help = "The control plane, which has the last word.",
 };
 
-static enum hm_status init(struct hm_module_ctx *ctx, const struct hm_conf_node *section,
-                           const struct hm_conf_node *root, struct hm_buf *error)
+static void check(const struct hm_conf_node *section, const struct hm_conf_node *root,
+                  struct hm_conf_errors *errors)
 {
-    (void)ctx;
     (void)root;
     const struct hm_conf_node *voters = section ? hm_conf_get(section, "voters") : NULL;
     if (voters && voters->integer % 2 == 0) {
-        hm_buf_printf(error,
-                      "%s:%u:%u: voters is %d: write an odd number, an even one survives no more "
-                      "failures than the odd one below it",
-                      voters->origin.file, voters->origin.line, voters->origin.column,
+        hm_conf_error(errors, &voters->origin,
+                      "voters is %d: write an odd number, an even one survives no more failures "
+                      "than the odd one below it",
                       (int)voters->integer);
-        return HM_BAD_CONFIG;
     }
-    return HM_OK;
 }
 
 static const char *const performs[] = {"control", NULL};
@@ -54,5 +50,5 @@ const struct hm_module hm_control_module = {
     .name = "control",
     .performs = performs,
     .schema = &schema,
-    .init = init,
+    .check = check,
 };

@@ -106,8 +106,14 @@ def test_check_config():
 def test_modules_are_asked():
     with tempfile.TemporaryDirectory() as directory:
         file = pathlib.Path(directory) / "node.yaml"
-        file.write_text("key: /k\nroles: [control]\ncontrol: {voters: 4}\n")
-        expect(2, "check-config", file, said=f"{file}:3:11: voters is 4: write an odd number")
+        # The findings of all of them, in one go.
+        file.write_text("key: /k\nroles: [control, dns]\ncontrol: {voters: 4}\n"
+                        "dns: {zones: [{name: a.test}, {name: A.test}]}\n")
+        said = expect(2, "check-config", file,
+                      said=f"{file}:3:11: voters is 4: write an odd number").stderr
+        assert f"{file}:4:31: zone 'a.test' is there twice" in said, said
+        file.write_text("key: /k\nroles: [dns]\n")
+        expect(2, "check-config", file, said=f"{file}:2:1: role dns needs a section 'dns'")
         file.write_text("key: /k\nroles: [host]\nservices:\n- {name: a, port: 1}\n"
                         "- {name: a, port: 1}\n")
         expect(2, "check-config", file, said=f"{file}:5:3: service 'a' on port 1 is declared")
