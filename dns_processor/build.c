@@ -219,20 +219,36 @@ static void add_reverse(struct hm_dns_build *build, size_t owner, const struct h
     };
 }
 
-/* Zones are cut at labels: a prefix between two cuts becomes all the zones below it. */
+/* Bits of a label of an address's reverse name. */
+static unsigned label_bits(const struct hm_addr *addr)
+{
+    return addr->family == 4 ? 8 : 4;
+}
+
+/* Those of the label that the prefix ends within which are not its own. */
+static unsigned spare_bits(const struct hm_addr *addr, unsigned bits)
+{
+    unsigned label = label_bits(addr);
+    return (label - bits % label) % label;
+}
+
+size_t hm_dns_prefix_zones(const struct hm_addr *addr, unsigned bits)
+{
+    return (size_t)1 << spare_bits(addr, bits);
+}
+
 static enum hm_status add_prefix(struct hm_dns_build *build, size_t owner,
                                  const struct hm_dns_prefix *prefix, struct hm_buf *error)
 {
     const struct hm_addr *given = &prefix->addr;
-    unsigned label_bits = given->family == 4 ? 8 : 4;
     char text[HM_ADDR_TEXT_BYTES];
     if (prefix->bits == 0 || prefix->bits > 8 * hm_addr_ip_bytes(given)) {
         hm_buf_printf(error, "reverse prefix %s/%u has no such length",
                       hm_addr_format_ip(given, text), prefix->bits);
         return HM_BAD_CONFIG;
     }
-    unsigned bits = (prefix->bits + label_bits - 1) / label_bits * label_bits;
-    unsigned spare = bits - prefix->bits;
+    unsigned spare = spare_bits(given, prefix->bits);
+    unsigned bits = prefix->bits + spare;
     size_t byte = (bits - 1) / 8;
     unsigned shift = bits % 8 ? 4 : 0; /* where the last label ends within its byte */
     struct hm_addr addr = *given;
@@ -306,22 +322,44 @@ static enum hm_status found_zones(struct hm_dns_build *build, struct hm_buf *err
     return status;
 }
 
-static void note_twice(const struct hm_dns_build *build, size_t later, struct hm_dns_twice *out)
+/* A zone among all of a builder's: forward ones first, then reverse ones. */
+struct placed {
+    const struct hm_dns_name *name;
+    size_t place;
+};
+
+static int compare_placed(const void *left, const void *right)
 {
-    bool reverse = later >= build->forward_count;
-    const struct hm_dns_reverse *of =
-        reverse ? &build->reverse[later - build->forward_count] : NULL;
-    *out = (struct hm_dns_twice){
-        .owner = reverse ? of->owner : later,
+    const struct placed *a = left;
+    const struct placed *b = right;
+    int order = hm_bytes_compare(hm_dns_name_bytes(a->name), hm_dns_name_bytes(b->name));
+    return order ? order : (a->place > b->place) - (a->place < b->place);
+}
+
+static struct hm_dns_twice twice_at(const struct hm_dns_build *build, const struct placed *placed)
+{
+    bool reverse = placed->place >= build->forward_count;
+    return (struct hm_dns_twice){
+        .owner =
+            reverse ? build->reverse[placed->place - build->forward_count].owner : placed->place,
         .reverse = reverse,
-        .name = reverse ? of->name : build->forward[later].name,
+        .name = *placed->name,
     };
 }
 
-static const struct hm_dns_name *zone_name(const struct hm_dns_build *build, size_t i)
+/* All zones in order of their names; those of one name in their order. */
+static struct placed *sort_zones(const struct hm_dns_build *build)
 {
-    return i < build->forward_count ? &build->forward[i].name
-                                    : &build->reverse[i - build->forward_count].name;
+    size_t count = build->forward_count + build->reverse_count;
+    struct placed *all = hm_alloc(count, sizeof *all);
+    for (size_t i = 0; i < count; i++) {
+        const struct hm_dns_name *name = i < build->forward_count
+                                             ? &build->forward[i].name
+                                             : &build->reverse[i - build->forward_count].name;
+        all[i] = (struct placed){name, i};
+    }
+    qsort(all, count, sizeof *all, compare_placed);
+    return all;
 }
 
 size_t hm_dns_build_twice(const struct hm_dns_zone_config *zones, size_t count,
@@ -335,15 +373,13 @@ size_t hm_dns_build_twice(const struct hm_dns_zone_config *zones, size_t count,
         enum hm_status status = read_zone(build, &zones[i], &error);
         HM_ASSERT(status == HM_OK);
     }
-    for (size_t i = 1; i < build->forward_count + build->reverse_count; i++) {
-        size_t j = 0;
-        while (j < i && !hm_dns_name_equal(zone_name(build, i), zone_name(build, j))) {
-            j++;
-        }
-        if (j < i && found < most) {
-            note_twice(build, i, &out[found++]);
+    struct placed *all = sort_zones(build);
+    for (size_t i = 1; i < build->forward_count + build->reverse_count && found < most; i++) {
+        if (hm_dns_name_equal(all[i].name, all[i - 1].name)) {
+            out[found++] = twice_at(build, &all[i]);
         }
     }
+    hm_free(all);
     hm_buf_fini(&error);
     hm_dns_build_free(build);
     return found;

@@ -23,6 +23,9 @@ struct hm_dns_prefix {
     unsigned bits;
 };
 
+/* Zones are cut at labels: a prefix between two cuts becomes as many zones as there are labels. */
+size_t hm_dns_prefix_zones(const struct hm_addr *addr, unsigned bits);
+
 struct hm_dns_zone_config {
     const char *name;
     const struct hm_dns_prefix *reverse;

@@ -393,9 +393,8 @@ static enum hm_status follow_addresses(struct dns *dns, struct hm_buf *error)
 static void on_check(const struct hm_conf_node *section, const struct hm_conf_node *root,
                      struct hm_conf_errors *errors)
 {
-    (void)root;
     struct hm_dns_settings settings;
-    hm_dns_settings_read(section, &settings, errors);
+    hm_dns_settings_read(section, root, &settings, errors);
     hm_dns_settings_fini(&settings);
 }
 
@@ -404,7 +403,7 @@ static void read_settings(struct dns *dns, const struct hm_conf_node *section, b
 {
     struct hm_conf_errors errors = {0};
     hm_dns_settings_fini(&dns->settings);
-    hm_dns_settings_read(section, &dns->settings, &errors);
+    hm_dns_settings_read(section, NULL, &dns->settings, &errors);
     HM_ASSERT(errors.count == 0);
     dns->written = NULL; /* the zones move */
     hm_dns_zones_set(&dns->zones, &dns->settings, reload);

@@ -8,8 +8,10 @@
 #define ADDRESSES_MAX    16u
 #define PREFIXES_MAX     64u
 #define VHOSTS_ALLOW_MAX 64u
-#define TTL_MAX          604800u /* a week */
-#define MAX_ANSWERS_MAX  1000u
+/* Reverse zones of one zone: every name that is put looks at them all. */
+#define REVERSE_MAX     256u
+#define TTL_MAX         604800u /* a week */
+#define MAX_ANSWERS_MAX 1000u
 
 /* ---- from a file ---- */
 
@@ -92,6 +94,7 @@ static void read_reverse(const struct hm_conf_node *zone, struct hm_arena *arena
                          struct hm_zone_settings *out, struct hm_conf_errors *errors)
 {
     const struct hm_conf_node *list = hm_conf_get(zone, "reverse");
+    size_t zones = 0;
     out->reverse = hm_arena_alloc(arena, list->count, sizeof *out->reverse);
     for (const struct hm_conf_node *at = list->first; at; at = at->next) {
         if (out->reverse_count == PREFIXES_MAX) {
@@ -102,6 +105,14 @@ static void read_reverse(const struct hm_conf_node *zone, struct hm_arena *arena
             hm_conf_error(errors, &at->origin,
                           "a reverse zone for all addresses: write a prefix of at least 1 bit");
             continue;
+        }
+        zones += hm_dns_prefix_zones(&at->addr, (unsigned)at->integer);
+        if (zones > REVERSE_MAX) {
+            hm_conf_error(errors, &at->origin,
+                          "these prefixes come to more than %u reverse zones: write them so that "
+                          "they end where a label does, as /8, /16 or /24",
+                          REVERSE_MAX);
+            return;
         }
         out->reverse[out->reverse_count++] =
             (struct hm_zone_prefix){.addr = at->addr, .bits = (uint8_t)at->integer};
@@ -210,10 +221,13 @@ static bool are_sound(const struct hm_zone_settings *settings)
             sound = !hm_addr_is_none(&server->addresses[j].addr);
         }
     }
+    size_t zones = 0;
     for (uint32_t i = 0; i < settings->reverse_count && sound; i++) {
         const struct hm_zone_prefix *prefix = &settings->reverse[i];
         sound = !hm_addr_is_none(&prefix->addr) && prefix->bits >= 1 &&
                 prefix->bits <= 8 * hm_addr_ip_bytes(&prefix->addr);
+        zones += sound ? hm_dns_prefix_zones(&prefix->addr, prefix->bits) : 0;
+        sound = sound && zones <= REVERSE_MAX;
     }
     for (uint32_t i = 0; i < settings->vhosts_allow_count && sound; i++) {
         sound = is_name(settings->vhosts_allow[i].name);

@@ -196,12 +196,13 @@ static unsigned processors(void)
     return count < 1 ? 1 : (unsigned)(count < most ? count : most);
 }
 
-void hm_dns_settings_read(const struct hm_conf_node *section, struct hm_dns_settings *out,
-                          struct hm_conf_errors *errors)
+void hm_dns_settings_read(const struct hm_conf_node *section, const struct hm_conf_node *root,
+                          struct hm_dns_settings *out, struct hm_conf_errors *errors)
 {
     *out = (struct hm_dns_settings){0};
     if (!section || hm_conf_get(section, "zones")->count == 0) {
-        hm_conf_error(errors, section ? &section->origin : &(struct hm_conf_origin){0},
+        struct hm_conf_origin nowhere = {0};
+        hm_conf_error(errors, root ? &hm_conf_get(root, "roles")->origin : &nowhere,
                       "role dns needs a section 'dns' with its zones");
         return;
     }

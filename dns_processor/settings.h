@@ -25,10 +25,11 @@ struct hm_dns_settings {
 /* A status shows a fact for each. */
 #define HM_DNS_ZONES_MAX 64u
 
-/* Reads the section (NULL: there is none) and adds a finding for everything that is wrong; then
- * `out` may only be given to hm_dns_settings_fini. Lives as long as the section. */
-void hm_dns_settings_read(const struct hm_conf_node *section, struct hm_dns_settings *out,
-                          struct hm_conf_errors *errors);
+/* Reads the section (NULL: there is none; `root`, which may be NULL too, is where that is told) and
+ * adds a finding for everything that is wrong; then `out` may only be given to
+ * hm_dns_settings_fini. Lives as long as the section. */
+void hm_dns_settings_read(const struct hm_conf_node *section, const struct hm_conf_node *root,
+                          struct hm_dns_settings *out, struct hm_conf_errors *errors);
 void hm_dns_settings_fini(struct hm_dns_settings *settings);
 
 #endif

@@ -95,6 +95,10 @@ def test_a_reload_commits_the_file():
         until("it answers", lambda: servers.ttls() == [9, 9, 9])
         until("it says so", lambda: "3s in the file, 9s committed" in servers.zone(1))
         until("one serial", servers.one_serial)
+        # A reload commits it, though the file is as it was at the start.
+        servers.nodes[1].signal(signal.SIGHUP)
+        until("all answer so", lambda: servers.ttls() == [3, 3, 3])
+        until("one serial", servers.one_serial)
 
 
 def test_a_bad_file_changes_nothing():

@@ -199,7 +199,7 @@ static void test_settings(void **state)
                            "  - name: home.arpa\n"
                            "threads: 3\n"
                            "udp_payload: 1400\n");
-    hm_dns_settings_read(running.section, &settings, &errors);
+    hm_dns_settings_read(running.section, NULL, &settings, &errors);
     assert_int_equal(errors.count, 0);
     assert_int_equal(settings.listen_count, 2);
     assert_int_equal(settings.listen[0].port, 53);
@@ -265,6 +265,9 @@ static void test_findings(void **state)
                     "dns.yaml:2:22: reverse zone '10.in-addr.arpa' is there twice\n"
                     "dns.yaml:2:22: reverse zone '11.in-addr.arpa' is there twice\n"
                     "dns.yaml:4:3: zone 'a.internal' is there twice\n");
+    expect_findings("zones: [{name: a.internal, reverse: [128.0.0.0/1, 10.0.0.0/9, 32.0.0.0/4]}]\n",
+                    "dns.yaml:1:63: these prefixes come to more than 256 reverse zones: write them "
+                    "so that they end where a label does, as /8, /16 or /24\n");
 }
 
 static uint16_t free_port(void)
