@@ -14,12 +14,53 @@
 #define FILES_MAX 8
 #define ROUNDS    20000
 
+/* A module that writes one record twice, each time as if nobody had before. */
+static struct {
+    uint64_t numbers[2];
+    struct hm_submitted answers[2];
+    char reason[64];
+    size_t asked;
+    size_t answered;
+} writer;
+
+static void write_record(struct hm_module_ctx *ctx)
+{
+    struct hm_condition absent = {.scope = hm_name_of("notes"), .key = hm_bytes_of_text("k")};
+    struct hm_change change = {
+        .scope = absent.scope, .key = absent.key, .present = true, .value = hm_bytes_of_text("v")};
+    writer.numbers[writer.asked++] = hm_module_write(
+        ctx,
+        &(struct hm_request_write){
+            .conditions = &absent, .conditions_count = 1, .changes = &change, .changes_count = 1});
+}
+
+static enum hm_status start_writer(struct hm_module_ctx *ctx, struct hm_buf *error)
+{
+    (void)error;
+    memset(&writer, 0, sizeof writer);
+    write_record(ctx); /* there is no cluster yet: it waits */
+    return HM_OK;
+}
+
+static void on_written(struct hm_module_ctx *ctx, uint64_t write, const struct hm_submitted *answer)
+{
+    assert_int_equal(write, writer.numbers[writer.answered]);
+    snprintf(writer.reason, sizeof writer.reason, "%.*s", (int)answer->reason.size,
+             (const char *)answer->reason.data);
+    writer.answers[writer.answered++] = *answer;
+    if (writer.asked < 2) {
+        write_record(ctx);
+    }
+}
+
 static const char *const dns_roles[] = {"dns", NULL};
 static const struct hm_module consumer_module = {.abi = HM_MODULE_ABI,
                                                  .kind = HM_MODULE_ROLE,
                                                  .name = "dns",
                                                  .performs = dns_roles,
-                                                 .feeds = HM_FEEDS_STATE};
+                                                 .feeds = HM_FEEDS_STATE,
+                                                 .start = start_writer,
+                                                 .written = on_written};
 
 static const struct hm_module *const center_modules[] = {&hm_log_module, &hm_auth_module,
                                                          &hm_control_module, &consumer_module};
@@ -293,11 +334,35 @@ static void announcements_and_drains_over_a_restart(void **state)
     finish(&pair);
 }
 
+static bool both_are_answered(struct pair *pair)
+{
+    (void)pair;
+    return writer.answered == 2;
+}
+
+static void a_module_writes_records(void **state)
+{
+    (void)state;
+    struct pair pair;
+    start_pair(&pair);
+    run_until(&pair, both_are_answered);
+    struct hm_name scope = hm_name_of("notes");
+    const struct hm_record *record =
+        hm_records_find(&hm_node_view(pair.nodes[0])->records, &scope, hm_bytes_of_text("k"));
+    assert_non_null(record);
+    assert_int_equal(writer.answers[0].status, HM_OK);
+    assert_int_equal(writer.answers[0].index, record->index);
+    assert_int_equal(writer.answers[1].status, HM_CONFLICT);
+    assert_non_null(strstr(writer.reason, "notes k was changed at"));
+    finish(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_announcement_is_served_before_its_answer),
         cmocka_unit_test(announcements_and_drains_over_a_restart),
+        cmocka_unit_test(a_module_writes_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
