@@ -81,6 +81,9 @@ static void put_record(struct hm_buf *out, const struct hm_change *change)
     } else if (hm_bytes_equal(hm_bytes_of_text("vhosts"), hm_bytes_of_text(change->scope.text))) {
         hm_buf_printf(out, " is of service %.*s", (int)change->value.size,
                       (const char *)change->value.data);
+    } else if (hm_name_is(&change->scope, "vhosts_allow")) {
+        hm_buf_printf(out, " allows %.*s", (int)change->value.size,
+                      (const char *)change->value.data);
     } else {
         put_value(out, change->value);
     }
