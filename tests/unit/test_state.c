@@ -209,7 +209,7 @@ static void test_the_feature_level_rises_when_all_support_it(void **unused)
     assert_int_equal(hm_state_feature(other), next);
     hm_buf_fini(&snapshot);
     hm_state_free(other);
-    hm_state_free(state);
+    free_state(state);
 }
 
 static void test_a_vhost_belongs_to_the_first_until_nobody_holds_it(void **unused)
@@ -560,7 +560,7 @@ static void test_what_is_allowed_is_granted(void **unused)
     assert_string_equal(change_host(state, 2, 2, "old.example", "old").reason, "");
     change_host(state, 2, 3, "", "");
     assert_string_equal(owner_of(state, "old.example"), "nobody");
-    hm_state_free(state);
+    free_state(state);
 }
 
 static void test_who_waits_is_granted_what_is_allowed_later(void **unused)
@@ -584,7 +584,7 @@ static void test_who_waits_is_granted_what_is_allowed_later(void **unused)
     assert_string_equal(owner_of(state, "shop.example"), "first");
     assert_int_equal(allow(state, 4, "z", NULL).events, 2);
     assert_string_equal(owner_of(state, "shop.elsewhere"), "x");
-    hm_state_free(state);
+    free_state(state);
 }
 
 /* "ADDRESS ROLE", with " failed" where it has; "none" where there is no record. */
@@ -665,7 +665,7 @@ static void test_a_failure_takes_no_consumers_place(void **unused)
     struct hm_change change = {.scope = scope, .key = hm_bytes_of_text("dns-3"), .present = true};
     struct hm_message write = write_of(&change, NULL);
     assert_int_equal(apply(state, 1, 1, &write).status, HM_DENIED);
-    hm_state_free(state);
+    free_state(state);
 }
 
 static void test_few_failed_consumers_are_kept(void **unused)
@@ -682,7 +682,7 @@ static void test_few_failed_consumers_are_kept(void **unused)
     assert_string_equal(place_of(state, "d89"), "none");
     assert_string_equal(place_of(state, "d88"), "10.0.0.12 dns failed");
     assert_int_equal(hm_state_view(state)->records.count, HM_STATE_CONSUMERS_FAILED_MAX);
-    hm_state_free(state);
+    free_state(state);
 }
 
 int main(void)
