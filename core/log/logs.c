@@ -277,3 +277,8 @@ void hm_logs_disk_retry(struct hm_logs *logs)
         hm_journal_retry(logs->journal);
     }
 }
+
+uint64_t hm_logs_journal_bytes(const struct hm_logs *logs)
+{
+    return logs->journal ? hm_journal_bytes(logs->journal) : 0;
+}

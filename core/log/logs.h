@@ -57,5 +57,7 @@ void hm_logs_disk_done(struct hm_logs *logs, hm_ms now, enum hm_status status);
 /* The disk failed: nothing is voted, acknowledged or led until hm_logs_disk_retry succeeded. */
 bool hm_logs_disk_failed(const struct hm_logs *logs);
 void hm_logs_disk_retry(struct hm_logs *logs);
+/* Of the journal, as hm_journal_bytes; 0 without one. */
+uint64_t hm_logs_journal_bytes(const struct hm_logs *logs);
 
 #endif

@@ -110,10 +110,8 @@ static void control_facts(struct hm_node *node)
     fact(node, "control.learners", "%zu", count - voting);
     fact(node, "control.commit", "%llu", (unsigned long long)hm_raft_commit(raft));
     fact(node, "control.snapshot", "%llu", (unsigned long long)hm_raft_snapshot_index(raft));
-    if (node->control.journal) {
-        fact(node, "control.journal_bytes", "%llu",
-             (unsigned long long)hm_journal_bytes(node->control.journal));
-    }
+    fact(node, "control.journal_bytes", "%llu",
+         (unsigned long long)hm_logs_journal_bytes(node->control.logs));
     fact(node, "control.disk", "%s",
          !node->config.durable                     ? "memory only"
          : hm_logs_disk_failed(node->control.logs) ? "cannot write"

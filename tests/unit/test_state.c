@@ -203,12 +203,12 @@ static void test_the_feature_level_rises_when_all_support_it(void **unused)
     assert_int_equal(hm_state_feature(state), next);
     /* It is part of the state. */
     struct hm_buf snapshot = {0};
-    struct hm_state *other = hm_state_new();
-    hm_state_snapshot(state, &snapshot);
-    assert_int_equal(hm_state_install(other, hm_buf_view(&snapshot)), HM_OK);
+    struct hm_state *other = new_state();
+    hm_replica_snapshot(replica_of(state), &snapshot);
+    assert_int_equal(hm_replica_install(replica_of(other), hm_buf_view(&snapshot)), HM_OK);
     assert_int_equal(hm_state_feature(other), next);
     hm_buf_fini(&snapshot);
-    hm_state_free(other);
+    free_state(other);
     free_state(state);
 }
 
