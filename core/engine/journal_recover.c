@@ -251,8 +251,7 @@ static enum hm_status replay_append(struct recovery *recovery, const struct foun
         return DAMAGED(recovery, "%s at byte %" PRIu64 ": entries without a possible index",
                        segment->file->name, offset);
     }
-    if (append->entries_count == 0 &&
-        (append->first_index >= next || hm_plant("journal_keeps_cut"))) {
+    if (append->entries_count == 0 && append->first_index >= next) {
         return HM_OK; /* nothing is there to cut */
     }
     /* Entries may be missing when they went with a segment that the snapshot covers. */

@@ -242,9 +242,6 @@ enum hm_status hm_raft_restore(struct hm_raft *raft, const struct hm_message *me
         if (message->log_hard_state.term <= RAFT_NUMBER_MAX) {
             raft->term = message->log_hard_state.term;
             raft->vote = message->log_hard_state.vote;
-            if (hm_plant("vote_forgotten_at_start")) {
-                raft->vote = (struct hm_id){{0}};
-            }
             raft->commit_restored = message->log_hard_state.commit;
             status = HM_OK;
         }

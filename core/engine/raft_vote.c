@@ -192,9 +192,7 @@ enum hm_status raft_on_vote_reply(struct hm_raft *raft, const struct hm_peer *fr
     enum hm_raft_role asking = reply->prevote ? HM_RAFT_PRECANDIDATE : HM_RAFT_CANDIDATE;
     bool fits = raft->role == asking && reply->term == raft->term + reply->prevote &&
                 (reply->prevote || raft->asked);
-    if (hm_plant("vote_of_older_term")) {
-        fits = raft->role == asking;
-    } else if (hm_plant("prevote_is_vote")) {
+    if (hm_plant("prevote_is_vote")) {
         fits = raft->role != HM_RAFT_FOLLOWER && reply->term >= raft->term;
     }
     uint32_t voter = raft_voters_find(raft->voters, raft->voters_count, &from->id);

@@ -723,7 +723,7 @@ static void end(struct cluster *c)
     hm_free(c);
 }
 
-const char *cluster_run(uint64_t seed, struct cluster_totals *totals)
+const char *raft_cluster_run(uint64_t seed, struct cluster_totals *totals)
 {
     struct cluster *c = hm_alloc(1, sizeof *c);
     violation[0] = 0;

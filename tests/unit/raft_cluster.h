@@ -16,6 +16,6 @@ struct cluster_totals {
 
 /* Runs `seed` through faults, heals it and waits for it to settle. NULL, or what was violated (in a
  * static buffer). Adds to `totals`. */
-const char *cluster_run(uint64_t seed, struct cluster_totals *totals);
+const char *raft_cluster_run(uint64_t seed, struct cluster_totals *totals);
 
 #endif

@@ -19,7 +19,7 @@ static void test_clusters_under_faults(void **state)
     uint64_t end = first + (one ? 1 : more ? strtoull(more, NULL, 10) : 500);
     struct cluster_totals totals = {0};
     for (uint64_t seed = first; seed < end; seed++) {
-        const char *violated = cluster_run(seed, &totals);
+        const char *violated = raft_cluster_run(seed, &totals);
         if (violated) {
             fail_msg("seed %llu: %s", (unsigned long long)seed, violated);
         }

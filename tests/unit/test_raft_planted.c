@@ -55,7 +55,7 @@ static bool is_found(const char *bug)
         hm_planted_bug = bug;
         struct cluster_totals totals = {0};
         for (uint64_t seed = 1; seed <= SEEDS_MAX; seed++) {
-            const char *violated = cluster_run(seed, &totals);
+            const char *violated = raft_cluster_run(seed, &totals);
             if (violated) {
                 printf("found  %-26s seed %llu: %s\n", bug, (unsigned long long)seed, violated);
                 fflush(stdout);
