@@ -37,7 +37,7 @@ struct sim_fault_hooks {
     void (*pause)(void *context, size_t node, hm_ms until);
     struct sim_disk *(*disk)(void *context, size_t node); /* NULL: it has none */
     /* NULL where clocks are not disturbed. Time passes at `permille` of the world's; the wall clock
-     * jumps by `ms`. */
+     * is set to `ms` away from the right time. */
     void (*clock_rate)(void *context, size_t node, uint32_t permille);
     void (*clock_jump)(void *context, size_t node, int64_t ms);
 };

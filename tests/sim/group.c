@@ -575,7 +575,7 @@ static void fault_clock_rate(void *context, size_t slot, uint32_t permille)
 static void fault_clock_jump(void *context, size_t slot, int64_t ms)
 {
     struct group *group = context;
-    group->nodes[slot].wall_offset += ms;
+    group->nodes[slot].wall_offset = ms;
 }
 
 static const struct sim_fault_hooks fault_hooks = {fault_crash, fault_start,      fault_pause,
