@@ -170,8 +170,8 @@ static void connected(void *context, uint64_t number, struct hm_bytes bytes)
         }
         return;
     }
-    if (!net->hooks->runs(net->context, to)) {
-        close_stream(net, from, to, HM_UNREACHABLE); /* refused */
+    if (!net->hooks->runs(net->context, from) || !net->hooks->runs(net->context, to)) {
+        close_stream(net, from, to, HM_UNREACHABLE); /* refused, or nobody asks any more */
         return;
     }
     stream->state = SIM_OPEN;
