@@ -12,6 +12,7 @@ static enum hm_log_level level_of(enum hm_message_kind kind)
     case HM_MSG_announce:
     case HM_MSG_withdraw:
     case HM_MSG_drain:
+    case HM_MSG_emit:
         return HM_LOG_INFO;
     default:
         return HM_LOG_DEBUG;

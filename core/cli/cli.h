@@ -95,6 +95,7 @@ int hm_command_announce(int argc, char **argv);
 int hm_command_check_config(int argc, char **argv);
 int hm_command_dev(int argc, char **argv);
 int hm_command_drain(int argc, char **argv);
+int hm_command_emit(int argc, char **argv);
 int hm_command_events(int argc, char **argv);
 int hm_command_keygen(int argc, char **argv);
 int hm_command_leave(int argc, char **argv);

@@ -89,6 +89,27 @@ static void put_record(struct hm_buf *out, const struct hm_change *change)
     }
 }
 
+/* What users say is anything: what is no text, or would move the cursor, is shown as dots. */
+static void put_anything(struct hm_buf *out, struct hm_bytes bytes)
+{
+    json_t *text = json_stringn((const char *)bytes.data, bytes.size); /* NULL: not UTF-8 */
+    for (size_t i = 0; i < bytes.size; i++) {
+        uint8_t byte = bytes.data[i];
+        bool shown = byte >= ' ' && byte != 0x7f && (byte < 0x80 || text);
+        hm_put_u8(out, shown ? byte : '.');
+    }
+    json_decref(text);
+}
+
+static void put_user_event(struct hm_buf *out, const struct hm_user_event *event)
+{
+    put_anything(out, event->name);
+    if (event->data.size) {
+        hm_buf_append_text(out, ": ");
+        put_anything(out, event->data);
+    }
+}
+
 void hm_event_describe(const struct hm_message *body, struct hm_buf *out)
 {
     switch (body->kind) {
@@ -115,6 +136,9 @@ void hm_event_describe(const struct hm_message *body, struct hm_buf *out)
         break;
     case HM_MSG_host_removed:
         put_id(out, &body->host_removed.host);
+        break;
+    case HM_MSG_user_event:
+        put_user_event(out, &body->user_event);
         break;
     default:
         hm_message_print(out, body);

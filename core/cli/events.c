@@ -68,6 +68,10 @@ static void print_json(const struct hm_event *event, const struct hm_message *bo
     json_object_set_new(object, "time", json_string(when));
     json_object_set_new(object, "origin", hm_json_id(&event->origin));
     json_object_set_new(object, "kind", json_string(hm_message_name(body->kind)));
+    if (body->kind == HM_MSG_user_event) {
+        json_object_set_new(object, "name", hm_json_text(body->user_event.name));
+        json_object_set_new(object, "data", hm_json_text(body->user_event.data));
+    }
     json_object_set_new(object, "text", hm_json_text(hm_buf_view(&text)));
     json_dumpf(object, stdout, JSON_COMPACT);
     putchar('\n');

@@ -15,6 +15,7 @@ static const struct hm_command commands[] = {
     {"members", "who is in the cluster", hm_command_members},
     {"services", "what is served, and why something is not", hm_command_services},
     {"events", "what the cluster agreed on, in order", hm_command_events},
+    {"emit", "tell every node something", hm_command_emit},
     {"announce", "announce a service of this host", hm_command_announce},
     {"withdraw", "take an announcement back", hm_command_withdraw},
     {"drain", "send nothing new to this host's services", hm_command_drain},

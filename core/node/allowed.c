@@ -7,6 +7,7 @@
  * leader says, as who has failed, it proposes itself. */
 enum who {
     NOBODY,
+    MEMBER, /* any member */
     OWNER,  /* the node that the request is about */
     READER, /* members that carry feed state: who cannot read records writes none */
 };
@@ -19,6 +20,7 @@ static const struct rule {
     {HM_MSG_request_leave, OWNER},
     {HM_MSG_request_host, OWNER},
     {HM_MSG_request_write, READER},
+    {HM_MSG_request_emit, MEMBER},
 };
 
 static enum who who_may(enum hm_message_kind kind)
@@ -52,6 +54,8 @@ static bool may(const struct hm_node *node, const struct hm_id *session,
     const struct hm_member *member = hm_members_find(&node->view->members, session);
     struct hm_id owner = owner_of(request);
     switch (who_may(request->kind)) {
+    case MEMBER:
+        return member != NULL;
     case OWNER:
         return hm_id_equal(session, &owner);
     case READER:

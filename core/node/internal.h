@@ -160,7 +160,9 @@ struct hm_node {
     bool carries_state;
     bool consumes;
     bool ready_told;
-    bool returned; /* a control node has told the log of its restart */
+    bool returned;        /* a control node has told the log of its restart */
+    bool caught_up;       /* a control node has applied what was committed before it came (back) */
+    struct hm_place told; /* the last event of feed members that modules were told of */
 
     struct hm_module_ctx *modules;
     struct hm_disk_file *kept; /* files that modules kept, as found at start; owned */
@@ -305,6 +307,18 @@ void hm_node_send_digest(struct hm_node *node, const struct hm_peer *joiner, uin
 void hm_node_refuse_peer(struct hm_node *node, const struct hm_peer *peer, enum hm_status status,
                          const char *reason);
 
+/* ---- emit.c ---- */
+
+/* Tells the modules of an event of feed members that was applied, unless they know it. */
+void hm_node_tell_event(struct hm_node *node, const struct hm_event *event,
+                        const struct hm_message *body);
+/* From when on a control node takes what its log says for news. */
+void hm_node_note_caught_up(struct hm_node *node);
+void hm_node_on_emit(struct hm_node *node, const struct hm_request *request);
+/* What became of a user event; NULL: nothing was heard in time. */
+void hm_node_emit_submitted(struct hm_node *node, uint64_t token,
+                            const struct hm_submitted *answer);
+
 /* ---- control.c, voters.c, verdict.c ---- */
 
 HM_MUST_USE enum hm_status hm_node_open_control(struct hm_node *node,
@@ -416,6 +430,9 @@ void hm_node_tick_modules(struct hm_node *node);
 hm_ms hm_node_modules_deadline(const struct hm_node *node);
 /* Given to the catalog: tells every module of a change. */
 void hm_node_catalog_changed(void *context, const struct hm_change_note *note);
+/* Gives every module an event of feed members. */
+void hm_node_run_event(struct hm_node *node, const struct hm_event *event,
+                       const struct hm_message *body);
 /* Passes a request through the middlewares; HM_OK: go on to the handler. */
 enum hm_status hm_node_run_chain(struct hm_node *node, const struct hm_request *request);
 /* Offers it to the modules: HM_NOT_FOUND when none takes it. */

@@ -202,6 +202,7 @@ void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
     default:
         break;
     }
+    hm_node_tell_event(node, event, &body);
     hm_arena_fini(&arena);
 }
 

@@ -198,6 +198,17 @@ const char *hm_node_next_bootstrap_role(const struct hm_node *node, size_t *curs
     return NULL;
 }
 
+void hm_node_run_event(struct hm_node *node, const struct hm_event *event,
+                       const struct hm_message *body)
+{
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        struct hm_module_ctx *ctx = &node->modules[i];
+        if (ctx->module->event) {
+            ctx->module->event(ctx, event, body);
+        }
+    }
+}
+
 /* ---- module.h ---- */
 
 void *hm_module_state(struct hm_module_ctx *ctx)

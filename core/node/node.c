@@ -371,6 +371,7 @@ void hm_node_pump(struct hm_node *node)
         step_phase(node);
         hm_node_tick_joining(node);
         hm_node_pump_logs(node);
+        hm_node_note_caught_up(node);
         hm_node_refresh_slices(node);
         hm_node_pump_feeds(node);
         hm_node_pump_swim(node);

@@ -50,7 +50,8 @@ bool hm_node_pick_control(struct hm_node *node, uint32_t attempt, struct hm_peer
 static bool is_submit(const struct hm_call *call)
 {
     return call->kind == HM_CALL_HOST || call->kind == HM_CALL_RETURN ||
-           call->kind == HM_CALL_LEAVE || call->kind == HM_CALL_WRITE;
+           call->kind == HM_CALL_LEAVE || call->kind == HM_CALL_WRITE ||
+           call->kind == HM_CALL_EMIT;
 }
 
 /* Sends it to the control plane, to another node at every try. A node of the control plane takes
@@ -132,6 +133,8 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
         hm_node_host_submitted(node, answer);
     } else if (kind == HM_CALL_WRITE) {
         hm_node_module_written(node, user, answer);
+    } else if (kind == HM_CALL_EMIT) {
+        hm_node_emit_submitted(node, user, answer);
     } else if (kind == HM_CALL_RETURN && answer->status != HM_OK) {
         hm_node_log(node, HM_LOG_ERROR, "restart not accepted", "status=%s reason=\"%.*s\"",
                     hm_status_name((enum hm_status)answer->status), (int)answer->reason.size,
@@ -265,6 +268,9 @@ static void expire(struct hm_node *node, const struct hm_call *call)
     case HM_CALL_FORWARD:
         hm_node_answer_status(node, call->user, HM_UNREACHABLE,
                               "the control plane did not answer within %u s", FORWARD_MS / 1000);
+        break;
+    case HM_CALL_EMIT:
+        hm_node_emit_submitted(node, call->user, NULL);
         break;
     case HM_CALL_LEAVE:
         hm_node_answer_status(node, node->leave_token, HM_NO_QUORUM,

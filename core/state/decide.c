@@ -295,6 +295,41 @@ static void decide_write(struct hm_state *state, const struct hm_request_write *
     }
 }
 
+/* ---- user events ---- */
+
+static bool is_printable(struct hm_bytes text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < ' ' || text.data[i] == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void decide_emit(struct hm_state *state, const struct hm_request_emit *request,
+                        struct hm_outcome *out)
+{
+    if (!hm_members_find(&state->view.members, &state->origin)) {
+        refuse(out, HM_REMOVED, "only a member emits events");
+    } else if (request->name.size == 0 || request->name.size > HM_USER_EVENT_NAME_BYTES_MAX) {
+        refuse(out, HM_BAD_ARGUMENT, "the name of an event has 1 to %u bytes, this one has %zu",
+               HM_USER_EVENT_NAME_BYTES_MAX, request->name.size);
+    } else if (!is_printable(request->name)) {
+        refuse(out, HM_BAD_ARGUMENT, "the name of an event has no control characters");
+    } else if (request->data.size > HM_USER_EVENT_DATA_BYTES_MAX) {
+        refuse(out, HM_TOO_LARGE,
+               "the data of an event has at most %u bytes, these are %zu; emit where to find them",
+               HM_USER_EVENT_DATA_BYTES_MAX, request->data.size);
+    } else {
+        hm_state_emit(
+            state,
+            &(struct hm_message){.kind = HM_MSG_user_event,
+                                 .user_event = {.name = request->name, .data = request->data}},
+            out);
+    }
+}
+
 void hm_state_decide(struct hm_state *state, const struct hm_message *request,
                      struct hm_outcome *out)
 {
@@ -320,6 +355,9 @@ void hm_state_decide(struct hm_state *state, const struct hm_message *request,
         break;
     case HM_MSG_request_write:
         decide_write(state, &request->request_write, out);
+        break;
+    case HM_MSG_request_emit:
+        decide_emit(state, &request->request_emit, out);
         break;
     default:
         refuse(out, HM_BAD_BYTES, "not a request: %s", hm_message_name(request->kind));

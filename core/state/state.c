@@ -54,7 +54,8 @@ void hm_state_forget_events(struct hm_state *state)
 
 static bool is_in_members(enum hm_message_kind kind)
 {
-    return kind >= HM_MSG_member_joined && kind <= HM_MSG_epoch_raised;
+    return (kind >= HM_MSG_member_joined && kind <= HM_MSG_epoch_raised) ||
+           kind == HM_MSG_user_event;
 }
 
 static bool is_in_state(enum hm_message_kind kind)

@@ -15,6 +15,9 @@
 /* The feature level of this release. What is decided depends on the committed level alone, so that
  * neighbouring releases decide alike. */
 #define HM_FEATURE_LEVEL 1u
+/* What a user event may carry: with its envelope it fits a datagram. */
+#define HM_USER_EVENT_NAME_BYTES_MAX 255u
+#define HM_USER_EVENT_DATA_BYTES_MAX 512u
 
 struct hm_state;
 

@@ -56,6 +56,8 @@ static enum hm_status evolve_body(struct hm_view *view, const struct hm_event *e
     case HM_MSG_host_removed:
         delete_host(view, &body->host_removed.host, event->index);
         return HM_OK;
+    case HM_MSG_user_event:
+        return HM_OK; /* changes nothing: it is for the roles */
     default:
         return HM_BAD_BYTES;
     }

@@ -46,11 +46,49 @@ static void publish_huge(struct hm_module_ctx *ctx)
     hm_module_publish(ctx, &(struct hm_host_config){.services = services, .services_count = 8});
 }
 
+/* What the role of a node was told of the feed: a letter an event, or the name of a user event. */
+struct told {
+    char text[64];
+    uint64_t last; /* index */
+};
+
+static void note_event(struct hm_module_ctx *ctx, const struct hm_event *event,
+                       const struct hm_message *body)
+{
+    struct told *told = hm_module_state(ctx);
+    char name[16] = "?";
+    assert_true(event->index > told->last);
+    told->last = event->index;
+    if (body->kind == HM_MSG_user_event) {
+        snprintf(name, sizeof name, "%.*s", (int)body->user_event.name.size,
+                 (const char *)body->user_event.name.data);
+    } else if (body->kind == HM_MSG_member_joined) {
+        name[0] = '+';
+    } else if (body->kind == HM_MSG_member_failed || body->kind == HM_MSG_member_left) {
+        name[0] = '-';
+    }
+    size_t used = strlen(told->text);
+    snprintf(told->text + used, sizeof told->text - used, "%s", name);
+}
+
+/* "told": the answer says what this node was told. */
+static enum hm_status tell_told(struct hm_module_ctx *ctx, const struct hm_request *request)
+{
+    struct told *told = hm_module_state(ctx);
+    if (request->message->kind != HM_MSG_withdraw) {
+        return HM_NOT_FOUND;
+    }
+    hm_module_answer(ctx, request,
+                     &(struct hm_message){.kind = HM_MSG_answer,
+                                          .answer = {.reason = hm_bytes_of_text(told->text)}});
+    return HM_OK;
+}
+
 /* "announce": one service more, and a report of who serves it. */
 static enum hm_status announce(struct hm_module_ctx *ctx, const struct hm_request *request)
 {
     if (request->message->kind != HM_MSG_announce) {
-        return HM_NOT_FOUND;
+        return tell_told(ctx, request);
     }
     const struct hm_announce *wanted = &request->message->announce;
     if (wanted->port == PORT_OF_HUGE) {
@@ -65,19 +103,29 @@ static enum hm_status announce(struct hm_module_ctx *ctx, const struct hm_reques
     return HM_OK;
 }
 
-static const struct hm_module control_module = {
-    .abi = HM_MODULE_ABI, .kind = HM_MODULE_ROLE, .name = "control", .performs = control_roles};
+static const struct hm_module control_module = {.abi = HM_MODULE_ABI,
+                                                .kind = HM_MODULE_ROLE,
+                                                .name = "control",
+                                                .performs = control_roles,
+                                                .state_size = sizeof(struct told),
+                                                .event = note_event,
+                                                .request = tell_told};
 static const struct hm_module dns_module = {.abi = HM_MODULE_ABI,
                                             .kind = HM_MODULE_ROLE,
                                             .name = "dns",
                                             .performs = dns_roles,
-                                            .feeds = HM_FEEDS_STATE};
+                                            .feeds = HM_FEEDS_STATE,
+                                            .state_size = sizeof(struct told),
+                                            .event = note_event,
+                                            .request = tell_told};
 static const struct hm_module host_module = {.abi = HM_MODULE_ABI,
                                              .kind = HM_MODULE_ROLE,
                                              .name = "host",
                                              .performs = host_roles,
                                              .bootstraps = dns_roles,
                                              .start = publish_web,
+                                             .state_size = sizeof(struct told),
+                                             .event = note_event,
                                              .request = announce};
 
 /* ---- a cluster in virtual time ---- */
@@ -689,6 +737,101 @@ static void test_leaves_of_hosts_hide_no_voter(void **state)
     finish(&cluster);
 }
 
+/* ---- events for the roles ---- */
+
+static const char *told_to(struct cluster *cluster, size_t number)
+{
+    static char text[64];
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    struct hm_buf bytes = {0};
+    hm_message_encode(&bytes, &(struct hm_message){.kind = HM_MSG_withdraw});
+    hm_node_control(cluster->nodes[number], cluster->now, 1, hm_buf_view(&bytes));
+    drain(cluster, number);
+    assert_int_equal(
+        hm_message_decode_only(hm_buf_view(&cluster->reply), HM_MSG_answer, &arena, &message),
+        HM_OK);
+    snprintf(text, sizeof text, "%.*s", (int)message.answer.reason.size,
+             (const char *)message.answer.reason.data);
+    hm_arena_fini(&arena);
+    hm_buf_fini(&bytes);
+    return text;
+}
+
+static enum hm_status emit_on(struct cluster *cluster, size_t number, const char *name,
+                              size_t data_bytes)
+{
+    static const uint8_t data[1024];
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    struct hm_buf bytes = {0};
+    hm_message_encode(&bytes, &(struct hm_message){.kind = HM_MSG_emit,
+                                                   .emit = {.name = hm_bytes_of_text(name),
+                                                            .data = {data, data_bytes}}});
+    hm_buf_clear(&cluster->reply);
+    hm_node_control(cluster->nodes[number], cluster->now, 1, hm_buf_view(&bytes));
+    drain(cluster, number);
+    for (hm_ms until = cluster->now + 6000; cluster->reply.size == 0 && cluster->now < until;) {
+        step(cluster);
+    }
+    assert_int_equal(
+        hm_message_decode_only(hm_buf_view(&cluster->reply), HM_MSG_answer, &arena, &message),
+        HM_OK);
+    enum hm_status status = (enum hm_status)message.answer.status;
+    assert_true((message.answer.index != 0) == (status == HM_OK));
+    hm_arena_fini(&arena);
+    hm_buf_fini(&bytes);
+    return status;
+}
+
+static void test_every_role_is_told_of_events_once_and_in_order(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    start_seven(&cluster);
+    size_t before[7];
+    for (size_t i = 0; i < 7; i++) {
+        before[i] = strlen(told_to(&cluster, i));
+    }
+    assert_int_equal(emit_on(&cluster, 5, "a", 512), HM_OK); /* a host */
+    assert_int_equal(emit_on(&cluster, 0, "b", 0), HM_OK);   /* of the control plane */
+    cluster.dead[6] = true;
+    run_for(&cluster, 10000);
+    assert_int_equal(emit_on(&cluster, 3, "c", 0), HM_OK); /* a consumer */
+    run_for(&cluster, 2000);
+    for (size_t i = 0; i < 6; i++) {
+        assert_string_equal(told_to(&cluster, i) + before[i], "ab-c");
+    }
+    /* What a control node reads again in its log when it starts is no news. */
+    hm_node_free(cluster.nodes[1]);
+    boot(&cluster, 1);
+    run_for(&cluster, 5000);
+    assert_string_equal(told_to(&cluster, 1), "");
+    assert_int_equal(emit_on(&cluster, 1, "d", 0), HM_OK);
+    run_for(&cluster, 1000);
+    assert_string_equal(told_to(&cluster, 1), "d");
+    finish(&cluster);
+}
+
+static void test_what_cannot_be_emitted_is_refused(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    char name[300];
+    start_seven(&cluster);
+    memset(name, 'n', sizeof name);
+    name[256] = '\0';
+    assert_int_equal(emit_on(&cluster, 5, name, 0), HM_BAD_ARGUMENT);
+    name[255] = '\0';
+    assert_int_equal(emit_on(&cluster, 5, name, 0), HM_OK);
+    assert_int_equal(emit_on(&cluster, 5, "", 0), HM_BAD_ARGUMENT);
+    assert_int_equal(emit_on(&cluster, 5, "two\nlines", 0), HM_BAD_ARGUMENT);
+    assert_int_equal(emit_on(&cluster, 5, "big", 513), HM_TOO_LARGE);
+    cluster.dead[0] = cluster.dead[1] = true;
+    assert_int_equal(emit_on(&cluster, 5, "late", 0), HM_NO_QUORUM);
+    finish(&cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -708,6 +851,8 @@ int main(void)
         cmocka_unit_test(test_a_refusal_stays_one_line_of_the_log),
         cmocka_unit_test(test_the_only_voter_can_leave),
         cmocka_unit_test(test_leaves_of_hosts_hide_no_voter),
+        cmocka_unit_test(test_every_role_is_told_of_events_once_and_in_order),
+        cmocka_unit_test(test_what_cannot_be_emitted_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

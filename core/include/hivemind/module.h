@@ -16,7 +16,7 @@
 #include "core/node/node.h"
 #include "core/wire/message.h"
 
-#define HM_MODULE_ABI 1u
+#define HM_MODULE_ABI 2u
 
 enum hm_module_kind { HM_MODULE_ROLE, HM_MODULE_MIDDLEWARE };
 
@@ -61,6 +61,13 @@ struct hm_module {
                    const struct hm_conf_node *root);
     /* A consumer's catalog changed. */
     void (*change)(struct hm_module_ctx *ctx, const struct hm_change_note *note);
+    /* An event of feed members, on every node and with every role: member_joined, member_changed,
+     * member_left, member_failed, epoch_raised, user_event (`body`, which lives during the call).
+     * They come in order and each once, when the view (and the catalog) has followed already. What
+     * was committed before this node knew the cluster, or while it was down or so far behind that
+     * it had to bootstrap anew, is not told; hm_module_view has the outcome. */
+    void (*event)(struct hm_module_ctx *ctx, const struct hm_event *event,
+                  const struct hm_message *body);
     /* HM_OK: taken, it has been or will be answered (a middleware: let it pass). HM_NOT_FOUND: not
      * mine. Anything else refuses it with that status. */
     enum hm_status (*request)(struct hm_module_ctx *ctx, const struct hm_request *request);
