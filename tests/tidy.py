@@ -26,6 +26,7 @@ FLOORS = {
     "modules": [ABI, "core/base", "core/wire", "core/conf"],
     "dns_processor": [ABI, "core/base", "core/wire", "core/conf"],
     "ngx_hivemind": CORE + [ABI, "core/conf", "core/io"],
+    "docs/examples": [],  # as somebody outside would write it: <hivemind/module.h>
     "tests": ["core", "modules", "dns_processor", "ngx_hivemind"],
 }
 

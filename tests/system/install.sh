@@ -13,6 +13,31 @@ for file in bin/hivemind lib/hivemind/modules/{auth,control,dns,host,log}.so \
 done
 HIVEMIND_MODULES=$root/lib/hivemind/modules "$root/bin/hivemind" check-config \
     "$root/share/doc/hivemind/conf.examples/all-in-one.yaml"
+
+# A role from outside the tree, built against what is installed: as its own text says.
+export PKG_CONFIG_PATH=$root/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$place
+source=$(realpath "$(dirname "$0")/../../docs/examples/role_webhook.c")
+mkdir "$place/modules"
+(
+    cd "$place" # nothing of the source tree is found by chance
+    cc -Wall -Wextra -Werror -shared -fPIC $(pkg-config --cflags hivemind) "$source" \
+        -o modules/webhook.so
+)
+[ "$(pkg-config --variable=moduledir hivemind)" != "" ]
+cat >"$place/node.yaml" <<END
+key: $place/key
+modules: [$place/modules]
+roles: [webhook]
+webhook: {command: /bin/true}
+END
+"$root/bin/hivemind" check-config "$place/node.yaml"
+sed -i '/^webhook:/d' "$place/node.yaml"
+if "$root/bin/hivemind" check-config "$place/node.yaml" 2>"$place/said"; then
+    echo "role webhook wants no command"
+    exit 1
+fi
+grep -q 'webhook: {command: /path}' "$place/said"
+
 if command -v systemd-analyze >/dev/null; then
     unit=$place/hivemind@test.service
     sed "s|^ExecStart=.*|ExecStart=$root/bin/hivemind run -c /etc/hivemind/%i.yaml|" \
