@@ -23,11 +23,12 @@ FLOORS = {
     "core/node": CORE[:5] + [ABI, "core/conf"],
     "core/io": CORE + [ABI, "core/conf"],
     "core/cli": CORE + [ABI, "core/conf", "core/io"],
+    "lite": ["core/base", "core/wire", "core/io"],
     "modules": [ABI, "core/base", "core/wire", "core/conf"],
     "dns_processor": [ABI, "core/base", "core/wire", "core/conf"],
     "ngx_hivemind": CORE + [ABI, "core/conf", "core/io"],
     "docs/examples": [],  # as somebody outside would write it: <hivemind/module.h>
-    "tests": ["core", "modules", "dns_processor", "ngx_hivemind"],
+    "tests": ["core", "lite", "modules", "dns_processor", "ngx_hivemind"],
 }
 
 # Engines do not see each other. These headers of core/engine are the common ones: anyone's.

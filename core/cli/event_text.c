@@ -89,6 +89,16 @@ static void put_record(struct hm_buf *out, const struct hm_change *change)
     }
 }
 
+static void put_lite(struct hm_buf *out, const struct hm_lite_kept *kept)
+{
+    char addr[HM_ADDR_TEXT_BYTES];
+    hm_buf_printf(out, "%s at %s kept by ", kept->lite.name.text,
+                  hm_addr_format(&kept->lite.addr, addr));
+    put_id(out, &kept->lite.keeper);
+    hm_buf_append_text(out, ": ");
+    put_host(out, &kept->state);
+}
+
 /* What users say is anything: what is no text, or would move the cursor, is shown as dots. */
 static void put_anything(struct hm_buf *out, struct hm_bytes bytes)
 {
@@ -136,6 +146,13 @@ void hm_event_describe(const struct hm_message *body, struct hm_buf *out)
         break;
     case HM_MSG_host_removed:
         put_id(out, &body->host_removed.host);
+        break;
+    case HM_MSG_lite_kept:
+        put_lite(out, &body->lite_kept);
+        break;
+    case HM_MSG_lite_gone:
+        put_gone(out, &body->lite_gone.id, &body->lite_gone.name);
+        hm_buf_append_text(out, body->lite_gone.expired ? " was silent" : " withdrew");
         break;
     case HM_MSG_user_event:
         put_user_event(out, &body->user_event);

@@ -126,12 +126,13 @@ void hm_node_send(struct hm_node *node, const struct hm_peer *to, const struct h
     hm_buf_fini(&bytes);
 }
 
-/* May a payload with this cluster in its header be looked into? A stranger may only ask to join, a
- * node without a cluster only hear about its own asking. */
+/* May a payload with this cluster in its header be looked into? A stranger may only ask to join or
+ * to be kept, a node without a cluster only hear about its own asking. */
 static bool is_of_our_cluster(const struct hm_node *node, uint64_t cluster,
                               enum hm_message_kind kind)
 {
-    bool about_joining = kind == HM_MSG_join || kind == HM_MSG_joined || kind == HM_MSG_refusal;
+    bool about_joining = kind == HM_MSG_join || kind == HM_MSG_joined || kind == HM_MSG_refusal ||
+                         kind == HM_MSG_keepalive;
     if (node->cluster == 0 || cluster == 0) {
         return about_joining;
     }

@@ -16,11 +16,9 @@ static const struct rule {
     enum hm_message_kind kind;
     enum who who;
 } rules[] = {
-    {HM_MSG_request_join, OWNER},
-    {HM_MSG_request_leave, OWNER},
-    {HM_MSG_request_host, OWNER},
-    {HM_MSG_request_write, READER},
-    {HM_MSG_request_emit, MEMBER},
+    {HM_MSG_request_join, OWNER},   {HM_MSG_request_leave, OWNER}, {HM_MSG_request_host, OWNER},
+    {HM_MSG_request_write, READER}, {HM_MSG_request_emit, MEMBER}, {HM_MSG_request_keep, OWNER},
+    {HM_MSG_request_lapse, READER}, /* whether it is its keeper's is decided where it is applied */
 };
 
 static enum who who_may(enum hm_message_kind kind)
@@ -43,6 +41,8 @@ static struct hm_id owner_of(const struct hm_message *request)
         return request->request_leave.id;
     case HM_MSG_request_host:
         return request->request_host.state.host;
+    case HM_MSG_request_keep:
+        return request->request_keep.lite.keeper;
     default:
         return (struct hm_id){{0}};
     }

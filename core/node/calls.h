@@ -11,6 +11,7 @@ enum hm_call_kind {
     HM_CALL_LEAVE,   /* a submit of our leave */
     HM_CALL_WRITE,   /* a submit of a module's write: `user` is the module's place */
     HM_CALL_EMIT,    /* a submit of a user event: `user` is the token to answer */
+    HM_CALL_KEEP,    /* a submit of our keeper's */
     HM_CALL_FORWARD, /* a command passed on: `user` is the token to answer */
     HM_CALL_MEMBERS, /* who the consumers are: `user` is the number of a change report */
     HM_CALL_VERSION, /* version[host] of a consumer: `user` as above */

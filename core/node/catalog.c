@@ -19,7 +19,8 @@ struct entry {
     struct hm_label *roles;
     size_t role_count;
     uint32_t slot;
-    bool seen; /* during a reload */
+    bool ended; /* a lite host whose version says that it is gone: nothing is served of it */
+    bool seen;  /* during a reload */
 };
 
 /* A service and who has it. */
@@ -263,6 +264,16 @@ static void serve(struct hm_catalog *catalog, struct entry *entry, const struct 
     hm_held_fini(&old);
 }
 
+/* Takes over a config that was read. A lite host without an address has ended. */
+static void serve_read(struct hm_catalog *catalog, struct entry *entry, struct hm_held *held)
+{
+    entry->ended = !hm_id_is_none(&entry->host.keeper) && held->config.addresses_count == 0;
+    if (entry->ended) {
+        hm_held_fini(held);
+    }
+    serve(catalog, entry, entry->ended ? NULL : held);
+}
+
 static bool has_role(const struct hm_label *roles, size_t count, const struct hm_name *role)
 {
     for (size_t i = 0; i < count; i++) {
@@ -334,14 +345,16 @@ static void take_committed(struct hm_catalog *catalog, struct entry *entry)
     entry->host.committed = state.version;
     if (!there) {
         if (entry->host.config && compare_versions(&entry->pushed, &entry->host.version) < 0) {
+            entry->ended = false;
             serve(catalog, entry, NULL);
             entry->host.version = (struct hm_version){0};
         }
-    } else if ((!entry->host.config || compare_versions(&state.version, &entry->host.version) > 0 ||
+    } else if (((!entry->host.config && !entry->ended) ||
+                compare_versions(&state.version, &entry->host.version) > 0 ||
                 hm_plant("commit_beats_push")) &&
                hm_held_read(state.config, &held) == HM_OK) {
         entry->host.version = state.version;
-        serve(catalog, entry, &held);
+        serve_read(catalog, entry, &held);
     }
     hm_arena_fini(&arena);
 }
@@ -360,6 +373,22 @@ void hm_catalog_refresh(struct hm_catalog *catalog, const struct hm_id *host)
     }
 }
 
+void hm_catalog_refresh_lite(struct hm_catalog *catalog, const struct hm_name *name)
+{
+    struct hm_lite lite;
+    if (!hm_view_lite(catalog->view, name, &lite) ||
+        hm_members_find(&catalog->view->members, &lite.id)) {
+        return;
+    }
+    struct entry *entry = find(catalog, &lite.id);
+    struct hm_member like = {.id = lite.id, .name = lite.name, .addr = lite.addr};
+    entry = entry ? entry : add_entry(catalog, &lite.id);
+    entry->seen = true;
+    entry->host.keeper = lite.keeper;
+    take_member(catalog, entry, &like);
+    take_committed(catalog, entry);
+}
+
 enum hm_status hm_catalog_push(struct hm_catalog *catalog, const struct hm_host_state *state)
 {
     struct entry *entry = find(catalog, &state->host);
@@ -367,7 +396,8 @@ enum hm_status hm_catalog_push(struct hm_catalog *catalog, const struct hm_host_
     if (!entry) {
         return HM_NOT_FOUND;
     }
-    if (entry->host.config && compare_versions(&state->version, &entry->host.version) <= 0 &&
+    if ((entry->host.config || entry->ended) &&
+        compare_versions(&state->version, &entry->host.version) <= 0 &&
         !hm_plant("takes_older_version")) {
         return HM_OK;
     }
@@ -375,7 +405,7 @@ enum hm_status hm_catalog_push(struct hm_catalog *catalog, const struct hm_host_
     if (status == HM_OK) {
         entry->pushed = state->version;
         entry->host.version = state->version;
-        serve(catalog, entry, &held);
+        serve_read(catalog, entry, &held);
     }
     return status;
 }
@@ -441,6 +471,10 @@ static void load(struct hm_catalog *catalog)
     }
     for (size_t i = 0; i < catalog->view->members.count; i++) {
         hm_catalog_refresh(catalog, &catalog->view->members.items[i]->id);
+    }
+    struct hm_name name = {0};
+    for (struct hm_lite lite; hm_view_next_lite(catalog->view, &name, &lite);) {
+        hm_catalog_refresh_lite(catalog, &name);
     }
     for (size_t i = 0; i < catalog->entry_count; i++) {
         if (catalog->entries[i] && !catalog->entries[i]->seen) {

@@ -16,6 +16,7 @@ struct hm_catalog_host {
     struct hm_version committed;         /* 0, 0: none yet */
     const struct hm_host_config *config; /* decoded; addresses may be empty: then the member's */
     hm_ms suspect_until;                 /* 0: not suspect */
+    struct hm_id keeper;                 /* none: a member; else a lite host, and who keeps it */
 };
 
 struct hm_catalog; /* opaque */
@@ -47,6 +48,9 @@ void hm_catalog_free(struct hm_catalog *catalog);
 
 /* The committed config of a host, or its membership, changed in the view: takes it over. */
 void hm_catalog_refresh(struct hm_catalog *catalog, const struct hm_id *host);
+/* The same for the lite host of this name, which is there. When it is gone hm_catalog_refresh tells
+ * that its id is no host any more. */
+void hm_catalog_refresh_lite(struct hm_catalog *catalog, const struct hm_name *name);
 /* A pushed config; the higher version wins, and an older one changes nothing. HM_BAD_BYTES: its
  * config does not decode. HM_NOT_FOUND: the host is no member. */
 HM_MUST_USE enum hm_status hm_catalog_push(struct hm_catalog *catalog,

@@ -226,11 +226,26 @@ void hm_node_on_members_query(struct hm_node *node, const struct hm_request *req
 /* ---- services ---- */
 
 struct listing {
+    const struct hm_node *node;
     struct hm_arena arena;
     struct hm_instance *items;
     size_t count;
     size_t capacity;
 };
+
+/* Why it is not served, and of a lite host who keeps it. */
+static struct hm_bytes reason_of(struct listing *listing,
+                                 const struct hm_catalog_instance *instance)
+{
+    const struct hm_id *keeper = &instance->host->keeper;
+    if (hm_id_is_none(keeper)) {
+        return hm_node_text(&listing->arena, "%s", instance->reason);
+    }
+    const struct hm_member *member = hm_members_find(&listing->node->view->members, keeper);
+    return hm_node_text(&listing->arena, "%s%skept by %s", instance->reason,
+                        instance->reason[0] ? ", " : "",
+                        member ? member->name.text : "nobody at the moment");
+}
 
 static void list_instance(void *context, const struct hm_catalog_instance *instance)
 {
@@ -247,7 +262,7 @@ static void list_instance(void *context, const struct hm_catalog_instance *insta
                              .weight = instance->service->weight,
                              .health = instance->service->health,
                              .served = instance->served && instance->healthy,
-                             .reason = hm_node_text(&listing->arena, "%s", instance->reason)};
+                             .reason = reason_of(listing, instance)};
 }
 
 void hm_node_on_services_query(struct hm_node *node, const struct hm_request *request)
@@ -258,7 +273,7 @@ void hm_node_on_services_query(struct hm_node *node, const struct hm_request *re
         hm_node_forward(node, request->token, &onward, &onward.services_query.call);
         return;
     }
-    struct listing listing = {0};
+    struct listing listing = {.node = node};
     size_t cursor = 0;
     if (query->service.size) {
         hm_catalog_instances(node->catalog, &query->service, list_instance, &listing);

@@ -158,6 +158,7 @@ void hm_node_on_records_page(struct hm_node *node, const struct hm_peer *from,
     bootstrap->done = true;
     hm_node_log(node, HM_LOG_INFO, "bootstrapped", "records=%zu", node->own_view.records.count);
     hm_catalog_reload(node->catalog);
+    hm_node_reload_lites(node);
     ask_hosts(node);
 }
 
@@ -240,9 +241,9 @@ static void apply_push(struct hm_node *node, struct hm_bytes bytes)
 {
     struct hm_arena arena = {0};
     struct hm_message message;
-    if (hm_message_decode_only(bytes, HM_MSG_push, &arena, &message) == HM_OK &&
-        hm_catalog_push(node->catalog, &message.push.state) == HM_BAD_BYTES) {
-        node->dropped++;
+    if (hm_message_decode_only(bytes, HM_MSG_push, &arena, &message) == HM_OK) {
+        hm_keeper_pushed(&node->keeper, node->now, &message.push.state);
+        node->dropped += hm_catalog_push(node->catalog, &message.push.state) == HM_BAD_BYTES;
     }
     hm_arena_fini(&arena);
 }

@@ -211,6 +211,7 @@ static void installed(struct hm_node *node)
     if (node->catalog) {
         hm_catalog_reload(node->catalog);
     }
+    hm_node_reload_lites(node);
 }
 
 static void broken(struct hm_node *node, uint64_t index)

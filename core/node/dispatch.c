@@ -90,6 +90,7 @@ static const struct row rows[] = {
     [HM_MSG_members_query] = {.request = hm_node_on_members_query, .peers = true},
     [HM_MSG_services_query] = {.request = hm_node_on_services_query, .peers = true},
     [HM_MSG_events_query] = {.request = hm_node_on_events_query, .peers = true},
+    [HM_MSG_keepalive] = {.request = hm_node_on_keepalive, .peers = true, .strangers = true},
     [HM_MSG_emit] = {.request = hm_node_on_emit},
     [HM_MSG_leave] = {.request = hm_node_on_leave},
 };
@@ -141,6 +142,7 @@ static uint64_t *call_of(struct hm_message *message)
         CALL_OF(events_reply)
         CALL_OF(leave)
         CALL_OF(emit)
+        CALL_OF(keepalive)
         CALL_OF(announce)
         CALL_OF(withdraw)
         CALL_OF(drain)

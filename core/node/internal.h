@@ -4,6 +4,7 @@
 
 #include "core/base/memory.h"
 #include "core/engine/feed.h"
+#include "core/engine/keeper.h"
 #include "core/engine/push.h"
 #include "core/engine/reconcile.h"
 #include "core/engine/slice.h"
@@ -178,6 +179,7 @@ struct hm_node {
     struct hm_feed feeds[HM_FEED_COUNT];
     struct hm_reconcile reconcile; /* of a consumer */
     struct hm_pusher pusher;
+    struct hm_keeper keeper;
     hm_ms report_at; /* reports are repeated then */
     uint64_t incarnation;
 
@@ -306,6 +308,22 @@ void hm_node_send_digest(struct hm_node *node, const struct hm_peer *joiner, uin
 /* Tells a stranger that it is not served. At most one a second. */
 void hm_node_refuse_peer(struct hm_node *node, const struct hm_peer *peer, enum hm_status status,
                          const char *reason);
+
+/* ---- keeping.c ---- */
+
+void hm_node_on_keepalive(struct hm_node *node, const struct hm_request *request);
+/* The members that may keep lite hosts have changed. */
+void hm_node_refresh_keepers(struct hm_node *node);
+/* SWIM doubts a member, or no longer. */
+void hm_node_doubt_keeper(struct hm_node *node, const struct hm_id *id, bool doubtful);
+/* lite_kept, lite_gone. */
+void hm_node_on_lite_event(struct hm_node *node, const struct hm_message *body);
+/* All records were replaced. */
+void hm_node_reload_lites(struct hm_node *node);
+/* What became of a request of the keeper: `submit` is the message that carried it. */
+void hm_node_keep_submitted(struct hm_node *node, struct hm_bytes submit,
+                            const struct hm_submitted *answer);
+void hm_node_pump_keeper(struct hm_node *node);
 
 /* ---- emit.c ---- */
 

@@ -87,6 +87,7 @@ static void refresh_consumers(struct hm_node *node)
         hm_push_set_consumers(&node->pusher, node->now, role_number, peers, count);
     }
     hm_free(peers);
+    hm_node_refresh_keepers(node);
 }
 
 void hm_node_refresh_slices(struct hm_node *node)
@@ -193,6 +194,10 @@ void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
     case HM_MSG_host_removed:
         host_record_changed(node, &body.host_removed.host);
         break;
+    case HM_MSG_lite_kept:
+    case HM_MSG_lite_gone:
+        hm_node_on_lite_event(node, &body);
+        break;
     case HM_MSG_record_changed:
         if (node->catalog) {
             hm_catalog_record(node->catalog, &body.record_changed.change.scope,
@@ -267,6 +272,8 @@ static const char *name_of(const struct hm_node *node, const struct hm_id *id)
 static void notice(struct hm_node *node, const struct hm_effect *effect)
 {
     const struct hm_id *id = &effect->peer.id;
+    hm_node_doubt_keeper(node, id,
+                         effect->notice != HM_SWIM_ALIVE && effect->notice != HM_SWIM_BACK);
     switch (effect->notice) {
     case HM_SWIM_SUSPECT:
         hm_node_log(node, HM_LOG_INFO, "suspect", "name=%s", name_of(node, id));

@@ -82,6 +82,7 @@ static void free_engines(struct hm_node *node)
     hm_feed_fini(&node->feeds[HM_FEED_STATE]);
     hm_reconcile_fini(&node->reconcile);
     hm_push_fini(&node->pusher);
+    hm_keeper_fini(&node->keeper);
 }
 
 void hm_node_free(struct hm_node *node)
@@ -194,6 +195,7 @@ static void open_engines(struct hm_node *node)
     hm_push_init(&node->pusher,
                  &(struct hm_push_config){.self = node->id, .fanout = node->config.push_fanout},
                  hm_random_u64(&node->random));
+    hm_keeper_init(&node->keeper, &node->id);
     node->calls.last_id = node->boot << 32;
 }
 
@@ -375,6 +377,7 @@ void hm_node_pump(struct hm_node *node)
         hm_node_refresh_slices(node);
         hm_node_pump_feeds(node);
         hm_node_pump_swim(node);
+        hm_node_pump_keeper(node);
         hm_node_pump_reconcile(node);
         hm_node_pump_host(node);
         pump_push(node);
@@ -399,6 +402,7 @@ void hm_node_tick(struct hm_node *node, hm_ms now)
         hm_feed_tick(&node->feeds[HM_FEED_STATE], now);
         hm_reconcile_tick(&node->reconcile, now);
         hm_push_tick(&node->pusher, now);
+        hm_keeper_tick(&node->keeper, now);
         hm_node_repeat_reports(node);
         hm_node_tick_bootstrap(node);
     }
@@ -434,6 +438,7 @@ hm_ms hm_node_deadline(const struct hm_node *node)
         at = sooner(at, hm_feed_deadline(&node->feeds[HM_FEED_STATE]));
         at = sooner(at, hm_reconcile_deadline(&node->reconcile));
         at = sooner(at, hm_push_deadline(&node->pusher));
+        at = sooner(at, hm_keeper_deadline(&node->keeper));
         at = sooner(at, node->report_at);
         at = sooner(at, node->own.submit_at > node->now ? node->own.submit_at : HM_NEVER);
         /* Only a member pulls: a time that has come would be a loop while it leaves. */

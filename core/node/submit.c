@@ -51,7 +51,7 @@ static bool is_submit(const struct hm_call *call)
 {
     return call->kind == HM_CALL_HOST || call->kind == HM_CALL_RETURN ||
            call->kind == HM_CALL_LEAVE || call->kind == HM_CALL_WRITE ||
-           call->kind == HM_CALL_EMIT;
+           call->kind == HM_CALL_EMIT || call->kind == HM_CALL_KEEP;
 }
 
 /* Sends it to the control plane, to another node at every try. A node of the control plane takes
@@ -125,6 +125,9 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
         hasten(node, call, RETRY_STEP_MS);
         node->own.unheard = node->own.unheard || call->id == node->own.submit_call;
         return;
+    }
+    if (call->kind == HM_CALL_KEEP) {
+        hm_node_keep_submitted(node, hm_buf_view(&call->message), answer);
     }
     enum hm_call_kind kind = call->kind;
     uint64_t user = call->user;

@@ -6,11 +6,10 @@
 
 /* With what the last member takes along it stays below HM_STATE_EVENTS_MAX. */
 #define FAIL_EVENTS_MAX 2048u
-/* The three scopes that are not written always find room. */
-#define SCOPES_WRITTEN_MAX (HM_SCOPES_MAX - 3)
+/* The four scopes that are not written always find room. */
+#define SCOPES_WRITTEN_MAX (HM_SCOPES_MAX - 4)
 
-__attribute__((format(printf, 3, 4))) static void
-refuse(struct hm_outcome *out, enum hm_status status, const char *format, ...)
+void hm_state_refuse(struct hm_outcome *out, enum hm_status status, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -35,7 +34,7 @@ static void decide_found(struct hm_state *state, const struct hm_request_found *
                          struct hm_outcome *out)
 {
     if (state->view.cluster) {
-        refuse(out, HM_EXISTS, "the cluster exists already");
+        hm_state_refuse(out, HM_EXISTS, "the cluster exists already");
         return;
     }
     state->view.cluster = request->cluster;
@@ -67,9 +66,9 @@ static void decide_return(struct hm_state *state, const struct hm_member *known,
                           const struct hm_member *asker, struct hm_outcome *out)
 {
     if (asker->boot < known->boot) {
-        refuse(out, HM_STALE,
-               "node %s was started more often than this copy of its data directory says",
-               known->name.text);
+        hm_state_refuse(out, HM_STALE,
+                        "node %s was started more often than this copy of its data directory says",
+                        known->name.text);
         return;
     }
     /* Another release may support more, and carry or consume other feeds. */
@@ -95,27 +94,34 @@ static void decide_join(struct hm_state *state, const struct hm_request_join *re
     const struct hm_members *members = &state->view.members;
     const struct hm_member *holder = hm_members_find_name(members, &asker->name);
     const struct hm_member *neighbour = hm_members_find_addr(members, &asker->addr);
+    struct hm_lite lite;
     char text[HM_ADDR_TEXT_BYTES];
     if (request->cluster && request->cluster != state->view.cluster) {
-        refuse(out, HM_WRONG_CLUSTER, "node %s is of cluster %016llx, this is cluster %016llx",
-               asker->name.text, (unsigned long long)request->cluster,
-               (unsigned long long)state->view.cluster);
+        hm_state_refuse(out, HM_WRONG_CLUSTER,
+                        "node %s is of cluster %016llx, this is cluster %016llx", asker->name.text,
+                        (unsigned long long)request->cluster,
+                        (unsigned long long)state->view.cluster);
     } else if (asker->feature < state->feature) {
-        refuse(out, HM_WRONG_FEATURE, "feature level %u is needed, node %s has %u", state->feature,
-               asker->name.text, asker->feature);
+        hm_state_refuse(out, HM_WRONG_FEATURE, "feature level %u is needed, node %s has %u",
+                        state->feature, asker->name.text, asker->feature);
     } else if (!hm_name_is_label(&asker->name) || hm_addr_is_none(&asker->addr) ||
                hm_id_is_none(&asker->id)) {
-        refuse(out, HM_BAD_ARGUMENT, "a member needs an id, an address, and a DNS label as name");
+        hm_state_refuse(out, HM_BAD_ARGUMENT,
+                        "a member needs an id, an address, and a DNS label as name");
     } else if (holder && !hm_id_equal(&holder->id, &asker->id)) {
-        refuse(out, HM_NAME_TAKEN,
-               "name %s is held by the member at %s; it is free once that one"
-               " has left or failed",
-               asker->name.text, hm_addr_format(&holder->addr, text));
+        hm_state_refuse(out, HM_NAME_TAKEN,
+                        "name %s is held by the member at %s; it is free once that one"
+                        " has left or failed",
+                        asker->name.text, hm_addr_format(&holder->addr, text));
+    } else if (hm_view_lite(&state->view, &asker->name, &lite)) {
+        hm_state_refuse(out, HM_NAME_TAKEN,
+                        "name %s is held by the lite host at %s; it is free once that one is gone",
+                        asker->name.text, hm_addr_format(&lite.addr, text));
     } else if (neighbour && !hm_id_equal(&neighbour->id, &asker->id)) {
-        refuse(out, HM_EXISTS,
-               "address %s is held by member %s; it is free once that one has"
-               " left or failed",
-               hm_addr_format(&asker->addr, text), neighbour->name.text);
+        hm_state_refuse(out, HM_EXISTS,
+                        "address %s is held by member %s; it is free once that one has"
+                        " left or failed",
+                        hm_addr_format(&asker->addr, text), neighbour->name.text);
     } else if (hm_members_find(members, &asker->id)) {
         decide_return(state, hm_members_find(members, &asker->id), asker, out);
     } else {
@@ -198,7 +204,7 @@ static void decide_host(struct hm_state *state, const struct hm_request_host *re
                  HM_STATE_CLAIMS_MAX, HM_STATE_CLAIMS_MAX);
     }
     if (!hm_members_find(&state->view.members, &request->state.host)) {
-        refuse(out, HM_REMOVED, "host %s is not a member", key);
+        hm_state_refuse(out, HM_REMOVED, "host %s is not a member", key);
     } else if (hm_view_host(&state->view, &request->state.host, &arena, &known) &&
                compare_versions(&request->state.version, &known.version) <= 0) {
         /* Committed before, or overtaken by a later one: nothing to say again. */
@@ -227,9 +233,9 @@ static bool conditions_hold(const struct hm_state *state, const struct hm_reques
             hm_records_find(&state->view.records, &condition->scope, condition->key);
         uint64_t index = record ? record->index : 0;
         if (index != condition->index) {
-            refuse(out, HM_CONFLICT, "%s %.*s was changed at %llu", condition->scope.text,
-                   (int)condition->key.size, (const char *)condition->key.data,
-                   (unsigned long long)index);
+            hm_state_refuse(out, HM_CONFLICT, "%s %.*s was changed at %llu", condition->scope.text,
+                            (int)condition->key.size, (const char *)condition->key.data,
+                            (unsigned long long)index);
             return false;
         }
     }
@@ -240,8 +246,9 @@ static bool conditions_hold(const struct hm_state *state, const struct hm_reques
 static bool may_write(const struct hm_change *change, struct hm_outcome *out)
 {
     if (hm_name_is(&change->scope, HM_SCOPE_HOSTS) || hm_name_is(&change->scope, HM_SCOPE_VHOSTS) ||
-        hm_name_is(&change->scope, HM_SCOPE_CONSUMERS) || change->scope.size == 0) {
-        refuse(out, HM_DENIED, "scope '%s' is not written directly", change->scope.text);
+        hm_name_is(&change->scope, HM_SCOPE_CONSUMERS) ||
+        hm_name_is(&change->scope, HM_SCOPE_LITES) || change->scope.size == 0) {
+        hm_state_refuse(out, HM_DENIED, "scope '%s' is not written directly", change->scope.text);
         return false;
     }
     return true;
@@ -273,7 +280,8 @@ static void decide_write(struct hm_state *state, const struct hm_request_write *
         }
         scopes += opens_scope(state, request, i);
         if (opens_scope(state, request, i) && scopes > SCOPES_WRITTEN_MAX) {
-            refuse(out, HM_FULL, "there are %zu scopes already", state->view.records.scope_count);
+            hm_state_refuse(out, HM_FULL, "there are %zu scopes already",
+                            state->view.records.scope_count);
             return;
         }
     }
@@ -311,16 +319,18 @@ static void decide_emit(struct hm_state *state, const struct hm_request_emit *re
                         struct hm_outcome *out)
 {
     if (!hm_members_find(&state->view.members, &state->origin)) {
-        refuse(out, HM_REMOVED, "only a member emits events");
+        hm_state_refuse(out, HM_REMOVED, "only a member emits events");
     } else if (request->name.size == 0 || request->name.size > HM_USER_EVENT_NAME_BYTES_MAX) {
-        refuse(out, HM_BAD_ARGUMENT, "the name of an event has 1 to %u bytes, this one has %zu",
-               HM_USER_EVENT_NAME_BYTES_MAX, request->name.size);
+        hm_state_refuse(out, HM_BAD_ARGUMENT,
+                        "the name of an event has 1 to %u bytes, this one has %zu",
+                        HM_USER_EVENT_NAME_BYTES_MAX, request->name.size);
     } else if (!is_printable(request->name)) {
-        refuse(out, HM_BAD_ARGUMENT, "the name of an event has no control characters");
+        hm_state_refuse(out, HM_BAD_ARGUMENT, "the name of an event has no control characters");
     } else if (request->data.size > HM_USER_EVENT_DATA_BYTES_MAX) {
-        refuse(out, HM_TOO_LARGE,
-               "the data of an event has at most %u bytes, these are %zu; emit where to find them",
-               HM_USER_EVENT_DATA_BYTES_MAX, request->data.size);
+        hm_state_refuse(
+            out, HM_TOO_LARGE,
+            "the data of an event has at most %u bytes, these are %zu; emit where to find them",
+            HM_USER_EVENT_DATA_BYTES_MAX, request->data.size);
     } else {
         hm_state_emit(
             state,
@@ -334,7 +344,7 @@ void hm_state_decide(struct hm_state *state, const struct hm_message *request,
                      struct hm_outcome *out)
 {
     if (!state->view.cluster && request->kind != HM_MSG_request_found) {
-        refuse(out, HM_NOT_STARTED, "the cluster is not founded yet");
+        hm_state_refuse(out, HM_NOT_STARTED, "the cluster is not founded yet");
         return;
     }
     switch (request->kind) {
@@ -356,11 +366,17 @@ void hm_state_decide(struct hm_state *state, const struct hm_message *request,
     case HM_MSG_request_write:
         decide_write(state, &request->request_write, out);
         break;
+    case HM_MSG_request_keep:
+        hm_decide_keep(state, &request->request_keep, out);
+        break;
+    case HM_MSG_request_lapse:
+        hm_decide_lapse(state, &request->request_lapse, out);
+        break;
     case HM_MSG_request_emit:
         decide_emit(state, &request->request_emit, out);
         break;
     default:
-        refuse(out, HM_BAD_BYTES, "not a request: %s", hm_message_name(request->kind));
+        hm_state_refuse(out, HM_BAD_BYTES, "not a request: %s", hm_message_name(request->kind));
         break;
     }
 }

@@ -60,7 +60,8 @@ static bool is_in_members(enum hm_message_kind kind)
 
 static bool is_in_state(enum hm_message_kind kind)
 {
-    return kind >= HM_MSG_epoch_raised && kind <= HM_MSG_host_removed;
+    return (kind >= HM_MSG_epoch_raised && kind <= HM_MSG_host_removed) ||
+           kind == HM_MSG_lite_kept || kind == HM_MSG_lite_gone;
 }
 
 uint32_t hm_state_feature(const struct hm_state *state)

@@ -10,7 +10,7 @@ struct hm_state {
     struct hm_view view;
     struct hm_claims claims;
     struct hm_sessions *sessions; /* of the log, while a request is decided */
-    uint32_t feature; /* committed level; <= that of every member */
+    uint32_t feature;             /* committed level; <= that of every member */
     /* A ring: the event with index i stands at i % HM_STATE_EVENTS_MAX, bodies owned. */
     struct hm_event *events;
     uint64_t oldest;  /* oldest <= view.index + 1 */
@@ -52,6 +52,17 @@ void hm_state_place_consumer(struct hm_state *state, const struct hm_member *mem
 /* A member with this name went. */
 void hm_state_displace_consumer(struct hm_state *state, const struct hm_name *name, bool failed,
                                 struct hm_outcome *out);
+
+/* A refusal with its sentence. */
+void hm_state_refuse(struct hm_outcome *out, enum hm_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- decide_lite.c ---- */
+
+void hm_decide_keep(struct hm_state *state, const struct hm_request_keep *request,
+                    struct hm_outcome *out);
+void hm_decide_lapse(struct hm_state *state, const struct hm_request_lapse *request,
+                     struct hm_outcome *out);
 
 /* Decides a request that is new; the rules of DESIGN section 4 and 5. */
 void hm_state_decide(struct hm_state *state, const struct hm_message *request,

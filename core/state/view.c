@@ -1,5 +1,7 @@
 #include "core/state/view.h"
 
+#include <ctype.h>
+
 static void put_host(struct hm_view *view, const struct hm_host_state *state, uint64_t index)
 {
     char key[HM_ID_TEXT_BYTES];
@@ -24,6 +26,77 @@ static void change_record(struct hm_view *view, const struct hm_change *change, 
         hm_records_put(&view->records, &change->scope, change->key, change->value, index);
     } else {
         hm_records_delete(&view->records, &change->scope, change->key, index);
+    }
+}
+
+/* ---- lite hosts ---- */
+
+static struct hm_name lower(const struct hm_name *name)
+{
+    struct hm_name out = *name;
+    for (size_t i = 0; i < out.size; i++) {
+        out.text[i] = (char)tolower((unsigned char)out.text[i]);
+    }
+    return out;
+}
+
+static struct hm_bytes bytes_of(const struct hm_name *name)
+{
+    return (struct hm_bytes){(const uint8_t *)name->text, name->size};
+}
+
+static void put_lite(struct hm_view *view, const struct hm_lite *lite, uint64_t index)
+{
+    struct hm_name scope = hm_name_of(HM_SCOPE_LITES);
+    struct hm_name key = lower(&lite->name);
+    struct hm_buf value = {0};
+    hm_message_encode(
+        &value, &(struct hm_message){.kind = HM_MSG_lite_record, .lite_record = {.lite = *lite}});
+    hm_records_put(&view->records, &scope, bytes_of(&key), hm_buf_view(&value), index);
+    hm_buf_fini(&value);
+}
+
+static void delete_lite(struct hm_view *view, const struct hm_name *name, uint64_t index)
+{
+    struct hm_name scope = hm_name_of(HM_SCOPE_LITES);
+    struct hm_name key = lower(name);
+    hm_records_delete(&view->records, &scope, bytes_of(&key), index);
+}
+
+static bool read_lite(const struct hm_record *record, struct hm_lite *out)
+{
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    bool read =
+        hm_message_decode_only(record->value, HM_MSG_lite_record, &arena, &message) == HM_OK;
+    if (read) {
+        *out = message.lite_record.lite;
+    }
+    hm_arena_fini(&arena);
+    return read;
+}
+
+bool hm_view_lite(const struct hm_view *view, const struct hm_name *name, struct hm_lite *out)
+{
+    struct hm_name scope = hm_name_of(HM_SCOPE_LITES);
+    struct hm_name key = lower(name);
+    const struct hm_record *record = hm_records_find(&view->records, &scope, bytes_of(&key));
+    return record && read_lite(record, out);
+}
+
+bool hm_view_next_lite(const struct hm_view *view, struct hm_name *name, struct hm_lite *out)
+{
+    struct hm_name scope = hm_name_of(HM_SCOPE_LITES);
+    for (;;) {
+        size_t at = hm_records_after(&view->records, &scope, bytes_of(name));
+        if (at >= view->records.count || !hm_name_equal(&view->records.items[at]->scope, &scope) ||
+            !hm_name_set(name, (const char *)view->records.items[at]->key.data,
+                         view->records.items[at]->key.size)) {
+            return false;
+        }
+        if (read_lite(view->records.items[at], out)) {
+            return true;
+        }
     }
 }
 
@@ -55,6 +128,14 @@ static enum hm_status evolve_body(struct hm_view *view, const struct hm_event *e
         return HM_OK;
     case HM_MSG_host_removed:
         delete_host(view, &body->host_removed.host, event->index);
+        return HM_OK;
+    case HM_MSG_lite_kept:
+        put_lite(view, &body->lite_kept.lite, event->index);
+        put_host(view, &body->lite_kept.state, event->index);
+        return HM_OK;
+    case HM_MSG_lite_gone:
+        delete_lite(view, &body->lite_gone.name, event->index);
+        delete_host(view, &body->lite_gone.id, event->index);
         return HM_OK;
     case HM_MSG_user_event:
         return HM_OK; /* changes nothing: it is for the roles */

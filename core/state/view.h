@@ -8,14 +8,15 @@
 
 /* Scopes of the core. Hosts: what each host serves. Vhosts: the keys that were granted, and to
  * which service. Consumers: where those are who consume pushes (message consumer, under the name in
- * lower case); a consumer that leaves is taken out, one that fails stays, marked. These three
- * change by the core's own rules alone. Whoever writes a record into vhosts_allow limits what is
- * granted: its value is a suffix, and keys that are not within any of them are refused; without
- * records there all keys are granted. */
+ * lower case); a consumer that leaves is taken out, one that fails stays, marked. Lites: hosts that
+ * are kept by a member. These four change by the core's own rules alone. Whoever writes a record
+ * into vhosts_allow limits what is granted: its value is a suffix, and keys that are not within any
+ * of them are refused; without records there all keys are granted. */
 #define HM_SCOPE_HOSTS        "hosts"
 #define HM_SCOPE_VHOSTS       "vhosts"
 #define HM_SCOPE_VHOSTS_ALLOW "vhosts_allow"
 #define HM_SCOPE_CONSUMERS    "consumers"
+#define HM_SCOPE_LITES        "lites"
 
 /* All zero is a valid empty view: no cluster yet. */
 struct hm_view {
@@ -27,7 +28,9 @@ struct hm_view {
     uint64_t state_position;   /* of the latest event of feed state */
     uint64_t time_ms;          /* log time of the latest event */
     struct hm_members members;
-    struct hm_records records; /* scope hosts: key is the id in hex, value a message `push` */
+    /* scope hosts: key is the id in hex, value a message `push`; scope lites: key is the name in
+     * lower case, value a message `lite_record`, and what it serves is in scope hosts */
+    struct hm_records records;
 };
 
 /* Brings the view forward by one event. HM_BAD_BYTES: its body is not an event of this release, and
@@ -38,6 +41,12 @@ HM_MUST_USE enum hm_status hm_view_evolve(struct hm_view *view, const struct hm_
 /* The committed config of a host, decoded into `arena`; false when there is none. */
 bool hm_view_host(const struct hm_view *view, const struct hm_id *host, struct hm_arena *arena,
                   struct hm_host_state *out);
+
+/* The lite host of this name (without case); false when there is none. */
+bool hm_view_lite(const struct hm_view *view, const struct hm_name *name, struct hm_lite *out);
+/* Walks the lite hosts in order of names: start with an empty `name`, which it moves on; false at
+ * the end. */
+bool hm_view_next_lite(const struct hm_view *view, struct hm_name *name, struct hm_lite *out);
 
 void hm_view_fini(struct hm_view *view);
 

@@ -7,7 +7,7 @@ trap 'rm -rf "$place"' EXIT
 DESTDIR=$place meson install -C "$build" --no-rebuild --quiet
 root=$place$(meson introspect "$build" --buildoptions |
     python3 -c 'import json,sys; print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')
-for file in bin/hivemind lib/hivemind/modules/{auth,control,dns,host,log}.so \
+for file in bin/hivemind bin/hivemind-lite lib/hivemind/modules/{auth,control,dns,host,log}.so \
     lib/systemd/system/hivemind@.service lib/sysusers.d/hivemind.conf; do
     [ -f "$root/$file" ] || { echo "not installed: $file"; exit 1; }
 done
@@ -42,5 +42,8 @@ if command -v systemd-analyze >/dev/null; then
     unit=$place/hivemind@test.service
     sed "s|^ExecStart=.*|ExecStart=$root/bin/hivemind run -c /etc/hivemind/%i.yaml|" \
         "$root/lib/systemd/system/hivemind@.service" >"$unit"
+    systemd-analyze verify "$unit"
+    unit=$place/hivemind-lite.service
+    sed "s|/usr/bin/|$root/bin/|" "$root/share/doc/hivemind/conf.examples/lite.service" >"$unit"
     systemd-analyze verify "$unit"
 fi
