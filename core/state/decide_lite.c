@@ -1,6 +1,8 @@
 /* The rules for lite hosts: those that are kept by a member instead of being one. */
 #include "core/state/state_internal.h"
 
+#define FEEDS_CONSUMED 2u /* of a member's feeds: it consumes pushed host configs */
+
 static bool is_above(const struct hm_version *a, const struct hm_version *b)
 {
     return a->boot != b->boot ? a->boot > b->boot : a->seq > b->seq;
@@ -45,7 +47,7 @@ void hm_decide_keep(struct hm_state *state, const struct hm_request_keep *reques
     const struct hm_lite *asker = &request->lite;
     struct hm_arena arena = {0};
     struct hm_lite known = {0};
-    struct hm_host_state committed;
+    struct hm_host_state committed = {0};
     uint32_t claims =
         request->claims_count < HM_STATE_CLAIMS_MAX ? request->claims_count : HM_STATE_CLAIMS_MAX;
     bool have_known = hm_view_lite(&state->view, &asker->name, &known);
@@ -77,7 +79,15 @@ void hm_decide_keep(struct hm_state *state, const struct hm_request_keep *reques
     hm_arena_fini(&arena);
 }
 
-/* Its own word ends it whoever brings it; that it was not heard of, only its keeper can say. */
+/* Can this member still keep? One that is gone, or consumes no configs any more, does not. */
+static bool still_keeps(const struct hm_state *state, const struct hm_id *keeper)
+{
+    const struct hm_member *member = hm_members_find(&state->view.members, keeper);
+    return member && (member->feeds & FEEDS_CONSUMED);
+}
+
+/* Its own word ends it whoever brings it; that it was not heard of, only its keeper can say, or
+ * when that one is gone, who goes on for it. */
 void hm_decide_lapse(struct hm_state *state, const struct hm_request_lapse *request,
                      struct hm_outcome *out)
 {
@@ -89,7 +99,8 @@ void hm_decide_lapse(struct hm_state *state, const struct hm_request_lapse *requ
         !hm_id_equal(&known.id, &request->id)) {
         out->index = 0; /* gone already */
     } else if (!hm_members_find(&state->view.members, &state->origin) ||
-               (request->expired && !hm_id_equal(&known.keeper, &state->origin))) {
+               (request->expired && !hm_id_equal(&known.keeper, &state->origin) &&
+                still_keeps(state, &known.keeper))) {
         hm_state_refuse(out, HM_DENIED, "%s is kept by another member", known.name.text);
     } else if (hm_view_host(&state->view, &id, &arena, &committed) &&
                is_above(&committed.version, &request->version)) {

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define ACTS_MAX      20000u
 #define STEPS_MAX     64u
 #define TICKS_MAX     50u
-#define GENERATED_TO  210u /* kinds of messages end before */
+#define GENERATED_TO  220u /* kinds of messages end before */
 #define ACT_BYTES_MAX (8u << 20)
 #define STATUS_CALL   77u
 

@@ -482,6 +482,62 @@ static void lists_name_everything_once(void **state)
     assert_int_equal(services, 5);
 }
 
+static void keep(struct fixture *fixture, uint8_t number, const char *name, uint64_t seq,
+                 const struct hm_host_config *config)
+{
+    struct hm_buf bytes = {0};
+    hm_message_encode(&bytes,
+                      &(struct hm_message){.kind = HM_MSG_host_config, .host_config = *config});
+    struct hm_message body = {.kind = HM_MSG_lite_kept};
+    body.lite_kept.lite = (struct hm_lite){.id = id_of(number),
+                                           .name = hm_name_of(name),
+                                           .addr = addr_of("10.0.1.1:4000"),
+                                           .keeper = id_of(1)};
+    body.lite_kept.state = (struct hm_host_state){
+        .host = id_of(number), .version = {1, seq}, .config = hm_buf_view(&bytes)};
+    evolve(fixture, &body);
+    hm_catalog_refresh_lite(fixture->catalog, &body.lite_kept.lite.name);
+    hm_buf_fini(&bytes);
+}
+
+static void lite_hosts_end_by_their_version(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config config;
+    struct hm_id id = id_of(50);
+    struct hm_host_config ended = {0};
+    struct hm_host_config *living = config_of(&config, "video", NULL);
+    config.addresses[0].addr = addr_of("10.0.1.1");
+    living->addresses_count = 1;
+    join(fixture, 1, "dns");
+    assert_int_equal(push(fixture, 50, 1, 2, living), HM_NOT_FOUND); /* not before the commit */
+    keep(fixture, 50, "Cam", 2, living);
+    expect_notes(fixture, "service:video host:Cam");
+    expect_instances(fixture, "video", "Cam 10.0.1.1:8080 served healthy");
+    assert_true(hm_id_equal(&hm_catalog_host(fixture->catalog, &id)->keeper, &(struct hm_id){{1}}));
+    /* Its end is pushed, and stays whatever repeats what was before. */
+    assert_int_equal(push(fixture, 50, 1, 3, &ended), HM_OK);
+    expect_instances(fixture, "video", "");
+    assert_null(hm_catalog_host(fixture->catalog, &id));
+    assert_int_equal(push(fixture, 50, 1, 2, living), HM_OK);
+    keep(fixture, 50, "Cam", 2, living);
+    hm_catalog_reload(fixture->catalog);
+    expect_instances(fixture, "video", "");
+    /* A keepalive above it brings it back, and the commit of the end does not hurt that. */
+    assert_int_equal(push(fixture, 50, 1, 4, living), HM_OK);
+    expect_instances(fixture, "video", "Cam 10.0.1.1:8080 served healthy");
+    keep(fixture, 50, "Cam", 3, &ended);
+    expect_instances(fixture, "video", "Cam 10.0.1.1:8080 served healthy");
+    struct hm_message gone = {.kind = HM_MSG_lite_gone,
+                              .lite_gone = {.id = id, .name = hm_name_of("cam")}};
+    evolve(fixture, &gone);
+    hm_catalog_refresh(fixture->catalog, &id);
+    expect_instances(fixture, "video", "");
+    assert_int_equal(push(fixture, 50, 1, 6, living), HM_NOT_FOUND);
+    hm_catalog_reload(fixture->catalog);
+    expect_instances(fixture, "video", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -497,6 +553,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reload_takes_the_whole_view, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_config_is_kept_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lists_name_everything_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lite_hosts_end_by_their_version, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -465,7 +465,7 @@ static void test_scopes_are_bounded(void **unused)
     struct hm_message write = {.kind = HM_MSG_request_write,
                                .request_write = {.changes = changes, .changes_count = 256}};
     assert_int_equal(apply(state, 1, 1, &write).status, HM_FULL);
-    write.request_write.changes_count = HM_SCOPES_MAX - 3;
+    write.request_write.changes_count = HM_SCOPES_MAX - 4;
     assert_int_equal(apply(state, 1, 2, &write).status, HM_OK);
     assert_int_equal(apply(state, 1, 3, &write).status, HM_OK); /* they are there now */
     write = write_of(&changes[255], NULL);
@@ -685,6 +685,107 @@ static void test_few_failed_consumers_are_kept(void **unused)
     free_state(state);
 }
 
+/* ---- lite hosts ---- */
+
+static struct hm_outcome keep(struct hm_state *state, uint8_t keeper, uint8_t number,
+                              const char *name, uint64_t seq, const char *vhost)
+{
+    struct hm_claim claim = {.key = hm_bytes_of_text(vhost), .owner = hm_name_of("web")};
+    struct hm_lite lite = {.id = id_of(number),
+                           .name = hm_name_of(name),
+                           .addr = {.family = 4, .ip = {10, 0, 1, number}, .port = 4000},
+                           .keeper = id_of(keeper),
+                           .lease_ms = 15000};
+    return apply(
+        state, keeper, 0,
+        &(struct hm_message){.kind = HM_MSG_request_keep,
+                             .request_keep = {.lite = lite,
+                                              .state = {.host = lite.id,
+                                                        .version = {1, seq},
+                                                        .config = hm_bytes_of_text("config")},
+                                              .claims = &claim,
+                                              .claims_count = vhost[0] ? 1 : 0}});
+}
+
+static struct hm_outcome lapse(struct hm_state *state, uint8_t keeper, uint8_t number,
+                               const char *name, uint64_t seq, bool expired)
+{
+    return apply(state, keeper, 0,
+                 &(struct hm_message){.kind = HM_MSG_request_lapse,
+                                      .request_lapse = {.id = id_of(number),
+                                                        .name = hm_name_of(name),
+                                                        .version = {1, seq},
+                                                        .expired = expired}});
+}
+
+static void test_lite_hosts_have_names_and_keepers(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    struct hm_lite lite;
+    struct hm_name name = hm_name_of("CAM");
+    join(state, 2, "dns");
+    assert_int_equal(keep(state, 2, 50, "cam", 2, "cam.test").events, 2);
+    assert_true(hm_view_lite(hm_state_view(state), &name, &lite)); /* without case */
+    assert_string_equal(owner_of(state, "cam.test"), "web");
+    assert_int_equal(keep(state, 2, 50, "cam", 2, "cam.test").events, 0); /* a retry */
+    assert_int_equal(keep(state, 1, 50, "cam", 2, "cam.test").events, 1); /* another keeper */
+    assert_int_equal(keep(state, 1, 50, "cam", 4, "").events, 2);         /* a change */
+    assert_string_equal(owner_of(state, "cam.test"), "nobody");
+    assert_int_equal(keep(state, 1, 50, "cam", 2, "").status, HM_STALE);
+    /* Names and ids are one host's. */
+    struct hm_outcome taken = keep(state, 2, 51, "Cam", 2, "");
+    assert_int_equal(taken.status, HM_NAME_TAKEN);
+    assert_non_null(strstr(taken.reason, "10.0.1.50:4000"));
+    assert_int_equal(keep(state, 2, 52, "DNS", 2, "").status, HM_NAME_TAKEN);
+    assert_int_equal(join(state, 3, "cam").status, HM_NAME_TAKEN);
+    assert_int_equal(keep(state, 2, 50, "other", 6, "").status, HM_EXISTS);
+    assert_int_equal(keep(state, 2, 2, "other", 6, "").status, HM_EXISTS);
+    assert_int_equal(keep(state, 2, 53, "a.b", 2, "").status, HM_BAD_ARGUMENT);
+    /* Nobody keeps in another's name, nor who is no member. */
+    assert_int_equal(keep(state, 9, 54, "stray", 2, "").status, HM_DENIED);
+    assert_int_equal(hm_state_view(state)->members.count, 2);
+    free_state(state);
+}
+
+static void test_lite_hosts_end_once_and_by_the_right_word(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    struct hm_buf snapshot = {0};
+    struct hm_message dns = {.kind = HM_MSG_request_join,
+                             .request_join = {.member = member_of(2, "dns")}};
+    dns.request_join.member.feeds = 3;
+    assert_int_equal(apply(state, 2, 0, &dns).status, HM_OK);
+    keep(state, 2, 50, "cam", 4, "cam.test");
+    assert_int_equal(lapse(state, 1, 50, "cam", 5, true).status, HM_DENIED); /* not its keeper */
+    assert_int_equal(lapse(state, 2, 50, "cam", 3, true).status, HM_STALE);  /* it came back */
+    assert_int_equal(lapse(state, 2, 51, "cam", 5, true).events, 0);         /* another id */
+    struct hm_outcome gone = lapse(state, 2, 50, "cam", 5, true);
+    assert_int_equal(gone.status, HM_OK);
+    assert_int_equal(gone.events, 2); /* and its virtual host is free */
+    struct hm_lite lite;
+    struct hm_name name = hm_name_of("cam");
+    assert_false(hm_view_lite(hm_state_view(state), &name, &lite));
+    assert_string_equal(owner_of(state, "cam.test"), "nobody");
+    assert_int_equal(lapse(state, 2, 50, "cam", 5, true).events, 0);
+    keep(state, 2, 50, "cam", 6, "");
+    assert_int_equal(lapse(state, 1, 50, "cam", 7, false).events, 1); /* its own word */
+    assert_int_equal(keep(state, 2, 50, "cam", 2, "").status, HM_OK); /* begun anew */
+    struct hm_message leave = {.kind = HM_MSG_request_leave, .request_leave = {.id = id_of(2)}};
+    assert_int_equal(lapse(state, 1, 50, "cam", 3, true).status, HM_DENIED);
+    assert_int_equal(apply(state, 2, 0, &leave).status, HM_OK);
+    assert_int_equal(lapse(state, 1, 50, "cam", 3, true).events, 1); /* its keeper is gone */
+    assert_int_equal(keep(state, 1, 50, "cam", 2, "").status, HM_OK);
+    hm_state_machine.snapshot(state, &snapshot);
+    struct hm_state *other = new_state();
+    assert_int_equal(hm_state_machine.install(other, hm_buf_view(&snapshot)), HM_OK);
+    assert_int_equal(keep(other, 1, 51, "cam", 2, "").status, HM_NAME_TAKEN);
+    free_state(other);
+    hm_buf_fini(&snapshot);
+    free_state(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -705,6 +806,8 @@ int main(void)
         cmocka_unit_test(test_who_waits_is_granted_what_is_allowed_later),
         cmocka_unit_test(test_a_failure_takes_no_consumers_place),
         cmocka_unit_test(test_few_failed_consumers_are_kept),
+        cmocka_unit_test(test_lite_hosts_have_names_and_keepers),
+        cmocka_unit_test(test_lite_hosts_end_once_and_by_the_right_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
