@@ -92,6 +92,7 @@ static void put_keepalive(struct lite_session *session, struct hm_buf *payload)
                                    .kind = HM_MSG_keepalive,
                                    .keepalive = {.call = session->call,
                                                  .cluster = session->cluster,
+                                                 .challenge = session->challenge,
                                                  .name = session->name,
                                                  .version = session->version,
                                                  .lease_ms = session->interval_ms * LEASE_INTERVALS,
@@ -223,6 +224,13 @@ static enum lite_news take(struct lite_session *session, hm_ms now, const struct
         raise_version(session, &kept->version);
         session->next_at = now;
         return LITE_NOTHING;
+    case HM_REPLAYED:
+        if (session->challenge != kept->challenge) {
+            session->challenge = kept->challenge;
+            session->next_at = now;
+            return LITE_NOTHING;
+        }
+        return next_target(session, now) ? LITE_SILENT : LITE_NOTHING;
     case HM_NOT_LEADER:
         if (answer && session->hops++ < HOPS_MAX) {
             choose(session, now);

@@ -35,7 +35,8 @@ struct lite_session {
     struct hm_version version; /* seq is even */
     struct hm_bytes config;    /* message host_config, at most LITE_CONFIG_BYTES_MAX; borrowed */
     uint32_t interval_ms;
-    uint64_t cluster; /* 0: not kept yet */
+    uint64_t cluster;   /* 0: not kept yet */
+    uint64_t challenge; /* of whom we spoke to last */
     struct lite_target joins[LITE_JOIN_MAX];
     size_t join_count;
     struct lite_target keepers[LITE_KEEPERS_MAX]; /* as it was last told, best first */

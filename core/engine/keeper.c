@@ -11,9 +11,9 @@
 #define KEEPERS_TOLD      3u
 #define CLAIMS_MAX        1024u
 
-void hm_keeper_init(struct hm_keeper *keeper, const struct hm_id *self)
+void hm_keeper_init(struct hm_keeper *keeper, const struct hm_id *self, uint64_t seed)
 {
-    *keeper = (struct hm_keeper){.self = *self, .next_at = HM_NEVER};
+    *keeper = (struct hm_keeper){.self = *self, .seed = seed, .next_at = HM_NEVER};
 }
 
 static void free_lease(struct hm_keeper *keeper, struct hm_keeper_entry *entry)
@@ -197,8 +197,16 @@ static void review(struct hm_keeper *keeper, struct hm_keeper_entry *entry)
 void hm_keeper_set_candidates(struct hm_keeper *keeper, hm_ms now, const struct hm_peer *peers,
                               size_t count)
 {
-    struct hm_keeper_candidate *fresh = hm_alloc(count + 1, sizeof *fresh);
+    bool same = count == keeper->candidate_count;
     (void)now;
+    for (size_t i = 0; i < count && same; i++) {
+        same = hm_id_equal(&peers[i].id, &keeper->candidates[i].peer.id) &&
+               hm_addr_equal(&peers[i].addr, &keeper->candidates[i].peer.addr);
+    }
+    if (same) {
+        return; /* most members are no candidates */
+    }
+    struct hm_keeper_candidate *fresh = hm_alloc(count + 1, sizeof *fresh);
     for (size_t i = 0; i < count; i++) {
         const struct hm_keeper_candidate *old = candidate(keeper, &peers[i].id);
         fresh[i] = (struct hm_keeper_candidate){peers[i], old && old->doubtful};
@@ -245,6 +253,7 @@ static void tell(struct hm_keeper *keeper, const struct hm_id *id, const struct 
                                                  .status = (uint16_t)told->status,
                                                  .reason = told->reason,
                                                  .cluster = keeper->cluster,
+                                                 .challenge = hm_hash_id(keeper->seed, id),
                                                  .version = told->version,
                                                  .committed = told->committed,
                                                  .keepers = keepers,
@@ -497,6 +506,8 @@ enum hm_status hm_keeper_input(struct hm_keeper *keeper, hm_ms now, const struct
         told.reason = hm_bytes_of_text(reason);
     } else if (!candidate(keeper, &keeper->self)) {
         told.status = HM_NOT_LEADER;
+    } else if (alive->challenge != hm_hash_id(keeper->seed, &from->id)) {
+        told.status = HM_REPLAYED;
     }
     enum hm_status status = told.status;
     if (status == HM_OK) {

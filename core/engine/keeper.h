@@ -55,6 +55,7 @@ struct hm_keeper_entry {
 
 struct hm_keeper {
     struct hm_id self;
+    uint64_t seed; /* of challenges */
     uint64_t cluster;
     struct hm_outbox outbox;
     struct hm_keeper_candidate *candidates;
@@ -67,7 +68,9 @@ struct hm_keeper {
     hm_ms next_at; /* nothing is due before */
 };
 
-void hm_keeper_init(struct hm_keeper *keeper, const struct hm_id *self);
+/* `seed` differs at every start: a keepalive counts that repeats the challenge made of it, so that
+ * one that was recorded before brings nobody back. */
+void hm_keeper_init(struct hm_keeper *keeper, const struct hm_id *self, uint64_t seed);
 void hm_keeper_fini(struct hm_keeper *keeper);
 /* Told to lite hosts; 0: none yet. */
 void hm_keeper_set_cluster(struct hm_keeper *keeper, uint64_t cluster);

@@ -135,6 +135,9 @@ void hm_node_on_status_query(struct hm_node *node, const struct hm_request *requ
         fact(node, node->config.counters[i].name, "%llu",
              (unsigned long long)*node->config.counters[i].value);
     }
+    if (node->keeper.leases) {
+        fact(node, "keeps", "%zu of %zu lite hosts", node->keeper.leases, node->keeper.count);
+    }
     if (node->control.raft) {
         control_facts(node);
     }

@@ -199,6 +199,23 @@ def fetch(port, host):
     return response.status, response.read()
 
 
+def lite_is_routed(directory, path, nginx, port, env):
+    """What is no member but kept by one, nginx routes to as to a member."""
+    status = json.loads(expect(0, "status", "--socket", path, "--format", "json").stdout)
+    lite = subprocess.Popen([str(HIVEMIND) + "-lite", "--join", status["facts"]["addr"], "--name",
+                             "cam", "--service", f"video:{port}", "--vhost", "cam.home.arpa",
+                             "--key", next(pathlib.Path(directory).glob("hivemind-dev-*/key"))],
+                            env=env, stderr=subprocess.DEVNULL)
+    try:
+        until("nginx routes to it", lambda: fetch(nginx, "cam.home.arpa") == (200, b"here"))
+        lite.terminate()
+        assert lite.wait(DEADLINE_S) == 0
+        until("and no more", lambda: fetch(nginx, "cam.home.arpa")[0] == 404)
+    finally:
+        lite.kill()
+        lite.wait()
+
+
 def test_dev():
     with tempfile.TemporaryDirectory() as directory:
         env = {**ENVIRONMENT, "XDG_RUNTIME_DIR": directory}
@@ -223,6 +240,7 @@ def test_dev():
                 if nginx:
                     assert fetch(int(nginx[1]), "www.home.arpa") == (200, b"here")
                     assert fetch(int(nginx[1]), "other.home.arpa")[0] == 404
+                    lite_is_routed(directory, path, int(nginx[1]), port, env)
             said = expect(0, "services", "--socket", path, "web").stdout
             assert f"127.0.0.1:{port}" in said, said
             expect(3, "services", "--socket", path, "nope")

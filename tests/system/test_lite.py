@@ -89,7 +89,9 @@ def test_it_comes_and_goes():
             until("it says that it is committed",
                   lambda: lite.said("kept by") and "committed yet" not in
                   lite.log.read_text().strip().split("\n")[-1])
-            assert cluster.keeper("video") in ("d1", "d2")
+            keeper = until("somebody keeps it", lambda: cluster.keeper("video"))
+            assert keeper in ("d1", "d2")
+            assert cluster.nodes[keeper].facts()["keeps"] == "1 of 1 lite hosts"
             assert cluster.nodes["c1"].members() == ["c1", "d1", "d2"]
             # Its name is its own: no member gets it, and no other lite host.
             with Lite(cluster, "CAM", "--join", cluster.join, "--service", "other:1", "--once",
