@@ -195,7 +195,7 @@ static void open_engines(struct hm_node *node)
     hm_push_init(&node->pusher,
                  &(struct hm_push_config){.self = node->id, .fanout = node->config.push_fanout},
                  hm_random_u64(&node->random));
-    hm_keeper_init(&node->keeper, &node->id, hm_random_u64(&node->random));
+    hm_keeper_init(&node->keeper, &node->id, hm_hash_id(node->config.seed, &node->id));
     node->calls.last_id = node->boot << 32;
 }
 

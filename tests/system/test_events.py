@@ -72,8 +72,9 @@ def test_a_role_of_ones_own_sees_events():
                                cluster.nodes["c1"].socket, "bytes", "-"], input=b"\x01\xff" * 256,
                               capture_output=True, check=False)
         assert done.returncode == 0, done
-        until("h1 got the bytes", lambda: b"|bytes|" in outputs["h1"].read_bytes()
-              and b"\x01\xff" * 256 in outputs["h1"].read_bytes())
+        for name, output in outputs.items():
+            until(f"{name} got the bytes", lambda o=output: b"|bytes|" in o.read_bytes()
+                  and o.read_bytes().endswith(b"\x01\xff" * 256 + b"\n"))
 
         # Restarted, the control node does not run its commands for what was before.
         count = len(lines("c1"))
