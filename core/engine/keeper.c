@@ -436,7 +436,7 @@ static bool take(struct hm_keeper *keeper, hm_ms now, struct hm_keeper_entry *en
                            .addr = from->addr,
                            .keeper = keeper->self,
                            .lease_ms = alive->lease_ms};
-    bool moved = !hm_addr_equal(&lite.addr, &lease->lite.addr) ||
+    bool moved = !hm_addr_same_ip(&lite.addr, &lease->lite.addr) ||
                  !hm_name_equal(&lite.name, &lease->lite.name) ||
                  lite.lease_ms != lease->lite.lease_ms;
     bool news = is_above(&alive->version, &lease->version);
@@ -456,6 +456,19 @@ static bool take(struct hm_keeper *keeper, hm_ms now, struct hm_keeper_entry *en
     return news;
 }
 
+/* Would it be another config under a version that is known? Consumers have that version and would
+ * not look: its address may have changed, which only the keeper sees. Without a lease nobody here
+ * can tell, so it is to say a new one. */
+static bool is_stale(const struct hm_keeper_entry *entry, const struct hm_keepalive *alive,
+                     struct hm_bytes config)
+{
+    const struct hm_lease *lease = entry->lease;
+    bool renews = lease && !is_above(&lease->version, &alive->version) &&
+                  !is_above(&entry->known, &alive->version) &&
+                  hm_bytes_equal(lease->config, config);
+    return !renews && !is_above(&alive->version, &entry->known);
+}
+
 static enum hm_status keep(struct hm_keeper *keeper, hm_ms now, const struct hm_peer *from,
                            const struct hm_keepalive *alive, struct hm_bytes config)
 {
@@ -466,7 +479,7 @@ static enum hm_status keep(struct hm_keeper *keeper, hm_ms now, const struct hm_
         tell(keeper, &from->id, &from->addr, &told);
         return HM_FULL;
     }
-    if (is_above(&entry->known, &alive->version)) {
+    if (is_stale(entry, alive, config)) {
         told = (struct told){.call = alive->call, .status = HM_STALE, .version = entry->known};
         if (entry->lease) {
             entry->lease->lite.addr = from->addr;
