@@ -1,8 +1,6 @@
 /* The rules for lite hosts: those that are kept by a member instead of being one. */
 #include "core/state/state_internal.h"
 
-#define FEEDS_CONSUMED 2u /* of a member's feeds: it consumes pushed host configs */
-
 static bool is_above(const struct hm_version *a, const struct hm_version *b)
 {
     return a->boot != b->boot ? a->boot > b->boot : a->seq > b->seq;
@@ -83,7 +81,7 @@ void hm_decide_keep(struct hm_state *state, const struct hm_request_keep *reques
 static bool still_keeps(const struct hm_state *state, const struct hm_id *keeper)
 {
     const struct hm_member *member = hm_members_find(&state->view.members, keeper);
-    return member && (member->feeds & FEEDS_CONSUMED);
+    return member && (member->feeds & HM_MEMBER_CONSUMES);
 }
 
 /* Its own word ends it whoever brings it; that it was not heard of, only its keeper can say, or

@@ -2,6 +2,7 @@
  * and the state machine, over a network that loses and repeats. Pushes reach all keepers after a
  * while, as reconciliation brings them; events reach each in order, when they do. */
 #include "core/engine/keeper.h"
+#include "core/log/replica.h"
 #include "core/state/state.h"
 #include "lite/session.h"
 #include "tests/unit/net.h"
@@ -48,6 +49,7 @@ struct request {
 struct world {
     struct net net;
     struct hm_state *state;
+    struct hm_replica replica; /* in which it stands, as in a log */
     struct keeper keepers[KEEPERS];
     struct lite lites[LITES];
     struct hm_host_state best[LITES]; /* highest pushed; config: static or empty */
@@ -81,7 +83,7 @@ static struct hm_outcome apply(struct world *world, size_t keeper, struct hm_byt
                                    .seq = ++world->seq,
                                    .time_ms = world->net.now,
                                    .request = request};
-    hm_state_apply(world->state, &entry, &outcome);
+    hm_replica_apply(&world->replica, &entry, &outcome);
     return outcome;
 }
 
@@ -410,6 +412,7 @@ static struct world *found(uint64_t seed, uint32_t loss_permille)
     world->net.delay_max_ms = 20;
     world->quorum = true;
     world->state = hm_state_new();
+    hm_replica_init(&world->replica, &hm_state_machine, world->state);
     hm_message_encode(&world->config,
                       &(struct hm_message){.kind = HM_MSG_host_config,
                                            .host_config = {.services = &web, .services_count = 1}});
@@ -440,6 +443,7 @@ static void finish(struct world *world)
     for (size_t i = 0; i < world->request_count; i++) {
         hm_buf_fini(&world->requests[i].body);
     }
+    hm_replica_fini(&world->replica);
     hm_state_free(world->state);
     hm_buf_fini(&world->config);
     net_fini(&world->net);
