@@ -251,6 +251,10 @@ static void write(struct hm_journal *journal, const struct hm_message *persist,
         added->log = persist->log_snapshot.log;
         write_snapshot(journal, persist, added);
         break;
+    case HM_MSG_log_forget:
+        added->log = persist->log_forget.log;
+        hm_message_encode(&added->message, persist);
+        break;
     default:
         HM_ASSERT(persist->kind == HM_MSG_log_hard_state);
     }
@@ -351,11 +355,21 @@ static void note(struct hm_journal *journal, const struct journal_pending *pendi
     } else if (pending->kind == HM_MSG_log_snapshot && pending->last_index > log->snapshot_index) {
         log->snapshot_index = pending->last_index;
         log->snapshot_term = pending->snapshot_term;
+    } else if (pending->kind == HM_MSG_log_forget) {
+        log->has_hard_state = false;
+        log->snapshot_index = 0;
+        log->forgotten = true;
     }
 }
 
-/* Takes the queued messages that fit one record in one segment. A snapshot starts a batch: what was
- * queued before it is durable before its file is replaced. */
+/* A snapshot starts a batch: what was queued before it is durable before its file is replaced. So
+ * does what touches such a file otherwise. */
+static bool starts_batch(const struct journal_pending *pending)
+{
+    return pending->kind == HM_MSG_log_snapshot || pending->kind == HM_MSG_log_forget;
+}
+
+/* Takes the queued messages that fit one record in one segment. */
 static void take_messages(struct hm_journal *journal, uint64_t segment_bytes)
 {
     struct hm_buf *record = &journal->record;
@@ -365,7 +379,7 @@ static void take_messages(struct hm_journal *journal, uint64_t segment_bytes)
         /* The header of a segment is aligned, so is the record in it. */
         uint64_t end =
             journal->offset + JOURNAL_ALIGN((uint64_t)record->size + pending->message.size);
-        if (end > segment_bytes || (taken && pending->kind == HM_MSG_log_snapshot)) {
+        if (end > segment_bytes || (taken && starts_batch(pending))) {
             break;
         }
         if (pending->kind == HM_MSG_log_snapshot) {
@@ -391,6 +405,8 @@ static void form_record(struct hm_journal *journal)
 {
     struct hm_buf repeated = {0};
     size_t first = journal->pending[0].message.size;
+    bool forgets = journal->pending[0].kind == HM_MSG_log_forget;
+    uint32_t forgotten = journal->pending[0].log;
     struct hm_buf *record = &journal->record;
     hm_buf_clear(record);
     journal->op_count = 0;
@@ -421,6 +437,9 @@ static void form_record(struct hm_journal *journal)
     if (!hm_plant("journal_without_sync")) {
         add_op(journal, HM_DISK_SYNC, segment->number);
     }
+    if (forgets) {
+        journal_snapshot_name(add_op(journal, HM_DISK_REMOVE, 0)->file, forgotten);
+    }
     journal->offset += record->size;
 }
 
@@ -431,7 +450,8 @@ static bool is_covered(struct hm_journal *journal, const struct journal_segment 
         if (hm_plant("journal_removes_too_much") && cover->last_index % 2) {
             continue;
         }
-        if (journal_log_of(journal, cover->log)->durable_snapshot_index < cover->last_index) {
+        const struct journal_log *log = journal_log_of(journal, cover->log);
+        if (!log->forgotten && log->durable_snapshot_index < cover->last_index) {
             return false;
         }
     }

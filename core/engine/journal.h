@@ -54,8 +54,9 @@ HM_MUST_USE enum hm_status hm_journal_recover(struct hm_journal *journal,
                                               hm_journal_restore *restore, void *context,
                                               struct hm_buf *error, struct hm_buf *report);
 
-/* Queues a log_hard_state, log_append or log_snapshot, of any log. `number` never goes down. A
- * log_snapshot follows Raft's rule for the entries: they stay where the log has the entry
+/* Queues a log_hard_state, log_append, log_snapshot or log_forget, of any log. `number` never goes
+ * down. After log_forget the log's room is given back, and nothing of that log may be written
+ * again. A log_snapshot follows Raft's rule for the entries: they stay where the log has the entry
  * (last_index, last_term), else all go (section 7, step 6). */
 void hm_journal_write(struct hm_journal *journal, const struct hm_message *persist,
                       uint64_t number);

@@ -45,6 +45,7 @@ struct journal_log {
     size_t run_count;
     size_t run_capacity;
     uint64_t next_index; /* behind the last entry that was written or queued */
+    bool forgotten;
 };
 
 struct journal_pending {

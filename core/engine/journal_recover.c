@@ -17,7 +17,9 @@ struct replay {
     struct hm_log_hard_state hard_state;
     bool has_snapshot; /* a file */
     struct hm_log_snapshot snapshot;
-    uint64_t mark; /* newest snapshot that the records have named */
+    bool forgotten;
+    struct hm_buf damage; /* a sentence; it does not count where the log is forgotten later on */
+    uint64_t mark;        /* newest snapshot that the records have named */
     uint64_t mark_term;
     uint64_t base;
     struct hm_entry *entries;
@@ -46,6 +48,9 @@ struct recovery {
 };
 
 #define DAMAGED(recovery, ...) (hm_buf_printf((recovery)->error, __VA_ARGS__), HM_DAMAGED)
+/* Said of the first only. */
+#define LACKS(replay, ...) \
+    ((replay)->damage.size ? (void)0 : hm_buf_printf(&(replay)->damage, __VA_ARGS__), HM_OK)
 
 static struct replay *replay_of(struct recovery *recovery, uint32_t log)
 {
@@ -256,10 +261,10 @@ static enum hm_status replay_append(struct recovery *recovery, const struct foun
     }
     /* Entries may be missing when they went with a segment that the snapshot covers. */
     if (append->first_index > next && append->first_index > covered + 1) {
-        return DAMAGED(recovery,
-                       "%s at byte %" PRIu64 ": entries %" PRIu64 " to %" PRIu64 " of log %" PRIu32
-                       " are missing before it",
-                       segment->file->name, offset, next, append->first_index - 1, append->log);
+        return LACKS(replay,
+                     "%s at byte %" PRIu64 ": entries %" PRIu64 " to %" PRIu64 " of log %" PRIu32
+                     " are missing before it",
+                     segment->file->name, offset, next, append->first_index - 1, append->log);
     }
     if (append->first_index > next || append->first_index <= replay->base) {
         replay->base = append->first_index - 1;
@@ -284,10 +289,10 @@ static enum hm_status replay_mark(struct recovery *recovery, const struct found 
     if (!replay->has_snapshot || replay->snapshot.last_index < mark->last_index) {
         char name[HM_DISK_FILE_BYTES_MAX];
         journal_snapshot_name(name, mark->log);
-        return DAMAGED(recovery,
-                       "%s at byte %" PRIu64 " names a snapshot up to %" PRIu64 ", but %s is %s",
-                       segment->file->name, offset, mark->last_index, name,
-                       replay->has_snapshot ? "older" : "missing");
+        return LACKS(replay,
+                     "%s at byte %" PRIu64 " names a snapshot up to %" PRIu64 ", but %s is %s",
+                     segment->file->name, offset, mark->last_index, name,
+                     replay->has_snapshot ? "older" : "missing");
     }
     replay->mark = mark->last_index;
     replay->mark_term = mark->last_term;
@@ -309,6 +314,9 @@ static enum hm_status replay_record(struct recovery *recovery, const struct foun
             status = replay_append(recovery, segment, offset, &message.log_append);
         } else if (status == HM_OK && message.kind == HM_MSG_log_snapshot) {
             status = replay_mark(recovery, segment, offset, &message.log_snapshot);
+        } else if (status == HM_OK && message.kind == HM_MSG_log_forget) {
+            struct replay *replay = replay_of(recovery, message.log_forget.log);
+            replay->forgotten = true;
         } else {
             return DAMAGED(recovery,
                            "%s at byte %" PRIu64 ": a record that this release cannot "
@@ -493,12 +501,27 @@ static void follow_snapshot(struct replay *replay)
     }
 }
 
+/* The file of its snapshot may have outlived the record: it goes with another one. */
+static void forget(struct hm_journal *journal, struct journal_log *log, bool has_file)
+{
+    log->forgotten = true;
+    if (has_file) {
+        hm_journal_write(
+            journal,
+            &(struct hm_message){.kind = HM_MSG_log_forget, .log_forget = {.log = log->log}}, 0);
+    }
+}
+
 static void adopt(struct recovery *recovery)
 {
     struct hm_journal *journal = recovery->journal;
     for (size_t i = 0; i < recovery->replay_count; i++) {
         const struct replay *replay = &recovery->replays[i];
         struct journal_log *log = journal_log_of(journal, replay->log);
+        if (replay->forgotten) {
+            forget(journal, log, replay->has_snapshot);
+            continue;
+        }
         log->has_hard_state = replay->has_hard_state;
         log->hard_state = replay->hard_state;
         log->snapshot_index = log->durable_snapshot_index = replay->mark;
@@ -545,6 +568,9 @@ static void restore_all(const struct recovery *recovery, hm_journal_restore *res
 {
     for (size_t i = 0; i < recovery->replay_count; i++) {
         const struct replay *replay = &recovery->replays[i];
+        if (replay->forgotten) {
+            continue;
+        }
         if (replay->has_hard_state) {
             restore(context, &(struct hm_message){.kind = HM_MSG_log_hard_state,
                                                   .log_hard_state = replay->hard_state});
@@ -569,7 +595,10 @@ enum hm_status hm_journal_recover(struct hm_journal *journal, const struct hm_di
     }
     for (size_t i = 0; i < recovery.replay_count && status == HM_OK; i++) {
         struct replay *replay = &recovery.replays[i];
-        if (replay->has_snapshot && replay->snapshot.last_index > replay->mark) {
+        if (!replay->forgotten && replay->damage.size) {
+            status = DAMAGED(&recovery, "%.*s", (int)replay->damage.size, replay->damage.data);
+        } else if (!replay->forgotten && replay->has_snapshot &&
+                   replay->snapshot.last_index > replay->mark) {
             follow_snapshot(replay);
         }
     }
@@ -579,6 +608,7 @@ enum hm_status hm_journal_recover(struct hm_journal *journal, const struct hm_di
     }
     for (size_t i = 0; i < recovery.replay_count; i++) {
         hm_free(recovery.replays[i].entries);
+        hm_buf_fini(&recovery.replays[i].damage);
     }
     hm_free(recovery.replays);
     hm_free(recovery.segments);

@@ -48,20 +48,14 @@ void hm_raft_free(struct hm_raft *raft)
     hm_free(raft);
 }
 
-enum hm_status hm_raft_found(struct hm_raft *raft, hm_ms now)
+static void found(struct hm_raft *raft, const struct hm_voter *voters, uint32_t count)
 {
-    raft->now = now > raft->now ? now : raft->now;
-    if (raft->term || raft_log_last(&raft->log) || raft->voters_count) {
-        return HM_EXISTS;
-    }
-    struct hm_voter self = {
-        .id = raft->config.self.id, .addr = raft->config.self.addr, .voting = true};
-    struct hm_message message = {.kind = HM_MSG_log_voters,
-                                 .log_voters = {.voters = &self, .voters_count = 1}};
+    struct hm_message message = {
+        .kind = HM_MSG_log_voters,
+        .log_voters = {.voters = (struct hm_voter *)voters, .voters_count = count}};
     struct hm_buf body = {0};
     hm_message_encode(&body, &message);
     raft->term = 1;
-    raft->vote = self.id;
     raft->hard_dirty = true;
     raft_save_hard(raft);
     raft_append(raft, HM_RAFT_VOTERS, hm_buf_view(&body));
@@ -69,6 +63,35 @@ enum hm_status hm_raft_found(struct hm_raft *raft, hm_ms now)
     raft_voters_reload(raft);
     raft_restart_timer(raft);
     hm_raft_tick(raft, raft->now);
+}
+
+enum hm_status hm_raft_found(struct hm_raft *raft, hm_ms now)
+{
+    struct hm_voter self = {
+        .id = raft->config.self.id, .addr = raft->config.self.addr, .voting = true};
+    raft->now = now > raft->now ? now : raft->now;
+    if (raft->term || raft_log_last(&raft->log) || raft->voters_count) {
+        return HM_EXISTS;
+    }
+    raft->vote = self.id;
+    found(raft, &self, 1);
+    return HM_OK;
+}
+
+/* Term 1 has no leader: every campaign is for a later one. So the entry is the same everywhere, and
+ * counts as any entry of an older term does. */
+enum hm_status hm_raft_found_with(struct hm_raft *raft, hm_ms now, const struct hm_voter *voters,
+                                  size_t count)
+{
+    raft->now = now > raft->now ? now : raft->now;
+    if (raft->term || raft_log_last(&raft->log) || raft->voters_count) {
+        return HM_EXISTS;
+    }
+    if (count > HM_RAFT_VOTERS_MAX || !raft_voters_valid(voters, (uint32_t)count) ||
+        raft_voters_find(voters, (uint32_t)count, &raft->config.self.id) == count) {
+        return HM_BAD_ARGUMENT;
+    }
+    found(raft, voters, (uint32_t)count);
     return HM_OK;
 }
 

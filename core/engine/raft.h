@@ -73,6 +73,12 @@ HM_MUST_USE enum hm_status hm_raft_restore(struct hm_raft *raft, const struct hm
 /* Founds the log with this node as its only voter. HM_EXISTS unless everything is empty. */
 HM_MUST_USE enum hm_status hm_raft_found(struct hm_raft *raft, hm_ms now);
 
+/* Founds it with these voters, of which this node is one: every one of them does the same, with the
+ * same list, and takes part as if an entry of term 1 had brought it. HM_EXISTS as above;
+ * HM_BAD_ARGUMENT. */
+HM_MUST_USE enum hm_status hm_raft_found_with(struct hm_raft *raft, hm_ms now,
+                                              const struct hm_voter *voters, size_t count);
+
 /* A message of another node. HM_BAD_BYTES: it lies or is malformed, and changed nothing that
  * matters; HM_IO: ignored because of the disk. What is only late or strange is HM_OK and ignored.
  */

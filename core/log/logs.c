@@ -92,6 +92,35 @@ struct hm_participant *hm_logs_open(struct hm_logs *logs, hm_ms now,
     return logs->items[at].participant;
 }
 
+struct hm_participant *hm_logs_next(const struct hm_logs *logs, size_t *cursor, uint32_t *log)
+{
+    if (*cursor >= logs->count) {
+        return NULL;
+    }
+    *log = logs->items[*cursor].id;
+    return logs->items[(*cursor)++].participant;
+}
+
+void hm_logs_forget(struct hm_logs *logs, uint32_t log)
+{
+    size_t at = 0;
+    while (at < logs->count && logs->items[at].id != log) {
+        at++;
+    }
+    if (at == logs->count) {
+        return;
+    }
+    hm_participant_free(logs->items[at].participant);
+    logs->count--;
+    memmove(logs->items + at, logs->items + at + 1, (logs->count - at) * sizeof *logs->items);
+    if (logs->journal) {
+        hm_journal_write(
+            logs->journal,
+            &(struct hm_message){.kind = HM_MSG_log_forget, .log_forget = {.log = log}},
+            ++logs->number);
+    }
+}
+
 struct recovery {
     struct hm_logs *logs;
     hm_ms now;

@@ -30,10 +30,13 @@ HM_MUST_USE enum hm_status hm_logs_recover(struct hm_logs *logs, hm_ms now,
                                            hm_logs_open_hook *open, void *context,
                                            struct hm_buf *error, struct hm_buf *report);
 
-/* Opens a participant of a log that is not open, with nothing in it; lives until hm_logs_close.
+/* Opens a participant of a log that is not open, with nothing in it; lives until hm_logs_forget.
  * `config->raft` needs the log's id alone. NULL: HM_LOGS_MAX are open. */
 struct hm_participant *hm_logs_open(struct hm_logs *logs, hm_ms now,
                                     const struct hm_participant_config *config);
+/* Ends this process's part in a log for good: what is stored of it is given up. The log may not be
+ * opened again. */
+void hm_logs_forget(struct hm_logs *logs, uint32_t log);
 /* NULL: not open. */
 struct hm_participant *hm_logs_find(const struct hm_logs *logs, uint32_t log);
 
@@ -44,6 +47,8 @@ HM_MUST_USE enum hm_status hm_logs_input(struct hm_logs *logs, hm_ms now,
                                          const struct hm_message *message);
 void hm_logs_tick(struct hm_logs *logs, hm_ms now);
 hm_ms hm_logs_deadline(const struct hm_logs *logs);
+/* Walks the logs that are open, by rising id: start with 0, stop at NULL. */
+struct hm_participant *hm_logs_next(const struct hm_logs *logs, size_t *cursor, uint32_t *log);
 /* As hm_raft_peer_reset, for all logs. */
 void hm_logs_peer_reset(struct hm_logs *logs, hm_ms now, const struct hm_id *peer);
 

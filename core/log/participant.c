@@ -58,6 +58,7 @@ struct hm_participant *hm_participant_new(const struct hm_participant_config *co
     participant->config = *config;
     participant->raft = hm_raft_new(&config->raft, now);
     hm_replica_init(&participant->replica, config->machine, config->context);
+    hm_kept_limit(&participant->replica.kept, config->keep);
     return participant;
 }
 
@@ -214,6 +215,11 @@ enum hm_status hm_participant_propose(struct hm_participant *participant, hm_ms 
 enum hm_status hm_participant_read(struct hm_participant *participant, hm_ms now, uint64_t token)
 {
     return hm_raft_read(participant->raft, now, token);
+}
+
+void hm_participant_keep(struct hm_participant *participant, struct hm_keep keep)
+{
+    hm_kept_limit(&participant->replica.kept, keep);
 }
 
 enum hm_status hm_participant_compact(struct hm_participant *participant)

@@ -14,7 +14,8 @@ struct hm_participant;
 struct hm_participant_config {
     struct hm_raft_config raft; /* log id, this node, seed; zeros as there */
     const struct hm_machine *machine;
-    void *context; /* of the machine */
+    void *context;       /* of the machine */
+    struct hm_keep keep; /* entries that stay readable; a snapshot says otherwise */
 };
 
 enum hm_log_effect_kind {
@@ -76,6 +77,9 @@ HM_MUST_USE enum hm_status hm_participant_propose(struct hm_participant *partici
  * older than this call; HM_NOT_LEADER: ask the new leader. HM_NOT_LEADER, HM_FULL: not taken. */
 HM_MUST_USE enum hm_status hm_participant_read(struct hm_participant *participant, hm_ms now,
                                                uint64_t token);
+
+/* What stays readable from now on: the same on all participants. */
+void hm_participant_keep(struct hm_participant *participant, struct hm_keep keep);
 
 /* Takes a snapshot now; it does so by itself when the log has grown long. As hm_raft_compact. */
 HM_MUST_USE enum hm_status hm_participant_compact(struct hm_participant *participant);

@@ -12,6 +12,7 @@ void hm_replica_init(struct hm_replica *replica, const struct hm_machine *machin
 void hm_replica_fini(struct hm_replica *replica)
 {
     hm_sessions_fini(&replica->sessions);
+    hm_kept_fini(&replica->kept);
 }
 
 /* What the log remembers of a request that came before. */
@@ -22,6 +23,10 @@ static void recall(struct hm_replica *replica, const struct hm_log_entry *entry,
     if (session && session->last_seq == entry->seq) {
         out->status = (enum hm_status)session->last_status;
         out->index = session->last_index;
+    } else {
+        const struct hm_log_item *item =
+            hm_kept_written(&replica->kept, &entry->session, entry->seq);
+        out->index = item ? item->index : 0;
     }
     if (replica->machine->repeat) {
         replica->machine->repeat(replica->context, entry, out);
@@ -39,6 +44,10 @@ static bool is_new(struct hm_replica *replica, const struct hm_log_entry *entry,
         replica->machine->admit ? replica->machine->admit(replica->context, entry) : HM_OK;
     if (admitted != HM_OK) {
         out->status = admitted == HM_NOT_FOUND ? HM_OK : admitted;
+        if (admitted == HM_SESSION_EXPIRED) {
+            snprintf(out->reason, sizeof out->reason,
+                     "the session is not known (any more): it may have made this request before");
+        }
         return admitted == HM_NOT_FOUND;
     }
     enum hm_status status =
@@ -79,7 +88,10 @@ void hm_replica_apply(struct hm_replica *replica, const struct hm_log_request *r
         return;
     }
     out->index = ++replica->index;
-    replica->machine->apply(replica->context, &entry, out);
+    if (replica->machine->apply) {
+        replica->machine->apply(replica->context, &entry, out);
+    }
+    hm_kept_add(&replica->kept, &entry);
     if (entry.seq) {
         hm_sessions_answered(&replica->sessions, &entry.session, entry.seq, out);
     }
@@ -88,13 +100,22 @@ void hm_replica_apply(struct hm_replica *replica, const struct hm_log_request *r
 void hm_replica_snapshot(const struct hm_replica *replica, struct hm_buf *out)
 {
     struct hm_buf machine = {0};
-    replica->machine->snapshot(replica->context, &machine);
+    if (replica->machine->snapshot) {
+        replica->machine->snapshot(replica->context, &machine);
+    }
+    const struct hm_kept *kept = &replica->kept;
     struct hm_message message = {.kind = HM_MSG_log_state,
                                  .log_state = {.index = replica->index,
                                                .time_ms = replica->time_ms,
+                                               .keep_entries = kept->keep.entries,
+                                               .keep_bytes = kept->keep.bytes,
+                                               .items_count = (uint32_t)kept->count,
                                                .sessions = replica->sessions.items,
                                                .sessions_count = (uint32_t)replica->sessions.count,
                                                .machine = hm_buf_view(&machine)}};
+    if (kept->count) {
+        message.log_state.items = kept->items + kept->first;
+    }
     if (hm_plant("snapshot_without_sessions")) {
         message.log_state.sessions_count = 0;
     }
@@ -107,22 +128,53 @@ enum hm_status hm_replica_install(struct hm_replica *replica, struct hm_bytes sn
     struct hm_arena arena = {0};
     struct hm_message message;
     struct hm_sessions sessions = {0};
+    struct hm_kept kept = {0};
+    const struct hm_log_state *state = &message.log_state;
     enum hm_status status = hm_message_decode_only(snapshot, HM_MSG_log_state, &arena, &message);
     if (status == HM_OK) {
-        status = hm_sessions_load(&sessions, message.log_state.sessions,
-                                  message.log_state.sessions_count);
+        status = hm_sessions_load(&sessions, state->sessions, state->sessions_count);
     }
     if (status == HM_OK) {
-        status = replica->machine->install(replica->context, message.log_state.machine);
+        status = hm_kept_load(&kept, (struct hm_keep){state->keep_entries, state->keep_bytes},
+                              state->items, state->items_count, state->index);
+    }
+    if (status == HM_OK && replica->machine->install) {
+        status = replica->machine->install(replica->context, state->machine);
     }
     if (status == HM_OK) {
-        hm_sessions_fini(&replica->sessions);
+        hm_replica_fini(replica);
         replica->sessions = sessions;
-        replica->index = message.log_state.index;
-        replica->time_ms = message.log_state.time_ms;
+        replica->kept = kept;
+        replica->index = state->index;
+        replica->time_ms = state->time_ms;
     } else {
         hm_sessions_fini(&sessions);
+        hm_kept_fini(&kept);
     }
     hm_arena_fini(&arena);
     return status;
 }
+
+/* ---- a log without a state machine ---- */
+
+#define SESSION_AGE_MS   (50u * 60u * 1000u)
+#define SESSION_AHEAD_MS (10u * 60u * 1000u) /* a writer's clock may be so far ahead */
+
+/* A session that was forgotten was idle for an hour, so it was opened at least 50 minutes before:
+ * it is too old to come in again, and what it wrote is never applied twice. */
+static enum hm_status admit(void *context, const struct hm_log_entry *entry)
+{
+    uint64_t made_ms = 0;
+    (void)context;
+    if (hm_sessions_find(entry->sessions, &entry->session)) {
+        return HM_OK;
+    }
+    for (size_t i = 0; i < 6; i++) {
+        made_ms = made_ms << 8 | entry->session.bytes[i];
+    }
+    bool recent =
+        made_ms + SESSION_AGE_MS > entry->time_ms && made_ms <= entry->time_ms + SESSION_AHEAD_MS;
+    return recent ? HM_OK : HM_SESSION_EXPIRED;
+}
+
+const struct hm_machine hm_list_machine = {.admit = admit};

@@ -3,6 +3,7 @@
 #ifndef HM_LOG_REPLICA_H
 #define HM_LOG_REPLICA_H
 
+#include "core/log/kept.h"
 #include "core/log/sessions.h"
 
 /* A session that wrote nothing for so long (of log time) is forgotten. */
@@ -14,7 +15,13 @@ struct hm_replica {
     uint64_t index;   /* of the last entry */
     uint64_t time_ms; /* log time */
     struct hm_sessions sessions;
+    struct hm_kept kept;
 };
+
+/* A machine that does nothing: the log is the list of what it keeps. Anybody may write to it, in a
+ * session whose id is a UUID of version 7 (RFC 9562) made within the last 50 minutes of log time,
+ * or none. As idle sessions are forgotten after an hour only, none is taken for new again. */
+extern const struct hm_machine hm_list_machine;
 
 void hm_replica_init(struct hm_replica *replica, const struct hm_machine *machine, void *context);
 void hm_replica_fini(struct hm_replica *replica);

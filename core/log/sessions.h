@@ -4,7 +4,7 @@
 
 #include "core/log/machine.h"
 
-#define HM_SESSIONS_MAX 131072u
+#define HM_SESSIONS_MAX 32768u
 
 /* All zero is a valid empty table. */
 struct hm_sessions {

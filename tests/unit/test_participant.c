@@ -360,6 +360,192 @@ static void test_log_time_never_goes_back_and_forgets_idle_writers(void **unused
     hm_replica_fini(&replica);
 }
 
+/* ---- a log that is a list ---- */
+
+static struct hm_id session_of(uint64_t made_ms, uint8_t number)
+{
+    struct hm_id id = {{0}};
+    for (size_t i = 0; i < 6; i++) {
+        id.bytes[i] = (uint8_t)(made_ms >> (40 - 8 * i));
+    }
+    id.bytes[15] = number;
+    return id;
+}
+
+static struct hm_outcome append(struct hm_replica *replica, uint64_t time_ms, struct hm_id session,
+                                uint64_t seq, const char *text)
+{
+    struct hm_outcome out;
+    struct hm_log_request request = {
+        .session = session, .seq = seq, .time_ms = time_ms, .request = hm_bytes_of_text(text)};
+    hm_replica_apply(replica, &request, &out);
+    return out;
+}
+
+static void assert_kept(const struct hm_replica *replica, uint64_t index, const char *text)
+{
+    const struct hm_log_item *item = hm_kept_find(&replica->kept, index);
+    assert_non_null(item);
+    assert_true(hm_bytes_equal(item->data, hm_bytes_of_text(text)));
+}
+
+static void test_a_list_keeps_its_newest_and_brings_them_in_a_snapshot(void **unused)
+{
+    (void)unused;
+    struct hm_replica replica;
+    struct hm_replica copy;
+    struct hm_buf snapshot = {0};
+    hm_replica_init(&replica, &hm_list_machine, NULL);
+    hm_replica_init(&copy, &hm_list_machine, NULL);
+    hm_kept_limit(&replica.kept, (struct hm_keep){3, 100});
+    const char *const texts[] = {"one", "two", "three", "four", "five"};
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(append(&replica, 1000, (struct hm_id){{0}}, 0, texts[i]).index, i + 1);
+    }
+    assert_null(hm_kept_find(&replica.kept, 2));
+    assert_null(hm_kept_find(&replica.kept, 6));
+    assert_kept(&replica, 3, "three");
+    hm_replica_snapshot(&replica, &snapshot);
+    assert_int_equal(hm_replica_install(&copy, hm_buf_view(&snapshot)), HM_OK);
+    assert_kept(&copy, 3, "three");
+    assert_kept(&copy, 5, "five");
+    assert_int_equal(append(&copy, 1000, (struct hm_id){{0}}, 0, "six").index, 6);
+    assert_null(hm_kept_find(&copy.kept, 3));
+    /* By bytes, too; the newest stays whatever its size. */
+    hm_kept_limit(&copy.kept, (struct hm_keep){3, 7});
+    assert_null(hm_kept_find(&copy.kept, 4));
+    hm_kept_limit(&copy.kept, (struct hm_keep){3, 1});
+    assert_kept(&copy, 6, "six");
+    assert_int_equal(copy.kept.count, 1);
+    snapshot.size--;
+    assert_int_equal(hm_replica_install(&copy, hm_buf_view(&snapshot)), HM_BAD_BYTES);
+    assert_kept(&copy, 6, "six");
+    hm_buf_fini(&snapshot);
+    hm_replica_fini(&replica);
+    hm_replica_fini(&copy);
+}
+
+static void test_a_retry_out_of_order_is_told_its_place(void **unused)
+{
+    (void)unused;
+    struct hm_replica replica;
+    struct hm_id session = session_of(1000000, 1);
+    hm_replica_init(&replica, &hm_list_machine, NULL);
+    hm_kept_limit(&replica.kept, (struct hm_keep){2, 100});
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        assert_int_equal(append(&replica, 1000000, session, seq, "x").index, seq);
+    }
+    assert_int_equal(append(&replica, 1000000, session, 2, "x").index, 2);
+    /* No longer kept: that it is in the log is all that is known. */
+    struct hm_outcome out = append(&replica, 1000000, session, 1, "x");
+    assert_int_equal(out.status, HM_OK);
+    assert_int_equal(out.index, 0);
+    assert_int_equal(replica.index, 3);
+    hm_replica_fini(&replica);
+}
+
+/* Who comes back after it was forgotten is not taken for new, whatever its clock says. */
+static void test_an_old_session_never_writes_again(void **unused)
+{
+    (void)unused;
+    const uint64_t start = 100u * HM_SESSION_IDLE_MS;
+    const uint64_t minute = 60000;
+    struct hm_replica replica;
+    hm_replica_init(&replica, &hm_list_machine, NULL);
+    for (uint64_t ahead = 0; ahead <= 10; ahead++) { /* minutes: of the writer's clock */
+        struct hm_id session = session_of(start + ahead * minute, (uint8_t)ahead);
+        assert_int_equal(append(&replica, start, session, 1, "x").status, HM_OK);
+    }
+    uint64_t length = replica.index;
+    assert_int_equal(append(&replica, start, session_of(start + 11 * minute, 1), 1, "x").status,
+                     HM_SESSION_EXPIRED);
+    assert_int_equal(append(&replica, start, session_of(start - 50 * minute, 1), 1, "x").status,
+                     HM_SESSION_EXPIRED);
+    for (uint64_t later = 1; later < 180; later++) {
+        for (uint64_t ahead = 0; ahead <= 10; ahead++) {
+            struct hm_id session = session_of(start + ahead * minute, (uint8_t)ahead);
+            enum hm_status status =
+                append(&replica, start + later * minute, session, 1, "x").status;
+            /* Asking again is use: it is remembered as long as it does. */
+            assert_int_equal(status, HM_OK);
+        }
+    }
+    assert_int_equal(replica.index, length);
+    uint64_t end = start + 179 * minute + HM_SESSION_IDLE_MS + 1;
+    for (uint64_t ahead = 0; ahead <= 10; ahead++) {
+        struct hm_id session = session_of(start + ahead * minute, (uint8_t)ahead);
+        assert_int_equal(append(&replica, end, session, 1, "x").status, HM_SESSION_EXPIRED);
+    }
+    hm_replica_fini(&replica);
+    /* The same without a word in between, at every minute. */
+    for (uint64_t later = 59; later < 80; later++) {
+        hm_replica_init(&replica, &hm_list_machine, NULL);
+        struct hm_id session = session_of(start + 10 * minute, 1);
+        (void)append(&replica, start, session, 1, "x");
+        (void)append(&replica, start + later * minute, session, 1, "x");
+        assert_int_equal(replica.index, 1);
+        hm_replica_fini(&replica);
+    }
+}
+
+static size_t count_snapshots(struct process *process)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < process->file_count; i++) {
+        count += strncmp(process->files[i].name, "snapshot-", 9) == 0;
+    }
+    return count;
+}
+
+/* Segments that hold only what is forgotten go, its snapshot too, and a start finds nothing of it.
+ */
+static void test_a_forgotten_log_gives_back_its_room(void **unused)
+{
+    (void)unused;
+    struct process process = {0};
+    start(&process);
+    char text[201];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = 0;
+    for (uint32_t i = 0; i < 60; i++) {
+        assert_int_equal(propose(&process, 1, 0, 0, text, 0), HM_OK);
+        pump(&process);
+        memset(process.lists[1].text, 0, sizeof process.lists[1].text);
+    }
+    assert_int_equal(hm_participant_compact(hm_logs_find(process.logs, 1)), HM_OK);
+    pump(&process);
+    assert_int_equal(count_snapshots(&process), 1);
+    for (uint32_t i = 0; i < 30; i++) {
+        assert_int_equal(propose(&process, 1, 0, 0, text, 0), HM_OK);
+        pump(&process);
+        memset(process.lists[1].text, 0, sizeof process.lists[1].text);
+    }
+    assert_int_equal(propose(&process, 0, 0, 0, "stays", 0), HM_OK);
+    assert_int_equal(propose(&process, 1, 0, 0, "goes", 0), HM_OK);
+    hm_logs_forget(process.logs, 1);
+    pump(&process);
+    assert_null(hm_logs_find(process.logs, 1));
+    assert_int_equal(count_snapshots(&process), 0);
+    for (int round = 0; round < 2; round++) {
+        stop(&process);
+        start(&process);
+        assert_null(hm_logs_find(process.logs, 1));
+        assert_string_equal(process.lists[0].text, "stays ");
+        pump(&process);
+    }
+    /* Log 0 alone decides which segments stay. */
+    assert_int_equal(hm_participant_compact(hm_logs_find(process.logs, 0)), HM_OK);
+    for (uint32_t i = 0; i < 40; i++) {
+        assert_int_equal(propose(&process, 0, 0, 0, text, 0), HM_OK);
+        pump(&process);
+        memset(process.lists[0].text, 0, sizeof process.lists[0].text);
+        assert_int_equal(hm_participant_compact(hm_logs_find(process.logs, 0)), HM_OK);
+        pump(&process);
+    }
+    assert_true(process.file_count <= 5);
+    end(&process);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +556,10 @@ int main(void)
         cmocka_unit_test(test_a_failed_disk_disowns_what_waits),
         cmocka_unit_test(test_reads_are_answered_behind_what_they_follow),
         cmocka_unit_test(test_log_time_never_goes_back_and_forgets_idle_writers),
+        cmocka_unit_test(test_a_list_keeps_its_newest_and_brings_them_in_a_snapshot),
+        cmocka_unit_test(test_a_retry_out_of_order_is_told_its_place),
+        cmocka_unit_test(test_an_old_session_never_writes_again),
+        cmocka_unit_test(test_a_forgotten_log_gives_back_its_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
