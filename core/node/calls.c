@@ -11,14 +11,17 @@ struct hm_call *hm_calls_add(struct hm_calls *calls, enum hm_call_kind kind, uin
                              .user = user,
                              .retry_at = HM_NEVER,
                              .deadline = HM_NEVER};
+    hm_index_add(&calls->by_id, call->id, (uint32_t)(calls->count - 1));
     return call;
 }
 
 struct hm_call *hm_calls_find(struct hm_calls *calls, uint64_t id)
 {
-    for (size_t i = 0; i < calls->count; i++) {
-        if (calls->items[i].id == id) {
-            return &calls->items[i];
+    size_t cursor = 0;
+    uint32_t slot;
+    while ((slot = hm_index_next(&calls->by_id, id, &cursor)) != HM_INDEX_END) {
+        if (calls->items[slot].id == id) {
+            return &calls->items[slot];
         }
     }
     return NULL;
@@ -27,9 +30,17 @@ struct hm_call *hm_calls_find(struct hm_calls *calls, uint64_t id)
 void hm_calls_remove(struct hm_calls *calls, uint64_t id)
 {
     struct hm_call *call = hm_calls_find(calls, id);
-    if (call) {
-        hm_buf_fini(&call->message);
-        *call = calls->items[--calls->count];
+    if (!call) {
+        return;
+    }
+    uint32_t slot = (uint32_t)(call - calls->items);
+    uint32_t last = (uint32_t)--calls->count;
+    hm_buf_fini(&call->message);
+    hm_index_remove(&calls->by_id, id, slot);
+    if (slot != last) {
+        *call = calls->items[last];
+        hm_index_remove(&calls->by_id, call->id, last);
+        hm_index_add(&calls->by_id, call->id, slot);
     }
 }
 
@@ -50,5 +61,6 @@ void hm_calls_fini(struct hm_calls *calls)
         hm_buf_fini(&calls->items[i].message);
     }
     hm_free(calls->items);
+    hm_index_fini(&calls->by_id);
     *calls = (struct hm_calls){0};
 }

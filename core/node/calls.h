@@ -4,6 +4,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
+#include "core/base/index.h"
 
 enum hm_call_kind {
     HM_CALL_HOST,    /* a submit of our host config */
@@ -14,6 +15,8 @@ enum hm_call_kind {
     HM_CALL_KEEP,    /* a submit of our keeper's */
     HM_CALL_FORWARD, /* a command passed on: `user` is the token to answer */
     HM_CALL_MEMBERS, /* who the consumers are: `user` is the number of a change report */
+    HM_CALL_LOGS,    /* a submit that changes which named logs there are: `user` is the token */
+    HM_CALL_LOG,     /* for the leader of a named log: `user` is the token */
     HM_CALL_VERSION, /* version[host] of a consumer: `user` as above */
 };
 
@@ -24,6 +27,9 @@ struct hm_call {
     struct hm_buf message; /* what to send again; owned; empty: never */
     struct hm_addr asked;  /* last */
     uint32_t attempt;
+    uint32_t
+        lane; /* HM_CALL_LOG: of the append, counted from 1; 0: the asker has its own session */
+    uint64_t lane_seq;
     hm_ms retry_at; /* HM_NEVER: not before its stream breaks */
     hm_ms deadline; /* HM_NEVER: it waits for ever */
 };
@@ -34,6 +40,7 @@ struct hm_calls {
     size_t count;
     size_t capacity;
     uint64_t last_id;
+    struct hm_index by_id;
 };
 
 /* A new call; valid until the next add or remove. */

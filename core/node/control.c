@@ -7,27 +7,18 @@
 
 #define SILENCE_MS 3000u
 
-static bool use_log(void *context, uint32_t log, struct hm_participant_config *out)
-{
-    struct hm_node *node = context;
-    out->machine = &hm_state_machine;
-    out->context = node->control.state;
-    return log == 0;
-}
-
 enum hm_status hm_node_open_control(struct hm_node *node, const struct hm_disk_file *files,
                                     size_t count, struct hm_buf *error)
 {
     struct hm_control *control = &node->control;
     struct hm_buf report = {0};
     control->state = hm_state_new();
-    control->voters_at = node->now;
     node->view = hm_state_view(control->state);
     control->logs = hm_logs_new(&(struct hm_logs_config){.self = {node->id, node->config.addr},
                                                          .seed = hm_random_u64(&node->random),
                                                          .durable = node->config.durable});
-    enum hm_status status =
-        hm_logs_recover(control->logs, node->now, files, count, use_log, node, error, &report);
+    enum hm_status status = hm_logs_recover(control->logs, node->now, files, count, hm_node_use_log,
+                                            node, error, &report);
     if (report.size) {
         hm_node_log(node, HM_LOG_WARN, "journal recovered", "report=\"%.*s\"", (int)report.size,
                     (const char *)report.data);
@@ -36,10 +27,12 @@ enum hm_status hm_node_open_control(struct hm_node *node, const struct hm_disk_f
     control->log = hm_logs_find(control->logs, 0);
     if (!control->log) {
         struct hm_participant_config config = {0};
-        (void)use_log(node, 0, &config);
+        (void)hm_node_use_log(node, 0, &config);
         control->log = hm_logs_open(control->logs, node->now, &config);
     }
     control->raft = hm_participant_raft(control->log);
+    control->upkeep = (struct hm_upkeep){.raft = control->raft, .log = "events"};
+    hm_node_adopt_logs(node);
     return status;
 }
 
@@ -47,6 +40,7 @@ void hm_node_close_control(struct hm_node *node)
 {
     struct hm_control *control = &node->control;
     hm_logs_free(control->logs);
+    hm_node_free_named(node);
     hm_state_free(control->state);
     hm_free(control->pending);
     hm_free(control->tallies);
@@ -176,24 +170,6 @@ static void restart_feeds(struct hm_node *node)
     }
 }
 
-/* Which voters have left is not in the snapshot, but in the events that it holds. */
-static void recall_leaves(struct hm_node *node)
-{
-    uint64_t oldest;
-    uint64_t newest;
-    hm_state_events_held(node->control.state, &oldest, &newest);
-    for (uint64_t i = oldest; i <= newest; i++) {
-        struct hm_arena arena = {0};
-        struct hm_message left;
-        if (hm_message_decode_only(hm_state_event(node->control.state, i)->body, HM_MSG_member_left,
-                                   &arena, &left) == HM_OK &&
-            !hm_members_find(&node->view->members, &left.member_left.id)) {
-            hm_node_note_left(node, &left.member_left.id);
-        }
-        hm_arena_fini(&arena);
-    }
-}
-
 static void installed(struct hm_node *node)
 {
     learn_cluster(node);
@@ -207,7 +183,7 @@ static void installed(struct hm_node *node)
     }
     node->slice_changed = true;
     restart_feeds(node);
-    recall_leaves(node);
+    hm_node_recall_leaves(node);
     if (node->catalog) {
         hm_catalog_reload(node->catalog);
     }
@@ -253,7 +229,7 @@ static void notice(struct hm_node *node, const struct hm_log_effect *effect)
         break;
     case HM_RAFT_REMOVED:
         hm_node_log(node, HM_LOG_INFO, "no voter any more", "name=%s", node->config.name.text);
-        if (node->phase == HM_PHASE_LEAVING) {
+        if (node->phase == HM_PHASE_LEAVING && !hm_node_votes(node)) {
             node->stop_at = node->now;
         }
         break;
@@ -266,6 +242,10 @@ void hm_node_pump_logs(struct hm_node *node)
 {
     struct hm_log_effect effect;
     while (node->control.logs && hm_logs_output(node->control.logs, node->now, &effect)) {
+        if (effect.log != 0 && effect.kind != HM_LOG_SEND) {
+            hm_node_on_named_effect(node, &effect);
+            continue;
+        }
         switch (effect.kind) {
         case HM_LOG_SEND:
             hm_node_send_bytes(node, &effect.peer, effect.message);
@@ -290,6 +270,9 @@ void hm_node_pump_logs(struct hm_node *node)
         case HM_LOG_PERSIST:
             break; /* the logs' own */
         }
+    }
+    if (node->control.logs) {
+        hm_node_sync_logs(node);
     }
 }
 
@@ -424,9 +407,10 @@ void hm_node_tick_control(struct hm_node *node)
     tell_return(node);
     notice_removal(node);
     if (hm_raft_role(control->raft) == HM_RAFT_LEADER) {
-        hm_node_tick_voters(node);
+        hm_node_tick_voters(node, &control->upkeep);
         hm_node_count_reports(node);
     }
+    hm_node_tick_named(node);
 }
 
 hm_ms hm_node_control_deadline(const struct hm_node *node)
@@ -436,8 +420,10 @@ hm_ms hm_node_control_deadline(const struct hm_node *node)
         return HM_NEVER;
     }
     hm_ms soonest = hm_logs_deadline(control->logs);
-    if (hm_raft_role(control->raft) == HM_RAFT_LEADER && control->voters_at < soonest) {
-        soonest = control->voters_at;
+    hm_ms named = hm_node_named_deadline(node);
+    soonest = named < soonest ? named : soonest;
+    if (hm_raft_role(control->raft) == HM_RAFT_LEADER && control->upkeep.look_at < soonest) {
+        soonest = control->upkeep.look_at;
     }
     if (node->phase == HM_PHASE_MEMBER && control->silent_at < soonest) {
         soonest = control->silent_at;

@@ -93,6 +93,16 @@ static const struct row rows[] = {
     [HM_MSG_keepalive] = {.request = hm_node_on_keepalive, .peers = true, .strangers = true},
     [HM_MSG_emit] = {.request = hm_node_on_emit},
     [HM_MSG_leave] = {.request = hm_node_on_leave},
+    [HM_MSG_log_listed] = {.message = hm_node_on_reply},
+    [HM_MSG_log_page] = {.message = hm_node_on_reply},
+    [HM_MSG_log_members_reply] = {.message = hm_node_on_reply},
+    [HM_MSG_log_create] = {.request = hm_node_on_log_create, .peers = true},
+    [HM_MSG_log_delete] = {.request = hm_node_on_log_delete, .peers = true},
+    [HM_MSG_log_list] = {.request = hm_node_on_log_list, .peers = true},
+    [HM_MSG_log_write] = {.request = hm_node_on_log_call, .peers = true},
+    [HM_MSG_log_read] = {.request = hm_node_on_log_call, .peers = true},
+    [HM_MSG_log_members] = {.request = hm_node_on_log_call, .peers = true},
+    [HM_MSG_log_change] = {.request = hm_node_on_log_call, .peers = true},
 };
 
 static const struct row *find(enum hm_message_kind kind)
@@ -147,6 +157,16 @@ static uint64_t *call_of(struct hm_message *message)
         CALL_OF(withdraw)
         CALL_OF(drain)
         CALL_OF(change_report)
+        CALL_OF(log_create)
+        CALL_OF(log_delete)
+        CALL_OF(log_list)
+        CALL_OF(log_listed)
+        CALL_OF(log_write)
+        CALL_OF(log_read)
+        CALL_OF(log_page)
+        CALL_OF(log_members)
+        CALL_OF(log_members_reply)
+        CALL_OF(log_change)
 #undef CALL_OF
     default:
         return NULL;
@@ -164,24 +184,38 @@ uint64_t hm_node_open_request(struct hm_node *node, const struct hm_origin *orig
     *opened = *origin;
     opened->token = ++node->next_token;
     opened->forget_at = node->now + REQUEST_MS;
+    hm_index_add(&node->by_token, opened->token, (uint32_t)(node->origin_count - 1));
     return opened->token;
 }
 
 const struct hm_origin *hm_node_origin(const struct hm_node *node, uint64_t token)
 {
-    for (size_t i = 0; i < node->origin_count; i++) {
-        if (node->origins[i].token == token) {
-            return &node->origins[i];
+    size_t cursor = 0;
+    uint32_t slot;
+    while ((slot = hm_index_next(&node->by_token, token, &cursor)) != HM_INDEX_END) {
+        if (node->origins[slot].token == token) {
+            return &node->origins[slot];
         }
     }
     return NULL;
+}
+
+static void forget_origin(struct hm_node *node, size_t at)
+{
+    size_t last = --node->origin_count;
+    hm_index_remove(&node->by_token, node->origins[at].token, (uint32_t)at);
+    if (at != last) {
+        node->origins[at] = node->origins[last];
+        hm_index_remove(&node->by_token, node->origins[at].token, (uint32_t)last);
+        hm_index_add(&node->by_token, node->origins[at].token, (uint32_t)at);
+    }
 }
 
 void hm_node_close_request(struct hm_node *node, uint64_t token)
 {
     const struct hm_origin *found = hm_node_origin(node, token);
     if (found) {
-        node->origins[found - node->origins] = node->origins[--node->origin_count];
+        forget_origin(node, (size_t)(found - node->origins));
     }
 }
 
@@ -189,7 +223,7 @@ void hm_node_expire_requests(struct hm_node *node)
 {
     for (size_t i = node->origin_count; i > 0; i--) {
         if (node->now >= node->origins[i - 1].forget_at) {
-            node->origins[i - 1] = node->origins[--node->origin_count];
+            forget_origin(node, i - 1);
         }
     }
 }
@@ -318,7 +352,7 @@ void hm_node_control_closed(struct hm_node *node, hm_ms now, uint64_t connection
     node->now = now;
     for (size_t i = node->origin_count; i > 0; i--) {
         if (node->origins[i - 1].local && node->origins[i - 1].connection == connection) {
-            node->origins[i - 1] = node->origins[--node->origin_count];
+            forget_origin(node, i - 1);
         }
     }
 }

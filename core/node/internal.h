@@ -95,6 +95,35 @@ struct hm_pending {
     bool is_join;
 };
 
+/* The voters of a log, as this node looks after them while it leads. */
+struct hm_upkeep {
+    struct hm_raft *raft;
+    const char *log;                       /* its name, for people */
+    hm_ms look_at;                         /* next look at the voters */
+    struct hm_id left[HM_RAFT_VOTERS_MAX]; /* voters that left: to be removed from the voters */
+    size_t left_count;
+    struct hm_id excluded[HM_RAFT_VOTERS_MAX]; /* control nodes that are not to carry it */
+    size_t excluded_count;
+};
+
+/* A named log that this node carries. */
+struct hm_named {
+    uint32_t id;
+    struct hm_name name; /* empty: its record is not known yet */
+    struct hm_participant *participant;
+    struct hm_upkeep upkeep;
+    bool progressed; /* something was applied since those who wait were looked at */
+};
+
+/* A session of this node for named logs: at most 64 appends of it are on their way, so that
+ * none falls out of the window whatever order they arrive in. */
+struct hm_lane {
+    struct hm_id session;
+    uint64_t next_seq;
+    uint64_t open; /* bit i: next_seq - 1 - i is on its way */
+    hm_ms made_at;
+};
+
 /* What a node of the control plane has besides. */
 struct hm_control {
     struct hm_logs *logs;       /* NULL: not of the control plane */
@@ -108,10 +137,12 @@ struct hm_control {
     struct hm_tally *tallies;
     size_t tally_count;
     size_t tally_capacity;
-    struct hm_id left[HM_RAFT_VOTERS_MAX]; /* voters that left: to be removed from the voters */
-    size_t left_count;
-    hm_ms voters_at; /* next look at the voters */
-    hm_ms silent_at; /* until then nothing may say that this node is in; then it asks */
+    struct hm_upkeep upkeep; /* of the event log */
+    struct hm_named **named; /* by rising id */
+    size_t named_count;
+    size_t named_capacity;
+    uint64_t logs_version; /* of scope logs, when the named ones were looked at last */
+    hm_ms silent_at;       /* until then nothing may say that this node is in; then it asks */
     bool was_leader;
     bool founding;
     uint64_t founding_cluster;
@@ -142,6 +173,7 @@ struct hm_origin {
 struct hm_change_wait;  /* report.c: a change report under way */
 struct hm_version_wait; /* report.c: somebody waits for version[host] here */
 struct hm_event_wait;   /* commands.c: somebody waits for an event */
+struct hm_log_wait;     /* log_reads.c: somebody waits for an entry of a named log */
 
 struct hm_queued_act {
     struct hm_act act;
@@ -193,6 +225,7 @@ struct hm_node {
     struct hm_origin *origins;
     size_t origin_count;
     size_t origin_capacity;
+    struct hm_index by_token; /* of the origins */
     uint64_t next_token;
     struct hm_change_wait *change_waits;
     size_t change_wait_count;
@@ -203,6 +236,14 @@ struct hm_node {
     struct hm_event_wait *event_waits;
     size_t event_wait_count;
     size_t event_wait_capacity;
+    struct hm_log_wait *log_waits;
+    size_t log_wait_count;
+    size_t log_wait_capacity;
+    size_t log_call_count; /* of kind HM_CALL_LOG */
+    size_t log_call_bytes; /* in their messages */
+    struct hm_lane *lanes;
+    size_t lane_count;
+    size_t lane_capacity;
 
     struct hm_disk_queue disk;
     struct hm_queued_act *acts;
@@ -355,10 +396,13 @@ void hm_node_on_log(struct hm_node *node, const struct hm_peer *from,
 HM_MUST_USE enum hm_status hm_node_propose(struct hm_node *node, const struct hm_id *session,
                                            uint64_t seq, struct hm_bytes request,
                                            struct hm_pending *pending);
-void hm_node_tick_voters(struct hm_node *node);
+/* Of the log that this node leads. */
+void hm_node_tick_voters(struct hm_node *node, struct hm_upkeep *upkeep);
+/* In all logs: a member has left, or is one again. */
 void hm_node_note_left(struct hm_node *node, const struct hm_id *id);
-/* It is a member again. */
 void hm_node_forget_left(struct hm_node *node, const struct hm_id *id);
+/* Which voters have left is not in a snapshot, but in the events that it holds. */
+void hm_node_recall_leaves(struct hm_node *node);
 void hm_node_on_report(struct hm_node *node, const struct hm_peer *from,
                        const struct hm_message *message);
 void hm_node_count_reports(struct hm_node *node);
@@ -373,7 +417,67 @@ HM_MUST_USE enum hm_status hm_node_may_submit(struct hm_node *node, const struct
 HM_MUST_USE enum hm_status hm_node_may_join(struct hm_node *node, const struct hm_id *from,
                                             const struct hm_join *join);
 
+/* ---- named.c: which named logs this node carries ---- */
+
+/* The scope of their records: key is the name, value a message log_record. Beside them, in scope
+ * log.ids, the record `next` holds the id that the next one gets. */
+#define HM_SCOPE_LOGS    "logs"
+#define HM_SCOPE_LOG_IDS "log.ids"
+#define HM_NAMED_MAX     64u
+
+/* For a log that was found in the journal. */
+bool hm_node_use_log(void *context, uint32_t log, struct hm_participant_config *out);
+/* Once the journal is read. */
+void hm_node_adopt_logs(struct hm_node *node);
+/* Opens and closes them as the records say. */
+void hm_node_sync_logs(struct hm_node *node);
+struct hm_named *hm_node_find_named(const struct hm_node *node, const struct hm_name *name);
+struct hm_named *hm_node_named(const struct hm_node *node, uint32_t id);
+/* The record of a named log, decoded into `arena`; false: there is none. */
+bool hm_node_log_record(const struct hm_node *node, const struct hm_name *name,
+                        struct hm_arena *arena, struct hm_log_record *out, uint64_t *index);
+/* The id that the next log gets: logs below it without a record were deleted. */
+uint32_t hm_node_next_log_id(const struct hm_node *node);
+void hm_node_on_named_effect(struct hm_node *node, const struct hm_log_effect *effect);
+void hm_node_tick_named(struct hm_node *node);
+hm_ms hm_node_named_deadline(const struct hm_node *node);
+/* A node that stops leads no longer. */
+void hm_node_hand_over_logs(struct hm_node *node);
+/* This node votes in some log. */
+bool hm_node_votes(const struct hm_node *node);
+void hm_node_free_named(struct hm_node *node);
+
+/* ---- log_admin.c, log_calls.c, log_reads.c ---- */
+
+void hm_node_on_log_create(struct hm_node *node, const struct hm_request *request);
+void hm_node_on_log_delete(struct hm_node *node, const struct hm_request *request);
+void hm_node_on_log_list(struct hm_node *node, const struct hm_request *request);
+void hm_node_on_log_call(struct hm_node *node, const struct hm_request *request);
+/* Adds a node to those that carry a log, or takes it out: a change of the record. */
+void hm_node_change_log(struct hm_node *node, uint64_t token, const struct hm_log_change *change);
+void hm_node_reply_log_members(struct hm_node *node, uint64_t token, const struct hm_named *named);
+void hm_node_log_record_submitted(struct hm_node *node, uint64_t token,
+                                  const struct hm_submitted *answer);
+/* Does a call of kind HM_CALL_LOG here or sends it on. */
+void hm_node_send_log_call(struct hm_node *node, struct hm_call *call);
+/* What another answered to it; true: that is the end of it. */
+void hm_node_log_call_answered(struct hm_node *node, struct hm_call *call,
+                               const struct hm_message *answer);
+void hm_node_log_call_expired(struct hm_node *node, const struct hm_call *call);
+/* The call that a participant's ANSWER is about. */
+void hm_node_log_outcome(struct hm_node *node, uint64_t call_id, const struct hm_outcome *outcome);
+void hm_node_serve_log(struct hm_node *node, uint64_t token, const struct hm_named *named,
+                       const struct hm_log_read *read);
+/* Answers now, or when there is something or the time is over. */
+void hm_node_wait_for_log(struct hm_node *node, uint64_t token, const struct hm_named *named,
+                          const struct hm_log_read *read);
+void hm_node_answer_log_waits(struct hm_node *node);
+hm_ms hm_node_log_waits_deadline(const struct hm_node *node);
+
 /* ---- submit.c ---- */
+
+/* The first tries to reach a leader come soon after each other. */
+#define HM_RETRY_STEP_MS 50u
 
 /* Puts a request into the log from any node: retried until it is answered. Returns the call. */
 uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,

@@ -109,6 +109,9 @@ void hm_node_free(struct hm_node *node)
     hm_free(node->disk.files);
     hm_free(node->origins);
     hm_free(node->event_waits);
+    hm_free(node->log_waits);
+    hm_free(node->lanes);
+    hm_index_fini(&node->by_token);
     hm_free(node->acts);
     hm_free(node->facts);
     hm_buf_fini(&node->act_bytes);
@@ -325,6 +328,7 @@ void hm_node_stop(struct hm_node *node, hm_ms now)
         if (hm_node_is_leader(node) && hm_raft_transfer(node->control.raft, now, NULL) != HM_OK) {
             hm_node_log(node, HM_LOG_DEBUG, "leadership stays", "reason=\"nobody to hand it to\"");
         }
+        hm_node_hand_over_logs(node);
         node->stop_at = now + STOP_MS;
     } else {
         node->stop_at = now;
@@ -384,6 +388,7 @@ void hm_node_pump(struct hm_node *node)
         hm_node_check_reports(node);
     } while (node->mail.size || node->slice_changed);
     hm_node_answer_event_waits(node);
+    hm_node_answer_log_waits(node);
     hm_node_pump_disk(node);
     hm_node_check_ready(node);
 }
@@ -451,6 +456,7 @@ hm_ms hm_node_deadline(const struct hm_node *node)
     at = sooner(at, hm_calls_deadline(&node->calls));
     at = sooner(at, hm_node_reports_deadline(node));
     at = sooner(at, hm_node_event_waits_deadline(node));
+    at = sooner(at, hm_node_log_waits_deadline(node));
     at = sooner(at, hm_node_modules_deadline(node));
     at = sooner(at, node->disk.busy ? HM_NEVER : node->disk.retry_at);
     return node->catalog ? sooner(at, hm_catalog_deadline(node->catalog)) : at;

@@ -3,9 +3,6 @@
 
 #include <stdio.h>
 
-/* An election is over within some tenths of a second: the first tries come soon after each other.
- */
-#define RETRY_STEP_MS 50u
 #define RETRY_MOST_MS 2000u
 #define REFUSED_MS    5u /* longer after each try: the next control node is asked almost at once */
 #define HASTY_TRIES   20u
@@ -51,7 +48,7 @@ static bool is_submit(const struct hm_call *call)
 {
     return call->kind == HM_CALL_HOST || call->kind == HM_CALL_RETURN ||
            call->kind == HM_CALL_LEAVE || call->kind == HM_CALL_WRITE ||
-           call->kind == HM_CALL_EMIT || call->kind == HM_CALL_KEEP;
+           call->kind == HM_CALL_EMIT || call->kind == HM_CALL_KEEP || call->kind == HM_CALL_LOGS;
 }
 
 /* Sends it to the control plane, to another node at every try. A node of the control plane takes
@@ -59,13 +56,17 @@ static bool is_submit(const struct hm_call *call)
 static void send_call(struct hm_node *node, struct hm_call *call)
 {
     struct hm_peer to = {node->id, node->config.addr};
+    if (call->kind == HM_CALL_LOG) {
+        hm_node_send_log_call(node, call);
+        return;
+    }
     bool own = is_submit(call) && node->control.raft;
     if (own || hm_node_pick_control(node, call->attempt, &to)) {
         hm_node_send_bytes(node, &to, hm_buf_view(&call->message));
     }
     call->asked = to.addr;
     call->attempt++;
-    hm_ms wait = RETRY_STEP_MS * call->attempt;
+    hm_ms wait = HM_RETRY_STEP_MS * call->attempt;
     call->retry_at =
         is_submit(call) ? node->now + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS) : HM_NEVER;
 }
@@ -122,7 +123,7 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
     bool try_again = answer->status == HM_NOT_LEADER || answer->status == HM_NO_QUORUM ||
                      answer->status == HM_FULL || answer->status == HM_BUSY;
     if (try_again) {
-        hasten(node, call, RETRY_STEP_MS);
+        hasten(node, call, HM_RETRY_STEP_MS);
         node->own.unheard = node->own.unheard || call->id == node->own.submit_call;
         return;
     }
@@ -132,7 +133,9 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
     enum hm_call_kind kind = call->kind;
     uint64_t user = call->user;
     hm_calls_remove(&node->calls, answer->call);
-    if (kind == HM_CALL_HOST) {
+    if (kind == HM_CALL_LOGS) {
+        hm_node_log_record_submitted(node, user, answer);
+    } else if (kind == HM_CALL_HOST) {
         hm_node_host_submitted(node, answer);
     } else if (kind == HM_CALL_WRITE) {
         hm_node_module_written(node, user, answer);
@@ -239,6 +242,12 @@ static uint64_t call_of_reply(const struct hm_message *message)
         return message->services_reply.call;
     case HM_MSG_events_reply:
         return message->events_reply.call;
+    case HM_MSG_log_listed:
+        return message->log_listed.call;
+    case HM_MSG_log_page:
+        return message->log_page.call;
+    case HM_MSG_log_members_reply:
+        return message->log_members_reply.call;
     default:
         return 0;
     }
@@ -252,7 +261,9 @@ void hm_node_on_reply(struct hm_node *node, const struct hm_peer *from,
     if (!call) {
         return;
     }
-    if (call->kind == HM_CALL_MEMBERS && message->kind == HM_MSG_members_reply) {
+    if (call->kind == HM_CALL_LOG) {
+        hm_node_log_call_answered(node, call, message);
+    } else if (call->kind == HM_CALL_MEMBERS && message->kind == HM_MSG_members_reply) {
         hm_node_report_members(node, call->id, &message->members_reply);
     } else if (call->kind == HM_CALL_FORWARD) {
         uint64_t token = call->user;
@@ -274,6 +285,13 @@ static void expire(struct hm_node *node, const struct hm_call *call)
         break;
     case HM_CALL_EMIT:
         hm_node_emit_submitted(node, call->user, NULL);
+        break;
+    case HM_CALL_LOG:
+        hm_node_log_call_expired(node, call);
+        break;
+    case HM_CALL_LOGS:
+        hm_node_answer_status(node, call->user, HM_NO_QUORUM,
+                              "not committed: the control plane has no quorum");
         break;
     case HM_CALL_LEAVE:
         hm_node_answer_status(node, node->leave_token, HM_NO_QUORUM,

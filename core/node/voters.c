@@ -18,34 +18,76 @@ static const struct hm_voter *find(const struct hm_voter *voters, size_t count,
     return NULL;
 }
 
-static bool has_left(const struct hm_control *control, const struct hm_id *id)
+static bool is_among(const struct hm_id *ids, size_t count, const struct hm_id *id)
 {
-    for (size_t i = 0; i < control->left_count; i++) {
-        if (hm_id_equal(&control->left[i], id)) {
+    for (size_t i = 0; i < count; i++) {
+        if (hm_id_equal(&ids[i], id)) {
             return true;
         }
     }
     return false;
 }
 
+static bool has_left(const struct hm_upkeep *upkeep, const struct hm_id *id)
+{
+    return is_among(upkeep->left, upkeep->left_count, id) ||
+           is_among(upkeep->excluded, upkeep->excluded_count, id);
+}
+
+static void note_left(struct hm_upkeep *upkeep, const struct hm_id *id)
+{
+    size_t most = sizeof upkeep->left / sizeof *upkeep->left;
+    size_t count = 0;
+    const struct hm_voter *voters = hm_raft_voters(upkeep->raft, &count);
+    if (find(voters, count, id) && !is_among(upkeep->left, upkeep->left_count, id) &&
+        upkeep->left_count < most) {
+        upkeep->left[upkeep->left_count++] = *id;
+    }
+}
+
 void hm_node_note_left(struct hm_node *node, const struct hm_id *id)
 {
     struct hm_control *control = &node->control;
-    size_t most = sizeof control->left / sizeof *control->left;
-    size_t count = 0;
-    const struct hm_voter *voters = control->raft ? hm_raft_voters(control->raft, &count) : NULL;
-    if (find(voters, count, id) && !has_left(control, id) && control->left_count < most) {
-        control->left[control->left_count++] = *id;
+    if (control->raft) {
+        note_left(&control->upkeep, id);
+    }
+    for (size_t i = 0; i < control->named_count; i++) {
+        note_left(&control->named[i]->upkeep, id);
+    }
+}
+
+static void forget_left(struct hm_upkeep *upkeep, const struct hm_id *id)
+{
+    for (size_t i = upkeep->left_count; i > 0; i--) {
+        if (hm_id_equal(&upkeep->left[i - 1], id)) {
+            upkeep->left[i - 1] = upkeep->left[--upkeep->left_count];
+        }
     }
 }
 
 void hm_node_forget_left(struct hm_node *node, const struct hm_id *id)
 {
     struct hm_control *control = &node->control;
-    for (size_t i = control->left_count; i > 0; i--) {
-        if (hm_id_equal(&control->left[i - 1], id)) {
-            control->left[i - 1] = control->left[--control->left_count];
+    forget_left(&control->upkeep, id);
+    for (size_t i = 0; i < control->named_count; i++) {
+        forget_left(&control->named[i]->upkeep, id);
+    }
+}
+
+void hm_node_recall_leaves(struct hm_node *node)
+{
+    uint64_t oldest;
+    uint64_t newest;
+    hm_state_events_held(node->control.state, &oldest, &newest);
+    for (uint64_t i = oldest; i <= newest; i++) {
+        struct hm_arena arena = {0};
+        struct hm_message left;
+        if (hm_message_decode_only(hm_state_event(node->control.state, i)->body, HM_MSG_member_left,
+                                   &arena, &left) == HM_OK &&
+            !hm_members_find(&node->view->members, &left.member_left.id)) {
+            hm_node_note_left(node, &left.member_left.id);
         }
+        hm_arena_fini(&arena);
     }
 }
 
@@ -58,14 +100,16 @@ struct tally {
     const struct hm_voter *candidate; /* the first of them */
 };
 
-static struct tally count(struct hm_node *node, const struct hm_voter *voters, size_t voter_count)
+static struct tally count(struct hm_node *node, const struct hm_upkeep *upkeep,
+                          const struct hm_voter *voters, size_t voter_count)
 {
     struct tally tally = {0};
     const struct hm_members *members = &node->view->members;
     for (size_t i = 0; i < voter_count; i++) {
         const struct hm_voter *voter = &voters[i];
-        bool member = hm_members_find(members, &voter->id) != NULL;
-        bool leaves = !member && (has_left(&node->control, &voter->id) || !voter->voting);
+        bool excluded = is_among(upkeep->excluded, upkeep->excluded_count, &voter->id);
+        bool member = hm_members_find(members, &voter->id) != NULL && !excluded;
+        bool leaves = !member && (has_left(upkeep, &voter->id) || !voter->voting);
         if (leaves && (!tally.leaver || !voter->voting)) {
             tally.leaver = voter; /* learners first: that changes no quorum */
         }
@@ -75,7 +119,7 @@ static struct tally count(struct hm_node *node, const struct hm_voter *voters, s
                 tally.dead++;
                 tally.first_dead = voter;
             }
-        } else if (member && hm_raft_is_caught_up(node->control.raft, &voter->id)) {
+        } else if (member && hm_raft_is_caught_up(upkeep->raft, &voter->id)) {
             tally.caught_up++;
             tally.candidate = tally.candidate ? tally.candidate : voter;
         }
@@ -84,37 +128,39 @@ static struct tally count(struct hm_node *node, const struct hm_voter *voters, s
 }
 
 /* A control node that the log does not know yet, or knows elsewhere. */
-static bool add_newcomer(struct hm_node *node, const struct hm_voter *voters, size_t voter_count)
+static bool add_newcomer(struct hm_node *node, const struct hm_upkeep *upkeep,
+                         const struct hm_voter *voters, size_t voter_count)
 {
     for (size_t i = 0; i < node->view->members.count; i++) {
         const struct hm_member *member = node->view->members.items[i];
         const struct hm_voter *voter = find(voters, voter_count, &member->id);
         if (!hm_member_has_role(member, "control") ||
+            is_among(upkeep->excluded, upkeep->excluded_count, &member->id) ||
             (voter && hm_addr_equal(&voter->addr, &member->addr))) {
             continue;
         }
         struct hm_peer peer = {member->id, member->addr};
-        if (hm_raft_add_learner(node->control.raft, node->now, &peer) == HM_OK) {
-            hm_node_log(node, HM_LOG_INFO, "learner added", "name=%s", member->name.text);
+        if (hm_raft_add_learner(upkeep->raft, node->now, &peer) == HM_OK) {
+            hm_node_log(node, HM_LOG_INFO, "learner added", "log=%s name=%s", upkeep->log,
+                        member->name.text);
             return true;
         }
     }
     return false;
 }
 
-void hm_node_tick_voters(struct hm_node *node)
+void hm_node_tick_voters(struct hm_node *node, struct hm_upkeep *upkeep)
 {
-    struct hm_control *control = &node->control;
-    if (node->now < control->voters_at) {
+    if (node->now < upkeep->look_at) {
         return;
     }
-    control->voters_at = node->now + LOOK_MS;
+    upkeep->look_at = node->now + LOOK_MS;
     size_t voter_count;
-    const struct hm_voter *voters = hm_raft_voters(control->raft, &voter_count);
-    if (add_newcomer(node, voters, voter_count)) {
+    const struct hm_voter *voters = hm_raft_voters(upkeep->raft, &voter_count);
+    if (add_newcomer(node, upkeep, voters, voter_count)) {
         return;
     }
-    struct tally tally = count(node, voters, voter_count);
+    struct tally tally = count(node, upkeep, voters, voter_count);
     struct hm_peer peer = {{{0}}, {0}};
     enum hm_status status = HM_NOT_FOUND;
     /* 1 goes to 3 in immediate succession: never to 2, where two nodes tolerate less than one. The
@@ -126,16 +172,16 @@ void hm_node_tick_voters(struct hm_node *node)
     bool succeeds = tally.leaver && tally.leaver->voting && tally.voting == 1;
     if (tally.leaver && !succeeds) {
         peer = (struct hm_peer){tally.leaver->id, tally.leaver->addr};
-        status = hm_raft_remove(control->raft, node->now, &peer);
+        status = hm_raft_remove(upkeep->raft, node->now, &peer);
     } else if (tally.dead > 0 && tally.voting > node->config.voters_target) {
         peer = (struct hm_peer){tally.first_dead->id, tally.first_dead->addr};
-        status = hm_raft_remove(control->raft, node->now, &peer);
+        status = hm_raft_remove(upkeep->raft, node->now, &peer);
     } else if ((grows || replaces || succeeds) && tally.candidate) {
         peer = (struct hm_peer){tally.candidate->id, tally.candidate->addr};
-        status = hm_raft_promote(control->raft, node->now, &peer);
+        status = hm_raft_promote(upkeep->raft, node->now, &peer);
     }
     if (status == HM_OK) {
-        hm_node_log(node, HM_LOG_INFO, "voters change", "voting=%zu caught_up_learners=%zu",
-                    tally.voting, tally.caught_up);
+        hm_node_log(node, HM_LOG_INFO, "voters change", "log=%s voting=%zu caught_up_learners=%zu",
+                    upkeep->log, tally.voting, tally.caught_up);
     }
 }

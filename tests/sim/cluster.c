@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WALL_START_MS 1700000000000u
 #define READ_RETRY_MS 500u
 
 /* ---- the roles of the nodes, as modules ---- */
@@ -186,6 +185,8 @@ static void pump(struct cluster_node *node)
             node->stopped = true;
             break;
         case HM_ACT_REPLY:
+            writer_answered(node->cluster, act.number, act.bytes);
+            break;
         case HM_ACT_NONE:
             break;
         }
@@ -201,6 +202,15 @@ static void pump(struct cluster_node *node)
         sim_after(world, deadline > world->now ? deadline - world->now : 0, wake, node,
                   node->starts);
     }
+}
+
+void cluster_ask(struct cluster_node *node, uint64_t connection, const struct hm_message *question)
+{
+    struct hm_buf bytes = {0};
+    hm_message_encode(&bytes, question);
+    hm_node_control(node->node, node->cluster->world.now, connection, hm_buf_view(&bytes));
+    hm_buf_fini(&bytes);
+    pump(node);
 }
 
 /* ---- what comes in, put off while the node is paused ---- */
@@ -358,8 +368,8 @@ void cluster_boot(struct cluster *cluster, size_t slot)
     struct hm_disk_file files[SIM_FILES_MAX];
     size_t count = sim_disk_read(&node->disk, files);
     sim_trace(world, "%s: starts with %zu files", node->config.name.text, count);
-    if (hm_node_start(node->node, world->now, WALL_START_MS + world->now, files, count, &error) !=
-        HM_OK) {
+    if (hm_node_start(node->node, world->now, CLUSTER_WALL_START_MS + world->now, files, count,
+                      &error) != HM_OK) {
         sim_fail(world, "%s: %.*s", node->config.name.text, (int)error.size,
                  error.size ? (char *)error.data : "");
     }
@@ -471,6 +481,7 @@ void cluster_start(struct cluster *cluster)
     if (cluster->calm) {
         return;
     }
+    writers_start(cluster);
     if (cluster->host_count > 1) {
         sim_after(world, sim_between(world, 5000, cluster->until), kill_for_good, cluster,
                   cluster->count - 1);
@@ -498,6 +509,7 @@ void cluster_fini(struct cluster *cluster)
     }
     sim_net_fini(&cluster->net);
     sim_world_fini(&cluster->world);
+    writers_fini(cluster);
     hm_free(cluster->facts);
     hm_free(cluster->leaders);
 }

@@ -6,8 +6,10 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/net.h"
+#include "tests/sim/writer.h"
 
-#define CLUSTER_NODES_MAX 14
+#define CLUSTER_NODES_MAX     14
+#define CLUSTER_WALL_START_MS 1700000000000u
 
 struct cluster;
 
@@ -71,6 +73,7 @@ struct cluster {
     uint64_t elections;
     uint64_t highest;
     uint64_t versions; /* published */
+    struct cluster_writer writers[WRITERS];
 };
 
 /* A cluster whose shape follows from the seed; scenarios change it before cluster_start. */
@@ -81,6 +84,9 @@ void cluster_check_end(struct cluster *cluster);
 void cluster_fini(struct cluster *cluster);
 void cluster_crash(struct cluster *cluster, size_t slot, bool power);
 void cluster_boot(struct cluster *cluster, size_t slot);
+
+/* A question over the control socket of a running node. */
+void cluster_ask(struct cluster_node *node, uint64_t connection, const struct hm_message *question);
 
 /* cluster_check.c: after every step of a node. */
 void cluster_check(struct cluster_node *node);

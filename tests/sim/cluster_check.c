@@ -211,4 +211,7 @@ void cluster_check_end(struct cluster *cluster)
             check_consumer_end(node);
         }
     }
+    if (!cluster->calm) {
+        writers_check_end(cluster);
+    }
 }
