@@ -9,7 +9,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
-#define HM_CONTROL_REQUEST_BYTES_MAX (1u << 20)
+#define HM_CONTROL_REQUEST_BYTES_MAX (2u << 20)
 #define HM_CONTROL_QUEUE_BYTES_MAX   (HM_WIRE_MESSAGE_BYTES_MAX * 2)
 #define HM_CONTROL_CONNECTIONS_MAX   64
 

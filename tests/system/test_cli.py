@@ -16,7 +16,7 @@ import threading
 from cluster import DEADLINE_S, ENVIRONMENT, HIVEMIND, Cluster, free_ports, hivemind, until
 
 COMMANDS = ["run", "dev", "check-config", "keygen", "status", "members", "services", "events",
-            "announce", "withdraw", "drain", "undrain", "leave", "schema", "protocol"]
+            "announce", "withdraw", "drain", "undrain", "log", "leave", "schema", "protocol"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

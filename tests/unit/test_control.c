@@ -179,7 +179,7 @@ static void test_broken_lengths_end_the_connection(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    const uint8_t starts[][4] = {{0, 0, 0, 0}, {1, 0, 0x10, 0}, {0xff, 0xff, 0xff, 0xff}};
+    const uint8_t starts[][4] = {{0, 0, 0, 0}, {1, 0, 0x20, 0}, {0xff, 0xff, 0xff, 0xff}};
     for (size_t i = 0; i < 3; i++) {
         int fd = connect_raw(&world);
         put(fd, starts[i], 4);
