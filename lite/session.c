@@ -141,7 +141,7 @@ bool lite_session_tick(struct lite_session *session, hm_ms now, struct hm_buf *p
 
 /* ---- what is heard ---- */
 
-static void take_keepers(struct lite_session *session, const struct hm_kept *kept)
+static void take_keepers(struct lite_session *session, const struct hm_keepalive_reply *kept)
 {
     struct lite_target keepers[LITE_KEEPERS_MAX];
     size_t count = 0;
@@ -160,7 +160,8 @@ static void take_keepers(struct lite_session *session, const struct hm_kept *kep
     }
 }
 
-static enum lite_news take_kept(struct lite_session *session, hm_ms now, const struct hm_kept *kept)
+static enum lite_news take_kept(struct lite_session *session, hm_ms now,
+                                const struct hm_keepalive_reply *kept)
 {
     bool news = !session->kept || (kept->committed && !session->committed);
     session->kept = true;
@@ -176,7 +177,7 @@ static enum lite_news take_kept(struct lite_session *session, hm_ms now, const s
 }
 
 static enum lite_news take_refusal(struct lite_session *session, hm_ms now,
-                                   const struct hm_kept *kept)
+                                   const struct hm_keepalive_reply *kept)
 {
     hm_ms wait = session->refused_wait_ms ? session->refused_wait_ms * 2 : session->interval_ms;
     session->refused_wait_ms = wait < REFUSED_MOST_MS ? wait : REFUSED_MOST_MS;
@@ -202,7 +203,8 @@ static void raise_version(struct lite_session *session, const struct hm_version 
     version->seq = (version->seq | 1) + 1;
 }
 
-static enum lite_news take(struct lite_session *session, hm_ms now, const struct hm_kept *kept)
+static enum lite_news take(struct lite_session *session, hm_ms now,
+                           const struct hm_keepalive_reply *kept)
 {
     bool answer = session->waiting && kept->call == session->call;
     bool gone = kept->version.seq & 1;
@@ -256,8 +258,8 @@ enum lite_news lite_session_receive(struct lite_session *session, hm_ms now,
     (void)hm_get_bytes(&in, ENVELOPE_BYTES);
     while (news == LITE_NOTHING && hm_reader_left(&in) &&
            hm_message_decode(&in, &arena, &message) == HM_OK) {
-        if (message.kind == HM_MSG_kept) {
-            news = take(session, now, &message.kept);
+        if (message.kind == HM_MSG_keepalive_reply) {
+            news = take(session, now, &message.keepalive_reply);
         }
     }
     hm_arena_fini(&arena);

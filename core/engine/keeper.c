@@ -247,9 +247,10 @@ static void tell(struct hm_keeper *keeper, const struct hm_id *id, const struct 
     for (size_t i = 0; i < count; i++) {
         keepers[i].addr = best[i].addr;
     }
-    hm_outbox_send(&keeper->outbox, &(struct hm_peer){*id, *addr},
-                   &(struct hm_message){.kind = HM_MSG_kept,
-                                        .kept = {.call = told->call,
+    hm_outbox_send(
+        &keeper->outbox, &(struct hm_peer){*id, *addr},
+        &(struct hm_message){.kind = HM_MSG_keepalive_reply,
+                             .keepalive_reply = {.call = told->call,
                                                  .status = (uint16_t)told->status,
                                                  .reason = told->reason,
                                                  .cluster = keeper->cluster,

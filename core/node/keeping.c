@@ -34,12 +34,13 @@ void hm_node_on_keepalive(struct hm_node *node, const struct hm_request *request
     if (hm_addr_is_none(&from.addr) || hm_id_is_none(&from.id)) {
         node->dropped++;
     } else if (node->phase != HM_PHASE_MEMBER) {
-        hm_node_send(node, &from,
-                     &(struct hm_message){
-                         .kind = HM_MSG_kept,
-                         .kept = {.call = request->message->keepalive.call,
-                                  .status = HM_NOT_READY,
-                                  .reason = hm_bytes_of_text("this node is no member itself")}});
+        hm_node_send(
+            node, &from,
+            &(struct hm_message){
+                .kind = HM_MSG_keepalive_reply,
+                .keepalive_reply = {.call = request->message->keepalive.call,
+                                    .status = HM_NOT_READY,
+                                    .reason = hm_bytes_of_text("this node is no member itself")}});
     } else {
         (void)hm_keeper_input(&node->keeper, node->now, &from, request->message);
     }

@@ -50,7 +50,7 @@ static void hear(struct lite_session *session, hm_ms now, struct hm_reader *in)
         struct hm_arena arena = {0};
         struct hm_message message;
         hm_random_init(&random, hm_get_u8(in));
-        hm_message_generate(&random, HM_MSG_kept, &arena, &message);
+        hm_message_generate(&random, HM_MSG_keepalive_reply, &arena, &message);
         message.kept.call = session->call;
         message.kept.status = hm_get_u8(in) % 32;
         hm_buf_append(&payload, (const uint8_t[17]){0}, 17);

@@ -711,9 +711,10 @@ static uint64_t challenge_of(struct hm_keeper *keeper)
     while (hm_keeper_output(keeper, &effect)) {
         struct hm_arena arena = {0};
         struct hm_message message;
-        assert_int_equal(hm_message_decode_only(effect.message, HM_MSG_kept, &arena, &message),
-                         HM_OK);
-        challenge = message.kept.challenge;
+        assert_int_equal(
+            hm_message_decode_only(effect.message, HM_MSG_keepalive_reply, &arena, &message),
+            HM_OK);
+        challenge = message.keepalive_reply.challenge;
         hm_arena_fini(&arena);
     }
     return challenge;
