@@ -4,19 +4,28 @@ import json
 
 
 class Figures:
-    """Of every row less is better."""
+    """Of a row less is better, unless it says otherwise."""
 
     def __init__(self):
         self.rows = []
+        self.factors = []  # by row: how many times the peer's value the goal is, or None
 
-    def add(self, name, value, unit, goal=None, peer=None, peer_value=None):
+    def add(self, name, value, unit, goal=None, peer=None, peer_value=None, times=None, more=False):
+        """`times`: the goal is so many times the peer's value. `more`: more is better. Without a
+        value it is not measured here: a row for the peer alone."""
         def rounded(number):
             return None if number is None else round(number, 3)
-        ratio = value / peer_value if peer_value else None
+        ratio = value / peer_value if peer_value and value is not None else None
+        if times is not None:
+            goal = times * peer_value if peer_value else None
+        met = None
+        if goal is not None and value is not None:
+            met = bool(value >= goal if more else value <= goal)
+        self.factors.append(times)
         self.rows.append({
             "name": name, "unit": unit, "value": rounded(value), "peer": peer,
-            "peer_value": rounded(peer_value), "ratio": rounded(ratio), "goal": goal,
-            "met": None if goal is None else bool(value <= goal)})
+            "peer_value": rounded(peer_value), "ratio": rounded(ratio), "goal": rounded(goal),
+            "met": met})
 
     def add_percentiles(self, name, values, unit, goal=None):
         """p50 and p99; the goal is the p99's."""
@@ -26,9 +35,11 @@ class Figures:
 
     def table(self):
         head = ["what", "value", "unit", "goal", "met", "peer", "peer's", "ratio"]
-        cells = [[row["name"], text(row["value"]), row["unit"], text(row["goal"]),
+        cells = [[row["name"], text(row["value"]), row["unit"],
+                  text(row["goal"]) + (f" ({factor:g}x)" if factor else ""),
                   {None: "", True: "yes", False: "NO"}[row["met"]], row["peer"] or "",
-                  text(row["peer_value"]), text(row["ratio"])] for row in self.rows]
+                  text(row["peer_value"]), text(row["ratio"])]
+                 for row, factor in zip(self.rows, self.factors)]
         widths = [max(len(line[i]) for line in [head, *cells]) for i in range(len(head))]
         numbers = (1, 3, 6, 7)
         return "\n".join("  ".join(

@@ -16,6 +16,7 @@ from asking import A, SRV, Dns, Http, race
 from commands import Control, Refused
 from demo import CONTROLS, SERVERS, Cluster, Failed, until
 from figures import Figures, percentile
+from processes import busy_percent, worst_mib
 from traffic import bytes_by_pid
 
 ANNOUNCER, VICTIM, CHECKER = "bench-1", "bench-2", "web-1"
@@ -217,18 +218,6 @@ def leaders(cluster, figures, rounds):
 
 # ---- what it costs to be there ----
 
-def memory_kib(pid):
-    """Resident and proportional size."""
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-        rows = dict(line.split(":", 1) for line in file.read().splitlines()[1:])
-    return int(rows["Rss"].split()[0]), int(rows["Pss"].split()[0])
-
-
-def worst_mib(pids):
-    sizes = [memory_kib(pid) for pid in pids]
-    return [max(one[i] for one in sizes) / 1024 for i in (0, 1)]
-
-
 def memory(cluster, figures, when, peer=None):
     for role, nodes, goal in (("host", [ANNOUNCER], 4), ("control", CONTROLS, 10),
                               ("dns", SERVERS, 10), ("host with an HTTP check", [CHECKER], None)):
@@ -250,18 +239,6 @@ def traffic(cluster, serf, figures):
         figures.add(f"sent when idle, {role} (with headers from IP up)", rate, "B/s", None, "serf",
                     peer)
     figures.add("sent when idle, by nginx's node and by what has ended since", rates[None], "B/s")
-
-
-def busy_percent():
-    """Of all processors, over a second."""
-    def look():
-        with open("/proc/stat", encoding="ascii") as file:
-            ticks = [int(word) for word in file.readline().split()[1:9]]
-        return sum(ticks), ticks[3] + ticks[4]
-    (all_before, idle_before) = look()
-    time.sleep(1)
-    (all_after, idle_after) = look()
-    return 100 * (1 - (idle_after - idle_before) / max(1, all_after - all_before))
 
 
 def idle(cluster, figures, own_network):
