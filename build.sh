@@ -101,8 +101,8 @@ unpack() {
     apt-cache policy "$@" | grep Candidate >"$dir/.unpacked"
 }
 
-# need_of SCRIPT: what the script's own line `# packages: ..` asks for.
-need_of() { need $(sed -n 's/^# packages: //p' "$1"); }
+# packages_of SCRIPT..: what their own lines `# packages: ..` ask for.
+packages_of() { sed -n 's/^# packages: //p' "$@"; }
 
 # configure DIR [MESON-ARGUMENT..]: again only when the arguments, or the packages that a build may
 # use, are others than last time (meson would keep an optional library as missing).
@@ -110,7 +110,7 @@ configure() {
     local dir=$1 stamp
     shift
     stamp="$* $(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $libraries $nginx_headers \
-        $testing 2>/dev/null | grep ' installed' || true)"
+        $testing $(packages_of tests/bench/*.sh) 2>/dev/null | grep ' installed' || true)"
     if [ -e "$dir/build.ninja" ] && [ "$(cat "$dir/.configured" 2>/dev/null)" = "$stamp" ]; then
         return 0
     fi
@@ -203,7 +203,7 @@ do_bench() {
     fi
     shift
     need $compiler $libraries $nginx_headers $running
-    need_of "tests/bench/$name.sh"
+    need $(packages_of "tests/bench/$name.sh")
     do_build
     exec "tests/bench/$name.sh" "$@"
 }
