@@ -22,7 +22,7 @@
 #define READ_BYTES  (256u << 10)
 #define EVENTS_MAX  64
 #define SILENCE_MS  10000u /* without --failover: then the peer is broken */
-#define PATIENCE_MS 50u    /* with it: then the next target is tried */
+#define PATIENCE_MS 20u    /* with it: then the next target is tried */
 #define PAUSE_MS    2      /* between two tries */
 #define NS_PER_MS   1000000u
 #define VALUE_BYTES 200u

@@ -185,7 +185,8 @@ most {used}. Values of {VALUE_BYTES} bytes; each client waits for its answer bef
 {CONNECTIONS} connections, all to the leader; all nodes and clients are on this machine and this loopback. The
 idle cluster of the other stays up meanwhile. etcd: Debian's, default configuration. Disk, one writer:
 append and fdatasync {disk[0]:.0f}/s, overwrite and fdatasync {disk[1]:.0f}/s. A writer whose leader is killed
-goes on at the next node, after 50 ms of silence or at once when it is refused."""
+goes on at the next node, after 20 ms of silence or at once when it is refused.
+A row without a value: there is no such command yet."""
 
 
 def main():
