@@ -5,6 +5,7 @@ import socket
 import struct
 
 ANSWER, ANNOUNCE, WITHDRAW, CHANGE_REPORT = 80, 90, 91, 93
+LOG_CREATE, LOG_LIST, LOG_LISTED = 96, 98, 99
 
 
 class Refused(Exception):
@@ -83,13 +84,31 @@ class Control:
 
     def reported(self):
         """Waits for the change report: committed, and served by all. Returns its event's index."""
+        return self.answered(CHANGE_REPORT).varint()
+
+    def answered(self, wanted):
+        """Waits for the answer, which is of this kind; what follows its reason."""
         size, = struct.unpack("<I", self.exactly(4))
         reader = Reader(self.exactly(size))
         kind = reader.varint()
         reader.varint()
         call, status, reason = reader.varint(), reader.varint(), reader.text()
-        if kind not in (ANSWER, CHANGE_REPORT) or call != self.call:
+        if kind not in (ANSWER, wanted) or call != self.call:
             raise Refused(f"message {kind} of call {call} where {self.call} was asked")
-        if kind == ANSWER or status:
+        if kind != wanted or status:
             raise Refused(f"status {status}: {reason}")
-        return reader.varint()
+        return reader
+
+    def create_log(self, log):
+        self.send(LOG_CREATE, name(log) + varint(0) + varint(0))
+        self.answered(ANSWER)
+
+    def leader_of_log(self):
+        """Of the first log by name, as this node knows; empty: nobody leads it, or there is none."""
+        self.send(LOG_LIST, b"")
+        reader = self.answered(LOG_LISTED)
+        if reader.varint() == 0:
+            return ""
+        reader.name()
+        reader.varint()
+        return reader.name()

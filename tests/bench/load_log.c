@@ -8,10 +8,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LOG_NAME "bench" /* made by the harness */
+
 struct verb {
     const char *name;
     void (*fill)(const struct load *load, uint32_t client, struct hm_message *request);
-    enum hm_message_kind answer; /* when it went well; else HM_MSG_answer says why not */
+    /* Looks at what follows the reason in an answer that says HM_OK; NULL: it is as wished. */
+    const char *(*check)(const struct load *load, uint32_t client, enum hm_message_kind kind,
+                         struct hm_reader *rest);
+};
+
+struct load_log {
+    const struct verb *verb;
+    uint64_t *written; /* by client: the entry that it wrote last; 0: none yet */
 };
 
 struct link_state {
@@ -20,6 +29,11 @@ struct link_state {
 
 /* ---- requests ---- */
 
+static const char *check_kind(enum hm_message_kind kind, enum hm_message_kind wanted)
+{
+    return kind == wanted ? NULL : "the answer is of another kind";
+}
+
 static void fill_status(const struct load *load, uint32_t client, struct hm_message *request)
 {
     (void)load;
@@ -27,17 +41,75 @@ static void fill_status(const struct load *load, uint32_t client, struct hm_mess
     request->status_query.call = client;
 }
 
+static const char *check_status(const struct load *load, uint32_t client, enum hm_message_kind kind,
+                                struct hm_reader *rest)
+{
+    (void)load, (void)client, (void)rest;
+    return check_kind(kind, HM_MSG_status_reply);
+}
+
+/* Without a session of its own: the node that is asked has one, so that its own retries are the
+ * same entry. */
+static void fill_append(const struct load *load, uint32_t client, struct hm_message *request)
+{
+    request->kind = HM_MSG_log_write;
+    request->log_write = (struct hm_log_write){
+        .call = client, .name = hm_name_of(LOG_NAME), .data = {load->value, load->value_bytes}};
+}
+
+static const char *check_append(const struct load *load, uint32_t client, enum hm_message_kind kind,
+                                struct hm_reader *rest)
+{
+    struct load_log *log = load->context;
+    log->written[client] = hm_get_varint(rest);
+    return check_kind(kind, HM_MSG_answer);
+}
+
+/* Linearizable: that is the default. Each client reads the entry that it wrote first. */
+static void fill_read(const struct load *load, uint32_t client, struct hm_message *request)
+{
+    const struct load_log *log = load->context;
+    if (log->written[client] == 0) {
+        fill_append(load, client, request);
+        return;
+    }
+    request->kind = HM_MSG_log_read;
+    request->log_read = (struct hm_log_read){.call = client,
+                                             .name = hm_name_of(LOG_NAME),
+                                             .from = log->written[client],
+                                             .to = log->written[client]};
+}
+
+static const char *check_read(const struct load *load, uint32_t client, enum hm_message_kind kind,
+                              struct hm_reader *rest)
+{
+    const struct load_log *log = load->context;
+    if (log->written[client] == 0) {
+        return check_append(load, client, kind, rest);
+    }
+    (void)hm_get_varint(rest); /* oldest */
+    (void)hm_get_varint(rest); /* newest */
+    uint64_t next = hm_get_varint(rest);
+    uint64_t count = hm_get_varint(rest);
+    if (next != log->written[client] + 1 || count != 1) {
+        return "the entry is not there";
+    }
+    return check_kind(kind, HM_MSG_log_page);
+}
+
 static const struct verb verbs[] = {
-    {"status", fill_status, HM_MSG_status_reply},
+    {"status", fill_status, check_status},
+    {"append", fill_append, check_append},
+    {"read", fill_read, check_read},
 };
 
 static void request(struct load_link *link, uint32_t client)
 {
-    const struct verb *verb = link->load->context;
+    const struct load_log *log = link->load->context;
     struct hm_message message = {0};
     struct hm_buf *out = &link->out;
     size_t start = out->size;
-    verb->fill(link->load, client, &message);
+    log->verb->fill(link->load, client, &message);
     hm_put_u32(out, 0);
     hm_message_encode(out, &message);
     size_t size = out->size - start - sizeof(uint32_t);
@@ -51,8 +123,8 @@ static void request(struct load_link *link, uint32_t client)
 /* The call, and the status that follows it, start every answer. NULL: it went well. */
 static bool take_answer(struct load *load, struct hm_bytes frame)
 {
-    static char reason[512];
-    const struct verb *verb = load->context;
+    char reason[512];
+    const struct load_log *log = load->context;
     struct hm_reader in = hm_reader_of(frame);
     uint64_t kind = hm_get_varint(&in);
     struct hm_reader body = hm_reader_of(hm_get_bytes(&in, hm_get_varint(&in)));
@@ -62,10 +134,14 @@ static bool take_answer(struct load *load, struct hm_bytes frame)
     if (in.bad || body.bad || client >= load->clients || load->asked_ns[client] == 0) {
         return false;
     }
-    bool good = kind == (uint64_t)verb->answer && status == HM_OK;
+    if (status == HM_OK) {
+        load_done(load, (uint32_t)client,
+                  log->verb->check(load, (uint32_t)client, (enum hm_message_kind)kind, &body));
+        return true;
+    }
     (void)snprintf(reason, sizeof reason, "%s: %.*s", hm_status_name((enum hm_status)status),
                    (int)text.size, (const char *)text.data);
-    load_done(load, (uint32_t)client, good ? NULL : reason);
+    load_done(load, (uint32_t)client, reason);
     return true;
 }
 
@@ -110,20 +186,23 @@ static void close_state(struct load_link *link)
 
 static bool choose(struct load *load)
 {
-    static struct verb chosen;
+    static struct load_log log;
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         if (strcmp(load->verb, verbs[i].name) == 0) {
-            chosen = verbs[i];
-            load->context = &chosen;
+            log.verb = &verbs[i];
         }
     }
-    return load->context != NULL;
+    log.written = hm_alloc(load->clients, sizeof *log.written);
+    load->context = &log;
+    return log.verb != NULL;
 }
 
 int main(int argc, char **argv)
 {
     static const struct load_protocol protocol = {
-        .usage = "  status  how the node is: what a command costs that waits for nobody\n",
+        .usage = "  status  how the node is: what a command costs that waits for nobody\n"
+                 "  append  a value to the log\n"
+                 "  read    an entry of the log, linearizable\n",
         .choose = choose,
         .open = open_state,
         .request = request,

@@ -24,13 +24,13 @@ from processes import busy_percent, cpu_seconds, worst_mib
 # measure: our verb (None: there is no such command), etcd's verb, clients, goals. A goal of the rate
 # is in times of etcd's; so are those of times, where the machine sets the absolute numbers.
 MEASURES = {
-    "1 writer": (None, "put", 1, {"p50": 0.45}),
-    "64 writers": (None, "put", 64, {"rate": 7}),
-    "256 writers": (None, "put", 256, {"rate": 9, "p99": 0.07}),
+    "1 writer": ("append", "put", 1, {"p50": 0.45}),
+    "64 writers": ("append", "put", 64, {"rate": 7}),
+    "256 writers": ("append", "put", 256, {"rate": 9, "p99": 0.07}),
     "names register, 64 clients": (None, "create", 64, {"rate": 10}),
-    "linearizable read, 64 clients": (None, "get", 64, {"rate": 13}),
+    "linearizable read, 64 clients": ("read", "get", 64, {"rate": 13}),
 }
-GAP_VERBS = (None, "put")
+GAP_VERBS = ("append", "put")
 GAP_GOAL_S = 0.15
 RSS_GOAL_MIB = 10 * 1000 * 1000 / (1 << 20)
 # Clients share a few connections: measured with 1 to 8, etcd is equally fast; with one connection a

@@ -1,6 +1,9 @@
-"""The three control nodes of the demo, with their data where the bench says."""
+"""The three control nodes of the demo with one named log, their data where the bench says."""
 
+from commands import Control, Refused
 from demo import CONTROLS, Cluster, until
+
+LOG = "bench"
 
 
 class Hivemind(Cluster):
@@ -16,25 +19,45 @@ class Hivemind(Cluster):
     def bring_up(self):
         for node in CONTROLS:
             self.start(node)
+        until("three voters", lambda: self.voters() == 3)
+        control = Control(self.socket(CONTROLS[0]))
+        control.create_log(LOG)
+        control.close()
         self.settled()
+
+    def socket(self, node):
+        return self.dir / f"{node}.sock"
 
     def settled(self):
         until("three voters", lambda: self.voters() == 3)
-        until("a leader", self.leader)
+        until("the log has a leader", self.leader_of_log)
         for node in CONTROLS:
             until(f"{node} is well",
                   lambda n=node: self.ask(n, "status", check=False).returncode == 0)
 
+    def leader_of_log(self):
+        """Its name, once all that run agree; else None."""
+        found = set()
+        for node in self.processes:
+            try:
+                control = Control(self.socket(node))
+                found.add(control.leader_of_log())
+                control.close()
+            except (OSError, Refused):
+                return None
+        leader = found.pop() if len(found) == 1 else None
+        return leader if leader in self.processes else None
+
     def targets(self):
         """Where the generator connects: the leader, then the others."""
-        first, _ = until("a leader", self.leader)
-        return [self.dir / f"{node}.sock" for node in sorted(CONTROLS, key=lambda n: n != first)]
+        first, _ = until("the log has a leader", self.leader_of_log)
+        return [self.socket(node) for node in sorted(CONTROLS, key=lambda n: n != first)]
 
     def pids(self):
         return [process.pid for process in self.processes.values()]
 
     def kill_leader(self):
         """Returns what `start` needs to bring it back."""
-        node = self.leader()
+        node = self.leader_of_log()
         self.kill(node)
         return node
