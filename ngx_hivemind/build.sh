@@ -48,3 +48,11 @@ ${CC:-cc} -std=gnu11 -O2 -g -fPIC -shared -Wall -Wextra -Wshadow -Werror -Wno-un
     -Wno-missing-field-initializers -fno-strict-aliasing -D_GNU_SOURCE -I "$here/.." \
     "${includes[@]}" -isystem "$work/made" -o "$out" "${sources[@]}" "$@" \
     -Wl,--exclude-libs,ALL -Wl,-z,relro,-z,now
+
+# What is missing of nginx comes from nginx; of ours nothing may be missing, and only nginx's start
+# would tell.
+if nm -D --undefined-only "$out" | grep ' U hm_' >&2; then
+    echo "ngx_hivemind/build.sh: these are in no archive that meson.build names" >&2
+    rm -f "$out"
+    exit 1
+fi
