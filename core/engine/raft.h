@@ -136,6 +136,9 @@ void hm_raft_peer_reset(struct hm_raft *raft, hm_ms now, const struct hm_id *pee
 HM_MUST_USE enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index,
                                            struct hm_bytes state);
 
+/* The latest snapshot, an encoded log_snapshot, valid until the next call; empty: there is none. */
+struct hm_bytes hm_raft_snapshot(const struct hm_raft *raft);
+
 enum hm_raft_role hm_raft_role(const struct hm_raft *raft);
 /* None when unknown. */
 struct hm_id hm_raft_leader(const struct hm_raft *raft);

@@ -77,6 +77,11 @@ enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_b
     return HM_OK;
 }
 
+struct hm_bytes hm_raft_snapshot(const struct hm_raft *raft)
+{
+    return raft->snapshot ? raft->snapshot->blob : (struct hm_bytes){0};
+}
+
 /* ---- the leader's side: one chunk on its way, heartbeats pass beside it ---- */
 
 void raft_peer_send_snapshot(struct hm_raft *raft, struct raft_peer *peer)

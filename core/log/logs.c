@@ -92,6 +92,32 @@ struct hm_participant *hm_logs_open(struct hm_logs *logs, hm_ms now,
     return logs->items[at].participant;
 }
 
+enum hm_status hm_logs_begin(struct hm_logs *logs, hm_ms now, uint32_t log,
+                             const struct hm_message *snapshot)
+{
+    struct hm_participant *participant = hm_logs_find(logs, log);
+    HM_ASSERT(participant != NULL && snapshot->kind == HM_MSG_log_snapshot);
+    struct hm_raft *raft = hm_participant_raft(participant);
+    (void)now;
+    if (hm_raft_term(raft) || hm_raft_last_index(raft)) {
+        return HM_EXISTS;
+    }
+    /* What this participant answers to a leader is written behind these two, so it cannot outlive
+     * them. */
+    struct hm_message hard = {
+        .kind = HM_MSG_log_hard_state,
+        .log_hard_state = {.log = log, .term = snapshot->log_snapshot.last_term}};
+    if (snapshot->log_snapshot.log != log || hm_raft_restore(raft, &hard) != HM_OK ||
+        hm_raft_restore(raft, snapshot) != HM_OK) {
+        return HM_BAD_BYTES;
+    }
+    if (logs->journal) {
+        hm_journal_write(logs->journal, &hard, ++logs->number);
+        hm_journal_write(logs->journal, snapshot, ++logs->number);
+    }
+    return HM_OK;
+}
+
 struct hm_participant *hm_logs_next(const struct hm_logs *logs, size_t *cursor, uint32_t *log)
 {
     if (*cursor >= logs->count) {

@@ -34,6 +34,10 @@ HM_MUST_USE enum hm_status hm_logs_recover(struct hm_logs *logs, hm_ms now,
  * `config->raft` needs the log's id alone. NULL: HM_LOGS_MAX are open. */
 struct hm_participant *hm_logs_open(struct hm_logs *logs, hm_ms now,
                                     const struct hm_participant_config *config);
+/* Begins an open log with nothing in it from a snapshot that another participant took: as if its
+ * leader had sent it. HM_BAD_BYTES: it is not of this log; HM_EXISTS: something is there. */
+HM_MUST_USE enum hm_status hm_logs_begin(struct hm_logs *logs, hm_ms now, uint32_t log,
+                                         const struct hm_message *snapshot);
 /* Ends this process's part in a log for good: what is stored of it is given up. The log may not be
  * opened again. */
 void hm_logs_forget(struct hm_logs *logs, uint32_t log);
