@@ -22,12 +22,13 @@ FLOORS = {
     ABI: CORE + ["core/conf"],
     "core/node": CORE[:5] + [ABI, "core/conf"],
     "core/io": CORE + [ABI, "core/conf"],
+    "core/embed": CORE[:4] + [ABI, "core/io"],
     "core/cli": CORE + [ABI, "core/conf", "core/io"],
     "lite": ["core/base", "core/wire", "core/io"],
     "modules": [ABI, "core/base", "core/wire", "core/conf"],
     "dns_processor": [ABI, "core/base", "core/wire", "core/conf"],
     "ngx_hivemind": CORE + [ABI, "core/conf", "core/io"],
-    "docs/examples": [],  # as somebody outside would write it: <hivemind/module.h>
+    "docs/examples": [],  # as somebody outside would write it: <hivemind/module.h>, <hivemind/log.h>
     "tests": ["core", "lite", "modules", "dns_processor", "ngx_hivemind"],
 }
 

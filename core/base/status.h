@@ -1,4 +1,5 @@
-/* Every outcome that a function of Hivemind can report: one row adds an error everywhere. */
+/* Every outcome that a function of Hivemind can report: one row adds an error everywhere. Also
+ * installed, as <hivemind/status.h>. */
 #ifndef HM_BASE_STATUS_H
 #define HM_BASE_STATUS_H
 
@@ -45,6 +46,10 @@ enum hm_status {
 #undef HM_STATUS_ENUM
 };
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The text of a status for people; "unknown status" for a number that this release lacks. */
 const char *hm_status_text(enum hm_status status);
 
@@ -53,5 +58,9 @@ const char *hm_status_name(enum hm_status status);
 
 /* The exit code of a command that ends with it. */
 int hm_status_exit_code(enum hm_status status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

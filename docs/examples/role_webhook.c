@@ -4,7 +4,7 @@
  * SERF_USER_LTIME (the event's index). On standard input: the data of a user event, or of a member
  * NAME, IP (not of one that is gone), ROLES and an empty fourth column, with tabs between them.
  *
- *     cc -shared -fPIC $(pkg-config --cflags hivemind) role_webhook.c -o webhook.so
+ *     cc -shared -fPIC $(pkg-config --cflags hivemind-module) role_webhook.c -o webhook.so
  *
  *     modules: [/usr/local/lib/my-modules]     # where webhook.so is
  *     roles: [host, webhook]

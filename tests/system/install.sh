@@ -20,10 +20,10 @@ source=$(realpath "$(dirname "$0")/../../docs/examples/role_webhook.c")
 mkdir "$place/modules"
 (
     cd "$place" # nothing of the source tree is found by chance
-    cc -Wall -Wextra -Werror -shared -fPIC $(pkg-config --cflags hivemind) "$source" \
+    cc -Wall -Wextra -Werror -shared -fPIC $(pkg-config --cflags hivemind-module) "$source" \
         -o modules/webhook.so
 )
-[ "$(pkg-config --variable=moduledir hivemind)" != "" ]
+[ "$(pkg-config --variable=moduledir hivemind-module)" != "" ]
 cat >"$place/node.yaml" <<END
 key: $place/key
 modules: [$place/modules]

@@ -19,9 +19,9 @@ def build_role(place):
     """Installs headers and pkg-config file into `place`, builds the role as its text says."""
     subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--tags", "devel", "--destdir",
                     place], check=True, capture_output=True)
-    pc = next(place.rglob("hivemind.pc"))
+    pc = next(place.rglob("hivemind-module.pc"))
     env = {**os.environ, "PKG_CONFIG_PATH": str(pc.parent), "PKG_CONFIG_SYSROOT_DIR": str(place)}
-    flags = subprocess.run(["pkg-config", "--cflags", "hivemind"], env=env, check=True,
+    flags = subprocess.run(["pkg-config", "--cflags", "hivemind-module"], env=env, check=True,
                            capture_output=True, text=True).stdout.split()
     modules = place / "modules"
     modules.mkdir()
