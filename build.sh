@@ -25,7 +25,7 @@ nginx_headers='nginx-dev'
 running='nginx libnginx-mod-stream bind9-dnsutils curl iproute2 procps python3'
 checking='python3 clang-format'
 fuzzing='clang libclang-rt-14-dev'
-testing='libcmocka-dev'
+testing='libcmocka-dev g++'
 forwarders='unbound dnsmasq-base'
 
 help() {
