@@ -256,9 +256,10 @@ static void submit(struct victim *victim, uint8_t from, uint8_t session,
     static uint64_t seq;
     struct hm_buf bytes = {0};
     hm_message_encode(&bytes, request);
+    seq++;
     say(victim, from,
         &(struct hm_message){.kind = HM_MSG_submit,
-                             .submit = {.call = ++seq,
+                             .submit = {.call = seq,
                                         .session = friend_of(session).id,
                                         .seq = seq,
                                         .request = hm_buf_view(&bytes)}});
