@@ -106,6 +106,15 @@ void hm_raft_persist_failed(struct hm_raft *raft, hm_ms now);
 /* The disk works again: what was not durable comes out as PERSIST once more, under new numbers. */
 void hm_raft_persist_recovered(struct hm_raft *raft, hm_ms now);
 
+/* This node's wall clock, in Unix milliseconds; 0: it has none. To be told again when it is set:
+ * voters tell the leader with their votes and answers. */
+void hm_raft_set_wall(struct hm_raft *raft, hm_ms now, uint64_t wall_ms);
+/* On the leader: Unix milliseconds to put into an entry. Its own clock's, unless that is more than
+ * 10 s off the latest time that a majority of the voters' clocks have reached; then that time. 0
+ * when the clocks of a majority are not known: time stands still. It may go back; who applies the
+ * entries must not let it. */
+uint64_t hm_raft_time(struct hm_raft *raft, hm_ms now);
+
 /* Asks for a linearizable read (dissertation, 6.4); concurrent ones share rounds. Ends with
  * READ_READY or READ_LOST. HM_NOT_LEADER, HM_FULL. */
 HM_MUST_USE enum hm_status hm_raft_read(struct hm_raft *raft, hm_ms now, uint64_t context);

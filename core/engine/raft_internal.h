@@ -1,5 +1,5 @@
 /* What the files of the Raft engine share. Lowest first: log, voters, persist, apply, replicate,
- * snapshot, read, vote, raft. */
+ * clock, snapshot, read, vote, raft. */
 #ifndef HM_ENGINE_RAFT_INTERNAL_H
 #define HM_ENGINE_RAFT_INTERNAL_H
 
@@ -35,6 +35,12 @@ struct raft_write {
     bool appends;
 };
 
+/* A wall clock, as it stands to our monotonic one. */
+struct raft_clock {
+    bool known;
+    uint64_t offset; /* wall - now, modulo 2^64 */
+};
+
 enum raft_peer_state {
     RAFT_PROBE,     /* looking for the place where the logs agree: heartbeats only */
     RAFT_REPLICATE, /* entries flow, pipelined */
@@ -53,6 +59,7 @@ struct raft_peer {
     uint64_t round_acked;
     uint64_t probe_round; /* answers to earlier rounds say nothing about the probe */
     hm_ms heard;
+    struct raft_clock clock;
     bool heartbeat_due;
     uint64_t *flights; /* ring: last index of each append on its way; inflight_max slots */
     uint32_t flights_first;
@@ -71,6 +78,7 @@ struct hm_raft {
     struct hm_raft_config config;
     struct hm_random random;
     hm_ms now;
+    struct raft_clock clock;
     struct hm_outbox outbox;
     struct hm_arena arena;
 
@@ -114,8 +122,9 @@ struct hm_raft {
     uint64_t removed_index; /* of the entry that removed us, committed and not told yet; 0: none */
 
     /* candidates */
-    uint64_t granted; /* bit i: voters[i] said yes */
-    bool asked;       /* requests are out: our own vote is durable */
+    uint64_t granted;                             /* bit i: voters[i] said yes */
+    struct raft_clock clocks[HM_RAFT_VOTERS_MAX]; /* that came with it */
+    bool asked;                                   /* requests are out: our own vote is durable */
     bool by_transfer;
 
     /* voters: a promised vote that waits for the disk */
@@ -234,6 +243,12 @@ enum hm_status raft_on_append_reply(struct hm_raft *raft, const struct hm_peer *
 /* Answers the leader, now or when the term is durable. */
 void raft_answer(struct hm_raft *raft);
 void raft_answer_durable(struct hm_raft *raft);
+
+/* ---- clock ---- */
+/* What it shows now; 0: not known. */
+uint64_t raft_clock_read(const struct hm_raft *raft, const struct raft_clock *clock);
+/* It showed `wall_ms` just now; 0: that is not known. */
+void raft_clock_note(const struct hm_raft *raft, struct raft_clock *clock, uint64_t wall_ms);
 
 /* ---- snapshot ---- */
 struct raft_snapshot *raft_snapshot_make(const struct hm_log_snapshot *message);

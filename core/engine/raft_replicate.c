@@ -201,6 +201,7 @@ enum hm_status raft_on_append_reply(struct hm_raft *raft, const struct hm_peer *
         return HM_BAD_BYTES;
     }
     peer->heard = raft->now;
+    raft_clock_note(raft, &peer->clock, reply->clock_ms);
     peer->round_acked = reply->round > peer->round_acked ? reply->round : peer->round_acked;
     if (reply->accepted) {
         accepted(raft, peer, reply);
@@ -216,8 +217,10 @@ enum hm_status raft_on_append_reply(struct hm_raft *raft, const struct hm_peer *
 
 static void send_answer(struct hm_raft *raft)
 {
-    struct hm_append_reply reply = {
-        .log = raft->config.log, .term = raft->term, .round = raft->ack_round};
+    struct hm_append_reply reply = {.log = raft->config.log,
+                                    .term = raft->term,
+                                    .round = raft->ack_round,
+                                    .clock_ms = raft_clock_read(raft, &raft->clock)};
     if (raft->refuse) {
         reply.match = raft_log_hint(&raft->log, raft->refused_index, raft->refused_term);
         reply.hint_term = raft_log_term_at(&raft->log, reply.match);

@@ -111,6 +111,17 @@ static void ask(struct hm_raft *raft)
     }
 }
 
+/* With their votes a majority have told what time it is there: time goes on without a gap. */
+static void take_clocks(const struct hm_raft *raft)
+{
+    for (uint32_t i = 0; i < raft->voters_count; i++) {
+        struct raft_peer *peer = raft_peer_find(raft, &raft->voters[i].id);
+        if (peer && raft->granted >> i & 1) {
+            peer->clock = raft->clocks[i];
+        }
+    }
+}
+
 static void lead(struct hm_raft *raft)
 {
     raft->role = HM_RAFT_LEADER;
@@ -119,6 +130,7 @@ static void lead(struct hm_raft *raft)
     raft->heartbeat_at = raft->now + raft->config.heartbeat_ms;
     raft->queued_bytes = 0;
     raft_peers_sync(raft);
+    take_clocks(raft);
     raft->first_of_term = raft_append(raft, HM_RAFT_NOOP, (struct hm_bytes){0});
     tell_role(raft);
 }
@@ -198,6 +210,8 @@ enum hm_status raft_on_vote_reply(struct hm_raft *raft, const struct hm_peer *fr
     uint32_t voter = raft_voters_find(raft->voters, raft->voters_count, &from->id);
     if (reply->granted && fits && voter < raft->voters_count) {
         raft->granted |= UINT64_C(1) << voter;
+        raft->clocks[voter] = (struct raft_clock){0};
+        raft_clock_note(raft, &raft->clocks[voter], reply->clock_ms);
         count_votes(raft);
     }
     return HM_OK;
@@ -208,10 +222,12 @@ enum hm_status raft_on_vote_reply(struct hm_raft *raft, const struct hm_peer *fr
 static void answer(struct hm_raft *raft, const struct hm_peer *to, uint64_t term, bool prevote,
                    bool granted)
 {
-    struct hm_message message = {
-        .kind = HM_MSG_vote_reply,
-        .vote_reply = {
-            .log = raft->config.log, .term = term, .prevote = prevote, .granted = granted}};
+    struct hm_message message = {.kind = HM_MSG_vote_reply,
+                                 .vote_reply = {.log = raft->config.log,
+                                                .term = term,
+                                                .prevote = prevote,
+                                                .granted = granted,
+                                                .clock_ms = raft_clock_read(raft, &raft->clock)}};
     hm_outbox_send(&raft->outbox, to, &message);
 }
 

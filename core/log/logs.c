@@ -24,6 +24,8 @@ struct hm_logs {
     struct open_log *items;     /* by rising id */
     size_t count;
     size_t capacity;
+    uint64_t wall_offset; /* wall clock - now, modulo 2^64 */
+    bool wall_known;
     size_t turn;          /* whose effects come next */
     uint64_t number;      /* of the last write */
     struct write *writes; /* oldest first */
@@ -70,6 +72,21 @@ struct hm_participant *hm_logs_find(const struct hm_logs *logs, uint32_t log)
     return NULL;
 }
 
+static void tell_wall(const struct hm_logs *logs, size_t at, hm_ms now)
+{
+    hm_raft_set_wall(hm_participant_raft(logs->items[at].participant), now,
+                     logs->wall_known ? now + logs->wall_offset : 0);
+}
+
+void hm_logs_set_wall(struct hm_logs *logs, hm_ms now, uint64_t wall_ms)
+{
+    logs->wall_known = wall_ms != 0;
+    logs->wall_offset = wall_ms - now;
+    for (size_t i = 0; i < logs->count; i++) {
+        tell_wall(logs, i, now);
+    }
+}
+
 struct hm_participant *hm_logs_open(struct hm_logs *logs, hm_ms now,
                                     const struct hm_participant_config *config)
 {
@@ -86,6 +103,7 @@ struct hm_participant *hm_logs_open(struct hm_logs *logs, hm_ms now,
         logs->items[at] = logs->items[at - 1];
     }
     logs->items[at] = (struct open_log){own.raft.log, hm_participant_new(&own, now)};
+    tell_wall(logs, at, now);
     if (logs->failed) {
         hm_raft_persist_failed(hm_participant_raft(logs->items[at].participant), now);
     }

@@ -56,6 +56,9 @@ struct hm_participant *hm_logs_next(const struct hm_logs *logs, size_t *cursor, 
 /* As hm_raft_peer_reset, for all logs. */
 void hm_logs_peer_reset(struct hm_logs *logs, hm_ms now, const struct hm_id *peer);
 
+/* As hm_raft_set_wall, for all logs and those that are opened later. */
+void hm_logs_set_wall(struct hm_logs *logs, hm_ms now, uint64_t wall_ms);
+
 /* The next effect, of any log (never PERSIST); `out` is valid until the next call. */
 bool hm_logs_output(struct hm_logs *logs, hm_ms now, struct hm_log_effect *out);
 

@@ -196,11 +196,12 @@ enum hm_status hm_participant_propose(struct hm_participant *participant, hm_ms 
         return HM_OK;
     }
     struct hm_buf body = {0};
-    hm_message_encode(&body, &(struct hm_message){.kind = HM_MSG_log_request,
-                                                  .log_request = {.session = submission->session,
-                                                                  .seq = submission->seq,
-                                                                  .time_ms = submission->time_ms,
-                                                                  .request = submission->request}});
+    hm_message_encode(
+        &body, &(struct hm_message){.kind = HM_MSG_log_request,
+                                    .log_request = {.session = submission->session,
+                                                    .seq = submission->seq,
+                                                    .time_ms = hm_raft_time(participant->raft, now),
+                                                    .request = submission->request}});
     uint64_t index;
     uint64_t term;
     enum hm_status status =

@@ -60,8 +60,7 @@ HM_MUST_USE enum hm_status hm_participant_input(struct hm_participant *participa
 /* A request to put into the log. */
 struct hm_submission {
     struct hm_id session;
-    uint64_t seq;     /* 0: not deduplicated */
-    uint64_t time_ms; /* Unix time here */
+    uint64_t seq; /* 0: not deduplicated */
     struct hm_bytes request;
     uint64_t token; /* ANSWER says it; 0: nobody waits */
 };

@@ -17,6 +17,7 @@ enum hm_status hm_node_open_control(struct hm_node *node, const struct hm_disk_f
     control->logs = hm_logs_new(&(struct hm_logs_config){.self = {node->id, node->config.addr},
                                                          .seed = hm_random_u64(&node->random),
                                                          .durable = node->config.durable});
+    hm_logs_set_wall(control->logs, node->now, node->now + node->wall_offset);
     enum hm_status status = hm_logs_recover(control->logs, node->now, files, count, hm_node_use_log,
                                             node, error, &report);
     if (report.size) {
@@ -56,13 +57,10 @@ enum hm_status hm_node_propose(struct hm_node *node, const struct hm_id *session
         return HM_NOT_LEADER;
     }
     pending->token = control->next_token + 1;
-    enum hm_status status =
-        hm_participant_propose(control->log, node->now,
-                               &(struct hm_submission){.session = *session,
-                                                       .seq = seq,
-                                                       .time_ms = node->now + node->wall_offset,
-                                                       .request = request,
-                                                       .token = pending->token});
+    enum hm_status status = hm_participant_propose(
+        control->log, node->now,
+        &(struct hm_submission){
+            .session = *session, .seq = seq, .request = request, .token = pending->token});
     if (status == HM_OK) {
         control->next_token++;
         control->pending = hm_grow(control->pending, control->pending_count,

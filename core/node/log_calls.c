@@ -197,7 +197,6 @@ static void do_here(struct hm_node *node, struct hm_call *call, const struct hm_
             hm_participant_propose(named->participant, node->now,
                                    &(struct hm_submission){.session = message->log_write.session,
                                                            .seq = message->log_write.seq,
-                                                           .time_ms = node->now + node->wall_offset,
                                                            .request = message->log_write.data,
                                                            .token = call->id});
     } else if (message->kind == HM_MSG_log_read) {

@@ -308,6 +308,9 @@ void hm_node_disk_done(struct hm_node *node, hm_ms now, uint64_t number, enum hm
 void hm_node_set_wall(struct hm_node *node, hm_ms now, uint64_t wall_ms)
 {
     node->wall_offset = wall_ms - now;
+    if (node->control.logs) {
+        hm_logs_set_wall(node->control.logs, now, wall_ms);
+    }
 }
 
 void hm_node_set_join(struct hm_node *node, const struct hm_addr *join, size_t count)

@@ -174,12 +174,10 @@ static void end(struct process *process)
 static enum hm_status propose(struct process *process, uint32_t log, uint8_t session, uint64_t seq,
                               const char *text, uint64_t token)
 {
-    return hm_participant_propose(hm_logs_find(process->logs, log), process->now,
-                                  &(struct hm_submission){.session = {{session}},
-                                                          .seq = seq,
-                                                          .time_ms = process->now,
-                                                          .request = hm_bytes_of_text(text),
-                                                          .token = token});
+    return hm_participant_propose(
+        hm_logs_find(process->logs, log), process->now,
+        &(struct hm_submission){
+            .session = {{session}}, .seq = seq, .request = hm_bytes_of_text(text), .token = token});
 }
 
 /* ---- tests ---- */
