@@ -28,12 +28,16 @@ struct hm_outcome {
 /* A state machine. All of it is deterministic: the same entries give the same outcomes and the same
  * bytes on every participant. What is NULL is not needed. */
 struct hm_machine {
+    /* A session ends when the machine says so (hm_sessions_remove), and never because nothing is
+     * written in it for an hour. */
+    bool ends_sessions;
     /* A request that is new. `out` is OK with the entry's index before. */
     void (*apply)(void *context, const struct hm_log_entry *entry, struct hm_outcome *out);
     /* One that was applied before; `out` has what is remembered of that, to be made better. */
     void (*repeat)(void *context, const struct hm_log_entry *entry, struct hm_outcome *out);
     /* May this session write? HM_OK: yes, and each seq once. HM_NOT_FOUND: it has no session, the
-     * request is applied whenever it comes. Any other status is the answer. */
+     * request is applied whenever it comes. Any other status is the answer. A session that
+     * `sessions` lacks may have been forgotten: see hm_admit_recent. */
     enum hm_status (*admit)(void *context, const struct hm_log_entry *entry);
     /* Appends the whole state. */
     void (*snapshot)(void *context, struct hm_buf *out);

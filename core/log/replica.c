@@ -73,9 +73,9 @@ void hm_replica_apply(struct hm_replica *replica, const struct hm_log_request *r
                       struct hm_outcome *out)
 {
     *out = (struct hm_outcome){.status = HM_OK};
-    /* Log time never goes back, whatever the leader's clock did. */
+    /* Log time never goes back, whatever the voters' clocks did. */
     replica->time_ms = request->time_ms > replica->time_ms ? request->time_ms : replica->time_ms;
-    if (replica->time_ms > HM_SESSION_IDLE_MS) {
+    if (replica->time_ms > HM_SESSION_IDLE_MS && !replica->machine->ends_sessions) {
         hm_sessions_expire(&replica->sessions, replica->time_ms - HM_SESSION_IDLE_MS);
     }
     struct hm_log_entry entry = {.index = replica->index + 1,

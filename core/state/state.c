@@ -174,7 +174,10 @@ static void repeat(void *context, const struct hm_log_entry *entry, struct hm_ou
     }
 }
 
-const struct hm_machine hm_state_machine = {.apply = apply,
+/* A member's session ends with the member: forgotten earlier, a request of its that comes late
+ * would be new again. */
+const struct hm_machine hm_state_machine = {.ends_sessions = true,
+                                            .apply = apply,
                                             .repeat = repeat,
                                             .admit = admit,
                                             .snapshot = hm_state_snapshot,

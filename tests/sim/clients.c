@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define WALL_START_MS INT64_C(1700000000000)
-
 static void client_try(struct group_client *client);
 
 static void client_next(void *context, uint64_t number, struct hm_bytes bytes)
@@ -68,10 +66,34 @@ static uint64_t token_of(const struct group_client *client)
     return (uint64_t)(client->number + 1) << 56 | client->op;
 }
 
+/* Its session has been forgotten: whether this append was made before, nobody can tell. */
+static void give_up(void *context, uint64_t op, struct hm_bytes bytes)
+{
+    struct group_client *client = context;
+    struct hm_reader in = hm_reader_of(bytes);
+    uint64_t log_time = hm_get_u64(&in);
+    if (client->busy && op == client->op) {
+        client->opened_ms = log_time;
+        client_next(client, 0, (struct hm_bytes){0});
+    }
+}
+
+static void refuse(struct group_client *client, const struct group_node *node, uint64_t op)
+{
+    struct hm_buf bytes = {0};
+    hm_put_u64(&bytes, hm_participant_replica(node->log)->time_ms);
+    sim_after_with(&client->group->world, sim_between(&client->group->world, 0, 10), give_up,
+                   client, op, hm_buf_view(&bytes));
+}
+
 void client_answered(struct group_node *node, uint64_t token, const struct hm_outcome *outcome)
 {
     struct group_client *client = &node->group->clients[(token >> 56) - 1];
     uint64_t op = token & 0xffffffffffffffu;
+    if (outcome->status == HM_SESSION_EXPIRED && op == client->op) {
+        refuse(client, node, op);
+        return;
+    }
     if (outcome->status != HM_OK || op != client->op) {
         return; /* it asks again, or has been told by another */
     }
@@ -83,12 +105,10 @@ static void propose(struct group_client *client, struct group_node *node)
     struct sim_world *world = &client->group->world;
     uint8_t filler[600] = {0};
     struct hm_bytes value = {filler, sim_chance(world, 50) ? sizeof filler : 8};
-    struct hm_submission request = {
-        .session = group_session(client->number),
-        .seq = client->seq,
-        .time_ms = (uint64_t)((int64_t)group_now(node) + WALL_START_MS + node->wall_offset),
-        .request = value,
-        .token = token_of(client)};
+    struct hm_submission request = {.session = group_session(client->number, client->opened_ms),
+                                    .seq = client->seq,
+                                    .request = value,
+                                    .token = token_of(client)};
     if (hm_participant_propose(node->log, group_now(node), &request) == HM_OK) {
         sim_trace(world, "node %zu: client %zu's %llu proposed in term %llu", node->slot,
                   client->number, (unsigned long long)client->seq,

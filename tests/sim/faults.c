@@ -118,9 +118,7 @@ static void disturb_clock(struct sim_faults *faults, enum sim_fault fault, size_
         faults->hooks->clock_rate(faults->context, victim, permille);
         sim_after(world, sim_between(world, 500, 8000), heal_clock, faults, victim);
     } else {
-        /* All clocks stay within the hour after which sessions are forgotten: log time follows the
-         * leader's clock wherever that goes. */
-        int64_t most = INT64_C(60000) * 25;
+        int64_t most = INT64_C(3600000) * 48;
         faults->hooks->clock_jump(faults->context, victim,
                                   (int64_t)sim_between(world, 0, (uint64_t)most * 2) - most);
     }

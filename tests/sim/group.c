@@ -3,6 +3,7 @@
 #include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 
 #include <string.h>
 
@@ -34,6 +35,12 @@ static hm_ms until(const struct group_node *node, hm_ms at)
     return at > now ? ((at - now) * 1000 + node->clock_permille - 1) / node->clock_permille : 0;
 }
 
+static void set_wall(struct group_node *node)
+{
+    hm_ms now = group_now(node);
+    hm_logs_set_wall(node->logs, now, GROUP_WALL_START_MS + now + (uint64_t)node->wall_offset);
+}
+
 struct group_node *group_find(struct group *group, const struct hm_id *id)
 {
     for (size_t i = 0; i < group->options.nodes; i++) {
@@ -60,9 +67,21 @@ struct group_node *group_leader(struct group *group)
 
 /* ---- the state machine ---- */
 
-struct hm_id group_session(size_t client)
+struct hm_id group_session(size_t client, uint64_t opened_ms)
 {
-    return (struct hm_id){{(uint8_t)(client + 1)}};
+    struct hm_id id = {{0}};
+    for (size_t i = 0; i < 6; i++) {
+        id.bytes[i] = (uint8_t)(opened_ms >> (40 - 8 * i));
+    }
+    id.bytes[15] = (uint8_t)(client + 1);
+    return id;
+}
+
+/* Nothing keeps log time within the hour after which sessions are forgotten. */
+static enum hm_status machine_admit(void *context, const struct hm_log_entry *entry)
+{
+    (void)context;
+    return hm_plant("forgotten_is_new") ? HM_OK : hm_list_machine.admit(NULL, entry);
 }
 
 static void machine_put(void *context, struct hm_buf *out)
@@ -116,7 +135,7 @@ static void machine_append(void *context, const struct hm_log_entry *entry, stru
 {
     struct group_node *node = context;
     struct machine *machine = &node->machine;
-    size_t client = (size_t)entry->session.bytes[0] - 1;
+    size_t client = (size_t)entry->session.bytes[15] - 1;
     if (client >= GROUP_CLIENTS_MAX || entry->seq <= machine->last_seq[client]) {
         sim_fail(&node->group->world, "node %zu: client %zu's %llu was applied twice", node->slot,
                  client, (unsigned long long)entry->seq);
@@ -136,8 +155,10 @@ static void machine_append(void *context, const struct hm_log_entry *entry, stru
     }
 }
 
-static const struct hm_machine counter = {
-    .apply = machine_append, .snapshot = machine_put, .install = machine_get};
+static const struct hm_machine counter = {.apply = machine_append,
+                                          .admit = machine_admit,
+                                          .snapshot = machine_put,
+                                          .install = machine_get};
 
 static void applied(struct group_node *node, const struct hm_log_effect *effect)
 {
@@ -482,6 +503,7 @@ static void open_log(struct group_node *node)
                                              .seed = sim_between(world, 0, UINT32_MAX),
                                              .durable = true,
                                              .segment_bytes = node->group->options.segment_bytes});
+    set_wall(node);
     struct hm_disk_file files[SIM_FILES_MAX];
     size_t count = sim_disk_read(&node->disk, files);
     struct hm_buf error = {0};
@@ -575,7 +597,11 @@ static void fault_clock_rate(void *context, size_t slot, uint32_t permille)
 static void fault_clock_jump(void *context, size_t slot, int64_t ms)
 {
     struct group *group = context;
-    group->nodes[slot].wall_offset = ms;
+    struct group_node *node = &group->nodes[slot];
+    node->wall_offset = ms;
+    if (node->runs) {
+        set_wall(node);
+    }
 }
 
 static const struct sim_fault_hooks fault_hooks = {fault_crash, fault_start,      fault_pause,
@@ -617,7 +643,8 @@ void group_start(struct group *group)
     HM_ASSERT(status == HM_OK);
     group_pump(&group->nodes[0]);
     for (size_t i = 0; i < group->client_count; i++) {
-        group->clients[i] = (struct group_client){.group = group, .number = i};
+        group->clients[i] =
+            (struct group_client){.group = group, .number = i, .opened_ms = GROUP_WALL_START_MS};
         client_start(&group->clients[i]);
     }
     admin_start(group);

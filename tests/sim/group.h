@@ -11,6 +11,9 @@
 #define GROUP_NODES_MAX   5
 #define GROUP_CLIENTS_MAX 4
 
+/* What a right clock shows when a simulation begins. */
+#define GROUP_WALL_START_MS UINT64_C(1700000000000)
+
 /* An ordered set of appended values, as its length and a hash over it. */
 struct machine {
     uint64_t applied; /* Raft index */
@@ -53,7 +56,8 @@ struct group_client {
     uint64_t attempt; /* counts attempts of all operations */
     bool busy;
     bool reads;
-    uint64_t seq;
+    uint64_t opened_ms; /* its session, in log time */
+    uint64_t seq;       /* goes on from session to session */
     uint64_t acked_seq;
     uint64_t floor; /* what a read must see at least */
 };
@@ -123,8 +127,8 @@ void group_boot(struct group *group, size_t slot);
 /* Does what the engine wants. To be called after every call on it. */
 void group_pump(struct group_node *node);
 
-/* The session of a client's appends. */
-struct hm_id group_session(size_t client);
+/* The session of a client's appends that was opened at this log time. */
+struct hm_id group_session(size_t client, uint64_t opened_ms);
 
 /* clients.c */
 void client_start(struct group_client *client);

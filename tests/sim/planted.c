@@ -31,6 +31,7 @@ static const struct {
     {"cut_keeps_writes", "engines"},
     {"figure_8", "figure_8"},
     {"install_before_durable", "engines"},
+    {"forgotten_is_new", "log"},
     {"journal_drops_snapshot", "log"},
     {"journal_drops_vote", "log"},
     {"journal_removes_too_much", "log"},

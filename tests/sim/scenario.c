@@ -54,7 +54,8 @@ static struct group_node *next_leader(struct group *group, uint64_t above)
 static void append(struct group_node *node, uint64_t seq)
 {
     struct group *group = node->group;
-    struct hm_submission request = {.session = group_session(BY_HAND), .seq = seq};
+    struct hm_submission request = {.session = group_session(BY_HAND, GROUP_WALL_START_MS),
+                                    .seq = seq};
     enum hm_status status = hm_participant_propose(node->log, group_now(node), &request);
     need(group, status == HM_OK, "the leader refuses to append");
     group_pump(node);
