@@ -67,6 +67,13 @@ static enum hm_status verdict(struct hm_node *node, char *text, size_t size)
         enum hm_swim_state state = hm_swim_state(&node->swim, &subjects[i].id);
         suspects += state == HM_SWIM_STATE_SUSPECT || state == HM_SWIM_STATE_GONE;
     }
+    if (node->disk.failure != HM_OK) {
+        snprintf(text, size, "degraded: this node cannot write: %s; until it can, %s",
+                 hm_status_text(node->disk.failure),
+                 node->control.raft ? "it neither votes nor leads"
+                                    : "a restart forgets what it was told last");
+        return node->disk.failure;
+    }
     if (node->phase != HM_PHASE_MEMBER) {
         snprintf(text, size, "%s: %s", node->config.name.text, phase_text(node));
         return HM_NOT_READY;
@@ -113,9 +120,7 @@ static void control_facts(struct hm_node *node)
     fact(node, "control.journal_bytes", "%llu",
          (unsigned long long)hm_logs_journal_bytes(node->control.logs));
     fact(node, "control.disk", "%s",
-         !node->config.durable                     ? "memory only"
-         : hm_logs_disk_failed(node->control.logs) ? "cannot write"
-                                                   : "ok");
+         node->config.durable ? hm_status_text(node->disk.failure) : "memory only");
 }
 
 void hm_node_on_status_query(struct hm_node *node, const struct hm_request *request)

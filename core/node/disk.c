@@ -143,4 +143,9 @@ void hm_node_on_disk_done(struct hm_node *node, uint64_t number, enum hm_status 
     } else {
         file_done(node, status);
     }
+    bool waits = disk->count || (node->control.logs && hm_logs_disk_failed(node->control.logs));
+    /* A segment that could not be made ahead of its need hurts nobody yet. */
+    if (status != HM_OK || !waits) {
+        disk->failure = waits ? status : HM_OK;
+    }
 }

@@ -51,10 +51,11 @@ struct hm_disk_queue {
     struct hm_file_write *files;
     size_t count;
     size_t capacity;
-    uint64_t number;     /* of the batch that is out */
-    bool busy;           /* a batch is out */
-    bool journal_is_out; /* it is that of the logs; else it is files[0] */
-    hm_ms retry_at;      /* of a journal that failed; HM_NEVER: it did not */
+    uint64_t number;        /* of the batch that is out */
+    bool busy;              /* a batch is out */
+    bool journal_is_out;    /* it is that of the logs; else it is files[0] */
+    hm_ms retry_at;         /* of a journal that failed; HM_NEVER: it did not */
+    enum hm_status failure; /* why something waits to be written again; HM_OK: nothing does */
 };
 
 /* Joining, as the joiner sees it. */
