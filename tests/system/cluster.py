@@ -54,22 +54,23 @@ def hivemind(*arguments, env=None, timeout=30):
 
 
 class Node:
-    def __init__(self, cluster, name, port, roles, text):
+    def __init__(self, cluster, name, port, roles, text, host="127.0.0.1", data=None):
         self.cluster, self.name, self.port = cluster, name, port
         self.dir = cluster.dir / name
         self.dir.mkdir()
         self.file = self.dir / "node.yaml"
-        self.data = cluster.dir / f"{name}.data"
+        self.data = data or cluster.dir / f"{name}.data"
+        self.inside = []  # a command that runs the node somewhere
         self.socket = cluster.dir / f"{name}.sock"
         self.log = cluster.dir / f"{name}.log"
         self.process = None
         self.text = (f"key: {cluster.key}\nname: {name}\nroles: [{roles}]\n"
-                     f"advertise: 127.0.0.1:{port}\ndata: {self.data}\nsocket: {self.socket}\n{text}")
+                     f"advertise: {host}:{port}\ndata: {self.data}\nsocket: {self.socket}\n{text}")
         self.file.write_text(self.text)
 
     def start(self, env=None):
         with self.log.open("a") as log:
-            self.process = subprocess.Popen([str(HIVEMIND), "run", "-c", str(self.file)], stdout=log,
+            self.process = subprocess.Popen([*self.inside, str(HIVEMIND), "run", "-c", str(self.file)], stdout=log,
                                             stderr=log, stdin=subprocess.DEVNULL,
                                             env={**ENVIRONMENT, **(env or {})})
         return self
@@ -130,8 +131,8 @@ class Cluster:
         done = hivemind("keygen", "-o", self.key)
         assert done.returncode == 0, done.stderr
 
-    def add(self, name, port, roles, text=""):
-        node = Node(self, name, port, roles, text)
+    def add(self, name, port, roles, text="", **where):
+        node = Node(self, name, port, roles, text, **where)
         self.nodes[name] = node
         return node
 
