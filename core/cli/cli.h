@@ -84,6 +84,10 @@ void hm_json_print(json_t *json);
 /* What an event says, without its kind, on one line for people. */
 void hm_event_describe(const struct hm_message *body, struct hm_buf *out);
 
+/* ---- control_*.c: what `hivemind control` does ---- */
+
+int hm_control_status(int argc, char **argv);
+
 /* "hivemind: ..." on stderr. */
 void hm_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A failed answer: its sentence, or the status' text; returns the exit code. */
@@ -93,6 +97,7 @@ int hm_complain_status(uint16_t status, struct hm_bytes reason);
 
 int hm_command_announce(int argc, char **argv);
 int hm_command_check_config(int argc, char **argv);
+int hm_command_control(int argc, char **argv);
 int hm_command_dev(int argc, char **argv);
 int hm_command_drain(int argc, char **argv);
 int hm_command_emit(int argc, char **argv);

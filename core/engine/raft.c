@@ -367,6 +367,18 @@ bool hm_raft_is_caught_up(const struct hm_raft *raft, const struct hm_id *learne
            raft_log_last(&raft->log) - peer->match <= raft->config.batch_entries_max;
 }
 
+bool hm_raft_progress(const struct hm_raft *raft, hm_ms now, const struct hm_id *id,
+                      uint64_t *match, bool *heard)
+{
+    const struct raft_peer *peer = raft->role == HM_RAFT_LEADER ? raft_peer_find(raft, id) : NULL;
+    if (!peer) {
+        return false;
+    }
+    *match = peer->match;
+    *heard = now < peer->heard + raft->config.election_ms;
+    return true;
+}
+
 bool hm_raft_has_quorum(const struct hm_raft *raft, hm_ms now)
 {
     now = now > raft->now ? now : raft->now;

@@ -157,6 +157,10 @@ uint64_t hm_raft_last_index(const struct hm_raft *raft);
 uint64_t hm_raft_snapshot_index(const struct hm_raft *raft);
 /* On the leader: the node answers and lacks at most one batch. */
 bool hm_raft_is_caught_up(const struct hm_raft *raft, const struct hm_id *learner);
+/* On the leader: how far the log of another node is durable and equal to ours, and whether it
+ * answered within the election time. False: we do not lead, or the node is not of the log. */
+bool hm_raft_progress(const struct hm_raft *raft, hm_ms now, const struct hm_id *id,
+                      uint64_t *match, bool *heard);
 /* Leader: a quorum answered within the election time. Others: a leader is alive. */
 bool hm_raft_has_quorum(const struct hm_raft *raft, hm_ms now);
 /* The configuration in force (the latest in the log), valid until the next call. */

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define RESOLVE_EVERY_MS 2000u
-#define COUNTERS_MAX     9u
+#define COUNTERS_MAX     11u
 
 struct hm_daemon {
     uv_loop_t *loop;
@@ -30,6 +30,7 @@ struct hm_daemon {
     struct hm_timer *timer;
     hm_ms armed; /* what the timer is set for */
     uint32_t key_id;
+    struct hm_disk_times disk_times;
     uint64_t malformed_commands;
     struct hm_node_counter counters[COUNTERS_MAX];
     int lock; /* holds the data directory; -1: none */
@@ -293,7 +294,10 @@ static void module_unwatch(struct hm_module_watch *watch)
 static void name_counters(struct hm_daemon *daemon)
 {
     const struct hm_transport_counters *net = hm_transport_counters(daemon->transport);
+    const struct hm_disk_times *disk = &daemon->disk_times;
     const struct hm_node_counter counters[COUNTERS_MAX] = {
+        {HM_NODE_SYNC_P50, &disk->p50_us},
+        {HM_NODE_SYNC_P99, &disk->p99_us},
         {"net.frames_in", &net->frames_in},
         {"net.frames_out", &net->frames_out},
         {"net.bytes_in", &net->bytes_in},
@@ -383,7 +387,7 @@ enum hm_status hm_daemon_open(uv_loop_t *loop, const struct hm_daemon_config *co
         hm_daemon_close(daemon);
         return status;
     }
-    daemon->disk = hm_disk_new(loop, config->data, on_disk_done, daemon);
+    daemon->disk = hm_disk_new(loop, config->data, &daemon->disk_times, on_disk_done, daemon);
     settle(daemon);
     *out = daemon;
     return HM_OK;

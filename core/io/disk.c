@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define OPEN_FILES_MAX   8
+#define TIME_BUCKETS     256u /* eight for every doubling, from 1 us */
+#define TIMES_MAX        512u /* then all that came before counts half */
 #define ZERO_BYTES       (256u << 10)
 #define TEMPORARY_SUFFIX ".new"
 #define PATH_BYTES       (HM_DISK_FILE_BYTES_MAX + sizeof TEMPORARY_SUFFIX)
@@ -18,6 +20,7 @@
 struct batch {
     struct batch *next;
     uint64_t number;
+    uint64_t sync_ns;  /* the longest sync of it; 0: it has none */
     uint64_t failures; /* that `done` had told of when it was submitted */
     enum hm_status status;
     size_t count;
@@ -40,6 +43,9 @@ struct hm_disk {
     void *context;
     bool memory;
     uint64_t failures_told;
+    struct hm_disk_times *times;
+    uint32_t time_counts[TIME_BUCKETS];
+    uint32_t time_count;
 
     uv_thread_t thread;
     uv_mutex_t mutex; /* over the fields up to the next gap */
@@ -197,7 +203,19 @@ static enum hm_status replace(struct hm_disk *disk, const struct hm_disk_op *op)
     return status;
 }
 
-static enum hm_status do_op(struct hm_disk *disk, const struct hm_disk_op *op)
+static enum hm_status sync_file(struct hm_disk *disk, const struct hm_disk_op *op, uint64_t *ns)
+{
+    int fd = open_file(disk, op->file, 0);
+    uint64_t start = uv_hrtime();
+    if (fd < 0 || fdatasync(fd) != 0) {
+        return failed();
+    }
+    uint64_t took = uv_hrtime() - start;
+    *ns = took > *ns ? took : *ns;
+    return HM_OK;
+}
+
+static enum hm_status do_op(struct hm_disk *disk, const struct hm_disk_op *op, uint64_t *sync_ns)
 {
     int fd;
     switch (op->kind) {
@@ -207,8 +225,7 @@ static enum hm_status do_op(struct hm_disk *disk, const struct hm_disk_op *op)
         fd = open_file(disk, op->file, 0);
         return fd < 0 ? failed() : write_at(fd, op->bytes.data, op->bytes.size, op->offset);
     case HM_DISK_SYNC:
-        fd = open_file(disk, op->file, 0);
-        return fd < 0 || fdatasync(fd) != 0 ? failed() : HM_OK;
+        return sync_file(disk, op, sync_ns);
     case HM_DISK_REPLACE:
         return replace(disk, op);
     case HM_DISK_REMOVE:
@@ -230,7 +247,7 @@ static void do_batch(struct hm_disk *disk, struct batch *batch)
         return;
     }
     for (size_t i = 0; i < batch->count && batch->status == HM_OK; i++) {
-        batch->status = do_op(disk, &batch->ops[i]);
+        batch->status = do_op(disk, &batch->ops[i], &batch->sync_ns);
     }
     if (batch->status != HM_OK) {
         disk->failures++;
@@ -262,6 +279,53 @@ static void run_thread(void *argument)
 
 /* ---- the loop's side ---- */
 
+static uint32_t bucket_of(uint64_t us)
+{
+    uint32_t octave = 0;
+    while (octave < TIME_BUCKETS / 8 - 1 && us >> (octave + 1)) {
+        octave++;
+    }
+    uint64_t eighth = octave < 3 ? us << (3 - octave) : us >> (octave - 3);
+    return octave * 8 + (uint32_t)(eighth & 7);
+}
+
+/* The upper end of what falls into a bucket. */
+static uint64_t bucket_us(uint32_t bucket)
+{
+    uint64_t eighths = 8 + bucket % 8 + 1;
+    uint32_t octave = bucket / 8;
+    return octave < 3 ? (eighths + (8u >> octave) - 1) >> (3 - octave) : eighths << (octave - 3);
+}
+
+static uint64_t percentile(const struct hm_disk *disk, uint32_t percent)
+{
+    uint32_t seen = 0;
+    uint32_t bucket = 0;
+    while (bucket < TIME_BUCKETS - 1 &&
+           (seen += disk->time_counts[bucket]) * 100u < disk->time_count * percent) {
+        bucket++;
+    }
+    return bucket_us(bucket);
+}
+
+static void note_time(struct hm_disk *disk, uint64_t ns)
+{
+    if (!disk->times || ns == 0) {
+        return;
+    }
+    if (disk->time_count >= TIMES_MAX) {
+        disk->time_count = 0;
+        for (size_t i = 0; i < TIME_BUCKETS; i++) {
+            disk->time_counts[i] /= 2;
+            disk->time_count += disk->time_counts[i];
+        }
+    }
+    disk->time_counts[bucket_of(ns / 1000 ? ns / 1000 : 1)]++;
+    disk->time_count++;
+    disk->times->p50_us = percentile(disk, 50);
+    disk->times->p99_us = percentile(disk, 99);
+}
+
 static void on_wake(uv_async_t *wake)
 {
     struct hm_disk *disk = wake->data;
@@ -273,18 +337,20 @@ static void on_wake(uv_async_t *wake)
             return;
         }
         disk->failures_told += batch->status != HM_OK;
+        note_time(disk, batch->sync_ns);
         disk->done(disk->context, batch->number, batch->status);
         hm_free(batch);
     }
 }
 
-struct hm_disk *hm_disk_new(uv_loop_t *loop, const char *directory,
+struct hm_disk *hm_disk_new(uv_loop_t *loop, const char *directory, struct hm_disk_times *times,
                             void (*done)(void *context, uint64_t number, enum hm_status status),
                             void *context)
 {
     struct hm_disk *disk = hm_alloc(1, sizeof *disk);
     disk->done = done;
     disk->context = context;
+    disk->times = times;
     disk->memory = directory == NULL;
     disk->directory = directory != NULL ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     disk->wake = hm_alloc(1, sizeof *disk->wake);

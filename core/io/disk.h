@@ -27,9 +27,16 @@ void hm_disk_files_free(struct hm_disk_file *files, size_t count);
 
 struct hm_disk;
 
+/* How long a sync (fdatasync) takes, of some hundreds of the latest; within an eighth. */
+struct hm_disk_times {
+    uint64_t p50_us; /* 0: there was none */
+    uint64_t p99_us;
+};
+
 /* `directory` NULL: a node without one; everything is done at once and forgotten. `done` is called
- * in the loop, once for each batch, in their order. */
-struct hm_disk *hm_disk_new(uv_loop_t *loop, const char *directory,
+ * in the loop, once for each batch, in their order. `times` is kept up to date there before; it
+ * outlives the disk; NULL: nobody wants to know. */
+struct hm_disk *hm_disk_new(uv_loop_t *loop, const char *directory, struct hm_disk_times *times,
                             void (*done)(void *context, uint64_t number, enum hm_status status),
                             void *context);
 

@@ -119,8 +119,7 @@ static void control_facts(struct hm_node *node)
     fact(node, "control.snapshot", "%llu", (unsigned long long)hm_raft_snapshot_index(raft));
     fact(node, "control.journal_bytes", "%llu",
          (unsigned long long)hm_logs_journal_bytes(node->control.logs));
-    fact(node, "control.disk", "%s",
-         node->config.durable ? hm_status_text(node->disk.failure) : "memory only");
+    fact(node, "control.disk", "%s", hm_node_disk_text(node));
 }
 
 void hm_node_on_status_query(struct hm_node *node, const struct hm_request *request)

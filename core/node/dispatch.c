@@ -82,6 +82,7 @@ static const struct row rows[] = {
     [HM_MSG_members_reply] = {.message = hm_node_on_reply},
     [HM_MSG_services_reply] = {.message = hm_node_on_reply},
     [HM_MSG_events_reply] = {.message = hm_node_on_reply},
+    [HM_MSG_control_reply] = {.message = hm_node_on_reply},
     [HM_MSG_join] = {.request = hm_node_on_join, .peers = true, .strangers = true},
     [HM_MSG_submit] = {.request = hm_node_on_submit, .peers = true},
     [HM_MSG_records_pull] = {.request = hm_node_on_records_pull, .peers = true},
@@ -103,6 +104,7 @@ static const struct row rows[] = {
     [HM_MSG_log_read] = {.request = hm_node_on_log_call, .peers = true},
     [HM_MSG_log_members] = {.request = hm_node_on_log_call, .peers = true},
     [HM_MSG_log_change] = {.request = hm_node_on_log_call, .peers = true},
+    [HM_MSG_control_query] = {.request = hm_node_on_control_query, .peers = true},
 };
 
 static const struct row *find(enum hm_message_kind kind)
@@ -167,6 +169,8 @@ static uint64_t *call_of(struct hm_message *message)
         CALL_OF(log_members)
         CALL_OF(log_members_reply)
         CALL_OF(log_change)
+        CALL_OF(control_query)
+        CALL_OF(control_reply)
 #undef CALL_OF
     default:
         return NULL;

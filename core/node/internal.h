@@ -544,6 +544,12 @@ void hm_node_on_leave(struct hm_node *node, const struct hm_request *request);
 void hm_node_answer_event_waits(struct hm_node *node);
 hm_ms hm_node_event_waits_deadline(const struct hm_node *node);
 
+/* ---- control_status.c ---- */
+
+void hm_node_on_control_query(struct hm_node *node, const struct hm_request *request);
+/* How the disk of a control node is. */
+const char *hm_node_disk_text(const struct hm_node *node);
+
 /* ---- modules.c ---- */
 
 HM_MUST_USE enum hm_status hm_node_open_modules(struct hm_node *node, struct hm_buf *error);

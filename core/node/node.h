@@ -25,6 +25,10 @@ struct hm_node_counter {
     const uint64_t *value;
 };
 
+/* Counters that the node shows itself: how long a sync of the disk takes, of the latest ones. */
+#define HM_NODE_SYNC_P50 "disk.sync_p50_us"
+#define HM_NODE_SYNC_P99 "disk.sync_p99_us"
+
 /* What a node is made of; the caller keeps what is pointed to until hm_node_free. */
 struct hm_node_config {
     struct hm_name name;

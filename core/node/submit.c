@@ -248,6 +248,8 @@ static uint64_t call_of_reply(const struct hm_message *message)
         return message->log_page.call;
     case HM_MSG_log_members_reply:
         return message->log_members_reply.call;
+    case HM_MSG_control_reply:
+        return message->control_reply.call;
     default:
         return 0;
     }

@@ -97,7 +97,7 @@ class Node:
         return self.log.exists() and text in self.log.read_text()
 
     def ask(self, command, *arguments):
-        return hivemind(command, "--socket", self.socket, *arguments)
+        return hivemind(*command.split(), "--socket", self.socket, *arguments)
 
     def json(self, command, *arguments):
         """What the command prints; None when it fails."""

@@ -37,7 +37,7 @@ static void world_init(struct world *world, bool memory)
     snprintf(world->directory, sizeof world->directory, "/tmp/hm_test_disk.XXXXXX");
     assert_non_null(mkdtemp(world->directory));
     assert_int_equal(uv_loop_init(&world->loop), 0);
-    world->disk = hm_disk_new(&world->loop, memory ? NULL : world->directory, on_done, world);
+    world->disk = hm_disk_new(&world->loop, memory ? NULL : world->directory, NULL, on_done, world);
 }
 
 static void clean(const char *directory)
