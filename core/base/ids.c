@@ -25,6 +25,31 @@ int hm_id_compare(const struct hm_id *a, const struct hm_id *b)
     return memcmp(a->bytes, b->bytes, sizeof a->bytes);
 }
 
+static int digit_of(char letter)
+{
+    return letter >= '0' && letter <= '9'   ? letter - '0'
+           : letter >= 'a' && letter <= 'f' ? letter - 'a' + 10
+                                            : -1;
+}
+
+bool hm_id_parse(const char *text, size_t size, struct hm_id *out)
+{
+    struct hm_id id;
+    if (size != 2 * sizeof id.bytes) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof id.bytes; i++) {
+        int high = digit_of(text[2 * i]);
+        int low = digit_of(text[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        id.bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    *out = id;
+    return true;
+}
+
 const char *hm_id_format(const struct hm_id *id, char text[HM_ID_TEXT_BYTES])
 {
     for (size_t i = 0; i < sizeof id->bytes; i++) {

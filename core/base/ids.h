@@ -41,6 +41,8 @@ bool hm_id_equal(const struct hm_id *a, const struct hm_id *b);
 int hm_id_compare(const struct hm_id *a, const struct hm_id *b);
 /* 32 hex digits; returns `text`. */
 const char *hm_id_format(const struct hm_id *id, char text[HM_ID_TEXT_BYTES]);
+/* The same back; false, `out` untouched, when it is none. */
+HM_MUST_USE bool hm_id_parse(const char *text, size_t size, struct hm_id *out);
 
 /* False, `out` untouched, when the text is longer than HM_NAME_MAX or has a NUL in it. */
 HM_MUST_USE bool hm_name_set(struct hm_name *out, const char *text, size_t size);

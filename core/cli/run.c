@@ -169,6 +169,7 @@ static void set_node(const struct hm_settings *settings, const struct hm_place_o
             node->bootstrap = hm_conf_flag(section, "bootstrap");
             node->voters_target = (uint32_t)hm_conf_integer(section, "voters");
             node->restart_grace_ms = hm_conf_duration(section, "restart_grace");
+            node->removal_brake_ms = hm_conf_duration(section, "removal_brake");
         }
     }
 }

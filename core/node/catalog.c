@@ -359,16 +359,43 @@ static void take_committed(struct hm_catalog *catalog, struct entry *entry)
     hm_arena_fini(&arena);
 }
 
+static void set_braked(struct hm_catalog *catalog, struct entry *entry, bool braked)
+{
+    bool differs = entry->host.braked != braked;
+    entry->host.braked = braked;
+    if (differs && entry->host.config && !catalog->quiet) {
+        hm_catalog_tell_services(entry->host.config, catalog->changed, catalog->context);
+    }
+}
+
+/* Member and record go by different feeds: a committed config goes with its record. */
+static bool is_recorded(const struct hm_catalog *catalog, const struct hm_id *host)
+{
+    char key[HM_ID_TEXT_BYTES];
+    struct hm_name scope = hm_name_of(HM_SCOPE_HOSTS);
+    return hm_records_find(&catalog->view->records, &scope,
+                           hm_bytes_of_text(hm_id_format(host, key))) != NULL;
+}
+
 void hm_catalog_refresh(struct hm_catalog *catalog, const struct hm_id *host)
 {
     const struct hm_member *member = hm_members_find(&catalog->view->members, host);
     struct entry *entry = find(catalog, host);
+    struct hm_member was = {.id = *host};
+    struct hm_braked braked;
+    bool recorded = !member && is_recorded(catalog, host);
+    if (recorded && hm_view_braked(catalog->view, host, &braked)) {
+        was.name = braked.name;
+        was.addr = braked.addr;
+        member = &was;
+    }
     if (member) {
         entry = entry ? entry : add_entry(catalog, host);
         entry->seen = true;
+        set_braked(catalog, entry, member == &was);
         take_member(catalog, entry, member);
         take_committed(catalog, entry);
-    } else if (entry) {
+    } else if (entry && !recorded) {
         drop(catalog, entry);
     }
 }
@@ -471,6 +498,10 @@ static void load(struct hm_catalog *catalog)
     }
     for (size_t i = 0; i < catalog->view->members.count; i++) {
         hm_catalog_refresh(catalog, &catalog->view->members.items[i]->id);
+    }
+    struct hm_id host = {{0}};
+    for (struct hm_braked braked; hm_view_next_braked(catalog->view, &host, &braked);) {
+        hm_catalog_refresh(catalog, &host);
     }
     struct hm_name name = {0};
     for (struct hm_lite lite; hm_view_next_lite(catalog->view, &name, &lite);) {
@@ -576,13 +607,14 @@ static struct hm_catalog_instance instance_of(const struct entry *entry,
         .service = service,
         .served = !service->draining && (!service->checked || service->health != 0),
         .healthy = !service->checked || service->health == 1,
-        .suspect = entry->host.suspect_until != 0,
+        .suspect = entry->host.suspect_until != 0 || entry->host.braked,
     };
     instance.reason = service->draining                          ? "draining"
                       : service->checked && service->health == 0 ? "waiting for its first pass"
                       : !instance.healthy                        ? "failing its check"
-                      : instance.suspect                         ? "suspect"
-                                                                 : "";
+                      : entry->host.braked ? "failed, kept by the removal brake"
+                      : instance.suspect   ? "suspect"
+                                           : "";
     return instance;
 }
 

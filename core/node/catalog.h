@@ -16,6 +16,7 @@ struct hm_catalog_host {
     struct hm_version committed;         /* 0, 0: none yet */
     const struct hm_host_config *config; /* decoded; addresses may be empty: then the member's */
     hm_ms suspect_until;                 /* 0: not suspect */
+    bool braked;                         /* no member any more; the removal brake keeps it */
     struct hm_id keeper;                 /* none: a member; else a lite host, and who keeps it */
 };
 

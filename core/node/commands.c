@@ -57,6 +57,18 @@ static const char *missing_role(const struct hm_node *node)
     return NULL;
 }
 
+/* What the removal brake keeps; 0 on a node that does not follow the records. */
+static size_t braked_hosts(const struct hm_node *node)
+{
+    struct hm_id host = {{0}};
+    struct hm_braked braked;
+    size_t count = 0;
+    while (hm_view_next_braked(node->view, &host, &braked)) {
+        count++;
+    }
+    return count;
+}
+
 static enum hm_status verdict(struct hm_node *node, char *text, size_t size)
 {
     const char *role = missing_role(node);
@@ -92,7 +104,12 @@ static enum hm_status verdict(struct hm_node *node, char *text, size_t size)
         snprintf(text, size, "not ready: still fetching the hosts");
         return HM_NOT_READY;
     }
-    if (suspects) {
+    size_t kept = braked_hosts(node);
+    if (kept) {
+        snprintf(text, size,
+                 "healthy, but %zu hosts failed at once: the removal brake keeps their instances",
+                 kept);
+    } else if (suspects) {
         snprintf(text, size, "healthy, %zu of the %zu nodes it watches suspect", suspects, count);
     } else {
         snprintf(text, size, "healthy");
@@ -135,6 +152,9 @@ void hm_node_on_status_query(struct hm_node *node, const struct hm_request *requ
     fact(node, "epoch", "%llu", (unsigned long long)node->view->epoch);
     fact(node, "index", "%llu", (unsigned long long)node->view->index);
     fact(node, "dropped", "%llu", (unsigned long long)node->dropped);
+    if (node->carries_state) {
+        fact(node, "braked", "%zu", braked_hosts(node));
+    }
     for (size_t i = 0; i < node->config.counter_count; i++) {
         fact(node, node->config.counters[i].name, "%llu",
              (unsigned long long)*node->config.counters[i].value);

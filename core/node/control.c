@@ -407,6 +407,7 @@ void hm_node_tick_control(struct hm_node *node)
     if (hm_raft_role(control->raft) == HM_RAFT_LEADER) {
         hm_node_tick_voters(node, &control->upkeep);
         hm_node_count_reports(node);
+        hm_node_release_braked(node);
     }
     hm_node_tick_named(node);
 }

@@ -144,6 +144,7 @@ struct hm_control {
     size_t named_capacity;
     uint64_t logs_version; /* of scope logs, when the named ones were looked at last */
     hm_ms silent_at;       /* until then nothing may say that this node is in; then it asks */
+    hm_ms release_at;      /* next look at what the removal brake keeps */
     bool was_leader;
     bool founding;
     uint64_t founding_cluster;
@@ -407,6 +408,8 @@ void hm_node_recall_leaves(struct hm_node *node);
 void hm_node_on_report(struct hm_node *node, const struct hm_peer *from,
                        const struct hm_message *message);
 void hm_node_count_reports(struct hm_node *node);
+/* Commits the end of what the removal brake keeps, when it is due. */
+void hm_node_release_braked(struct hm_node *node);
 void hm_node_forget_reports(struct hm_node *node, const struct hm_id *target);
 
 /* ---- allowed.c ---- */

@@ -162,6 +162,16 @@ static void host_record_changed(struct hm_node *node, const struct hm_id *host)
                                        .key = hm_bytes_of_text(hm_id_format(host, key))});
 }
 
+/* A failed host is kept as suspect, or is not any more. */
+static void brake_changed(struct hm_node *node, const struct hm_change *change)
+{
+    struct hm_id host;
+    if (hm_name_is(&change->scope, HM_SCOPE_BRAKED) &&
+        hm_id_parse((const char *)change->key.data, change->key.size, &host)) {
+        refresh_host(node, &host);
+    }
+}
+
 void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
 {
     struct hm_arena arena = {0};
@@ -199,6 +209,7 @@ void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
         hm_node_on_lite_event(node, &body);
         break;
     case HM_MSG_record_changed:
+        brake_changed(node, &body.record_changed.change);
         if (node->catalog) {
             hm_catalog_record(node->catalog, &body.record_changed.change.scope,
                               body.record_changed.change.key);

@@ -7,6 +7,7 @@
 
 #define FOUND_WAIT_MS    10000u
 #define RESTART_GRACE_MS 30000u
+#define REMOVAL_BRAKE_MS 30000u
 #define FANOUT           2u
 #define VOTERS_TARGET    3u
 #define STOP_MS          150u /* what is queued goes out, a leader hands over */
@@ -52,6 +53,8 @@ static void set_defaults(struct hm_node_config *config)
     config->found_wait_ms = config->found_wait_ms ? config->found_wait_ms : FOUND_WAIT_MS;
     config->restart_grace_ms =
         config->restart_grace_ms ? config->restart_grace_ms : RESTART_GRACE_MS;
+    config->removal_brake_ms =
+        config->removal_brake_ms ? config->removal_brake_ms : REMOVAL_BRAKE_MS;
     config->feature = config->feature ? config->feature : HM_FEATURE_LEVEL;
 }
 

@@ -45,6 +45,7 @@ struct hm_node_config {
     uint32_t voters_target; /* odd; 0 means the default, 3 */
     hm_ms found_wait_ms;    /* 0 means the default, 10 s */
     hm_ms restart_grace_ms; /* 0 means the default, 30 s */
+    hm_ms removal_brake_ms; /* as the leader has it; 0 means the default, 30 s */
     uint32_t feature;       /* level that it supports; 0 means this release's */
     uint64_t seed; /* of all randomness; the node id comes from it when there is none yet */
     const struct hm_module *const *modules; /* roles and middlewares, in the order of the chain */

@@ -8,6 +8,7 @@
 #define LOW_WATERMARK    3u
 #define OBSERVERS_FULL   8u
 #define BATCH_MAX        256u
+#define RELEASE_EVERY_MS 500u
 #define PROPOSE_AGAIN_MS 1000u /* a removal may be lost, or left out of a long batch */
 
 static struct hm_tally *find(struct hm_control *control, const struct hm_id *target)
@@ -149,12 +150,40 @@ void hm_node_count_reports(struct hm_node *node)
     struct hm_buf body = {0};
     struct hm_pending pending = {0};
     hm_message_encode(&body,
-                      &(struct hm_message){.kind = HM_MSG_request_fail,
-                                           .request_fail = {.nodes = gone, .nodes_count = count}});
+                      &(struct hm_message){
+                          .kind = HM_MSG_request_fail,
+                          .request_fail = {.nodes = gone,
+                                           .nodes_count = count,
+                                           .brake_ms = (uint32_t)node->config.removal_brake_ms}});
     if (hm_node_propose(node, &node->id, 0, hm_buf_view(&body), &pending) != HM_OK) {
         for (size_t i = 0; i < control->tally_count; i++) {
             control->tallies[i].propose_at = 0;
         }
     }
     hm_buf_fini(&body);
+}
+
+void hm_node_release_braked(struct hm_node *node)
+{
+    struct hm_control *control = &node->control;
+    struct hm_id host = {{0}};
+    struct hm_braked braked;
+    uint64_t time_ms = node->now + node->wall_offset;
+    bool due = false;
+    if (node->now < control->release_at) {
+        return;
+    }
+    control->release_at = node->now + RELEASE_EVERY_MS;
+    while (!due && hm_view_next_braked(node->view, &host, &braked)) {
+        due = time_ms >= braked.until_ms;
+    }
+    if (due) {
+        struct hm_buf body = {0};
+        struct hm_pending pending = {0};
+        hm_message_encode(&body, &(struct hm_message){.kind = HM_MSG_request_release,
+                                                      .request_release = {.until_ms = time_ms}});
+        /* Whatever becomes of it, it is looked at again soon. */
+        (void)!hm_node_propose(node, &node->id, 0, hm_buf_view(&body), &pending);
+        hm_buf_fini(&body);
+    }
 }

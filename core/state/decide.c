@@ -4,10 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* With what the last member takes along it stays below HM_STATE_EVENTS_MAX. */
-#define FAIL_EVENTS_MAX 2048u
-/* The four scopes that are not written always find room. */
-#define SCOPES_WRITTEN_MAX (HM_SCOPES_MAX - 4)
+/* The five scopes that are not written always find room. */
+#define SCOPES_WRITTEN_MAX (HM_SCOPES_MAX - 5)
 
 void hm_state_refuse(struct hm_outcome *out, enum hm_status status, const char *format, ...)
 {
@@ -127,14 +125,14 @@ static void decide_join(struct hm_state *state, const struct hm_request_join *re
     } else {
         struct hm_message joined = {.kind = HM_MSG_member_joined,
                                     .member_joined = {.member = *asker}};
+        hm_state_unbrake(state, asker, out);
         joined.member_joined.member.joined = state->view.index + 1;
         emit_member(state, &joined, asker, out);
     }
 }
 
-/* What goes with a member: its host config, its place as a consumer, its claims, its session. */
-static void remove_member(struct hm_state *state, const struct hm_id *id, bool failed,
-                          struct hm_outcome *out)
+void hm_state_remove_member(struct hm_state *state, const struct hm_id *id, enum hm_going how,
+                            struct hm_outcome *out)
 {
     const struct hm_member *member = hm_members_find(&state->view.members, id);
     if (!member) {
@@ -145,37 +143,31 @@ static void remove_member(struct hm_state *state, const struct hm_id *id, bool f
     struct hm_id gone = *id;
     struct hm_name name = member->name;
     struct hm_message body;
-    if (failed) {
-        body = (struct hm_message){.kind = HM_MSG_member_failed,
-                                   .member_failed = {.id = gone, .name = name}};
-    } else {
+    if (how == HM_GOING_LEFT) {
         body = (struct hm_message){.kind = HM_MSG_member_left,
                                    .member_left = {.id = gone, .name = name}};
+    } else {
+        body = (struct hm_message){.kind = HM_MSG_member_failed,
+                                   .member_failed = {.id = gone, .name = name}};
     }
     hm_state_emit(state, &body, out);
-    if (hm_records_find(&state->view.records, &scope, hm_bytes_of_text(hm_id_format(&gone, key)))) {
+    if (how != HM_GOING_HELD &&
+        hm_records_find(&state->view.records, &scope, hm_bytes_of_text(hm_id_format(&gone, key)))) {
         hm_state_emit(
             state,
             &(struct hm_message){.kind = HM_MSG_host_removed, .host_removed = {.host = gone}}, out);
     }
-    hm_state_displace_consumer(state, &name, failed, out);
-    hm_state_change_claims(state, &gone, NULL, 0, out);
+    hm_state_displace_consumer(state, &name, how != HM_GOING_LEFT, out);
+    if (how != HM_GOING_HELD) {
+        hm_state_change_claims(state, &gone, NULL, 0, out);
+    }
     hm_sessions_remove(state->sessions, &gone);
 }
 
 static void decide_leave(struct hm_state *state, const struct hm_request_leave *request,
                          struct hm_outcome *out)
 {
-    remove_member(state, &request->id, false, out);
-}
-
-/* As many as one request may emit events for; the others are reported again. */
-static void decide_fail(struct hm_state *state, const struct hm_request_fail *request,
-                        struct hm_outcome *out)
-{
-    for (uint32_t i = 0; i < request->nodes_count && out->events < FAIL_EVENTS_MAX; i++) {
-        remove_member(state, &request->nodes[i].id, true, out);
-    }
+    hm_state_remove_member(state, &request->id, HM_GOING_LEFT, out);
 }
 
 /* ---- hosts and records ---- */
@@ -247,7 +239,8 @@ static bool may_write(const struct hm_change *change, struct hm_outcome *out)
 {
     if (hm_name_is(&change->scope, HM_SCOPE_HOSTS) || hm_name_is(&change->scope, HM_SCOPE_VHOSTS) ||
         hm_name_is(&change->scope, HM_SCOPE_CONSUMERS) ||
-        hm_name_is(&change->scope, HM_SCOPE_LITES) || change->scope.size == 0) {
+        hm_name_is(&change->scope, HM_SCOPE_LITES) || hm_name_is(&change->scope, HM_SCOPE_BRAKED) ||
+        change->scope.size == 0) {
         hm_state_refuse(out, HM_DENIED, "scope '%s' is not written directly", change->scope.text);
         return false;
     }
@@ -358,7 +351,10 @@ void hm_state_decide(struct hm_state *state, const struct hm_message *request,
         decide_leave(state, &request->request_leave, out);
         break;
     case HM_MSG_request_fail:
-        decide_fail(state, &request->request_fail, out);
+        hm_decide_fail(state, &request->request_fail, out);
+        break;
+    case HM_MSG_request_release:
+        hm_decide_release(state, &request->request_release, out);
         break;
     case HM_MSG_request_host:
         decide_host(state, &request->request_host, out);

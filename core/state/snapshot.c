@@ -18,7 +18,9 @@ void hm_state_snapshot(void *context, struct hm_buf *out)
                            .state_position = view->state_position,
                            .time_ms = view->time_ms,
                            .scopes = view->records.scopes,
-                           .scopes_count = (uint32_t)view->records.scope_count}};
+                           .scopes_count = (uint32_t)view->records.scope_count,
+                           .fallen = state->fallen,
+                           .fallen_count = (uint32_t)state->fallen_count}};
     struct hm_state_snapshot *snapshot = &message.state_snapshot;
     snapshot->members_count = (uint32_t)view->members.count;
     snapshot->members = hm_arena_alloc(&arena, view->members.count, sizeof *snapshot->members);
@@ -78,6 +80,7 @@ static void fill(struct hm_state *state, const struct hm_state_snapshot *snapsho
         hm_claims_set(&state->claims, &snapshot->claims[i].host, snapshot->claims[i].claims,
                       snapshot->claims[i].claims_count);
     }
+    hm_state_set_fallen(state, snapshot->fallen, snapshot->fallen_count);
     state->oldest = snapshot->index + 1 - snapshot->events_count;
     for (uint32_t i = 0; i < snapshot->events_count; i++) {
         hm_state_hold(state, &snapshot->events[i]);

@@ -21,6 +21,8 @@ void hm_state_free(struct hm_state *state)
     hm_free(state->events);
     hm_view_fini(&state->view);
     hm_claims_fini(&state->claims);
+    hm_state_set_fallen(state, NULL, 0);
+    hm_free(state->fallen);
     hm_free(state);
 }
 

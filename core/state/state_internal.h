@@ -13,6 +13,9 @@ struct hm_state {
     uint32_t feature;             /* committed level; <= that of every member */
     /* A ring: the event with index i stands at i % HM_STATE_EVENTS_MAX, bodies owned. */
     struct hm_event *events;
+    struct hm_fallen *fallen; /* hosts that failed lately, oldest first; `host` is owned */
+    size_t fallen_count;
+    size_t fallen_capacity;
     uint64_t oldest;  /* oldest <= view.index + 1 */
     uint64_t time_ms; /* log time of the request that is decided */
     struct hm_id origin;
@@ -63,6 +66,30 @@ void hm_decide_keep(struct hm_state *state, const struct hm_request_keep *reques
                     struct hm_outcome *out);
 void hm_decide_lapse(struct hm_state *state, const struct hm_request_lapse *request,
                      struct hm_outcome *out);
+
+/* ---- decide.c ---- */
+
+/* What goes with a member: its host config, its place as a consumer, its claims, its session. */
+enum hm_going {
+    HM_GOING_LEFT,
+    HM_GOING_FAILED,
+    HM_GOING_HELD, /* failed; config and claims stay */
+};
+void hm_state_remove_member(struct hm_state *state, const struct hm_id *id, enum hm_going how,
+                            struct hm_outcome *out);
+
+/* ---- brake.c ---- */
+
+void hm_decide_fail(struct hm_state *state, const struct hm_request_fail *request,
+                    struct hm_outcome *out);
+void hm_decide_release(struct hm_state *state, const struct hm_request_release *request,
+                       struct hm_outcome *out);
+/* This member is about to come in: what was kept of it is its own again, and what was kept of
+ * another of its name goes. */
+void hm_state_unbrake(struct hm_state *state, const struct hm_member *member,
+                      struct hm_outcome *out);
+/* For a snapshot, and back; copies. */
+void hm_state_set_fallen(struct hm_state *state, const struct hm_fallen *fallen, size_t count);
 
 /* Decides a request that is new; the rules of DESIGN section 4 and 5. */
 void hm_state_decide(struct hm_state *state, const struct hm_message *request,

@@ -100,6 +100,50 @@ bool hm_view_next_lite(const struct hm_view *view, struct hm_name *name, struct 
     }
 }
 
+/* ---- braked hosts ---- */
+
+static bool read_braked(const struct hm_record *record, struct hm_braked *out)
+{
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    bool read = hm_message_decode_only(record->value, HM_MSG_braked, &arena, &message) == HM_OK;
+    if (read) {
+        *out = message.braked;
+    }
+    hm_arena_fini(&arena);
+    return read;
+}
+
+bool hm_view_braked(const struct hm_view *view, const struct hm_id *host, struct hm_braked *out)
+{
+    char key[HM_ID_TEXT_BYTES];
+    struct hm_name scope = hm_name_of(HM_SCOPE_BRAKED);
+    const struct hm_record *record =
+        hm_records_find(&view->records, &scope, hm_bytes_of_text(hm_id_format(host, key)));
+    return record && read_braked(record, out);
+}
+
+bool hm_view_next_braked(const struct hm_view *view, struct hm_id *host, struct hm_braked *out)
+{
+    struct hm_name scope = hm_name_of(HM_SCOPE_BRAKED);
+    char key[HM_ID_TEXT_BYTES] = "";
+    if (!hm_id_is_none(host)) {
+        hm_id_format(host, key);
+    }
+    size_t at = hm_records_after(&view->records, &scope, hm_bytes_of_text(key));
+    for (; at < view->records.count; at++) {
+        const struct hm_record *record = view->records.items[at];
+        if (!hm_name_equal(&record->scope, &scope)) {
+            return false;
+        }
+        if (hm_id_parse((const char *)record->key.data, record->key.size, host) &&
+            read_braked(record, out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum hm_status evolve_body(struct hm_view *view, const struct hm_event *event,
                                   const struct hm_message *body)
 {

@@ -9,7 +9,8 @@
 /* Scopes of the core. Hosts: what each host serves. Vhosts: the keys that were granted, and to
  * which service. Consumers: where those are who consume pushes (message consumer, under the name in
  * lower case); a consumer that leaves is taken out, one that fails stays, marked. Lites: hosts that
- * are kept by a member. These four change by the core's own rules alone. Whoever writes a record
+ * are kept by a member. Braked: failed hosts whose instances are kept for a while (message braked,
+ * under the id in hex). These five change by the core's own rules alone. Whoever writes a record
  * into vhosts_allow limits what is granted: its value is a suffix, and keys that are not within any
  * of them are refused; without records there all keys are granted. */
 #define HM_SCOPE_HOSTS        "hosts"
@@ -17,6 +18,7 @@
 #define HM_SCOPE_VHOSTS_ALLOW "vhosts_allow"
 #define HM_SCOPE_CONSUMERS    "consumers"
 #define HM_SCOPE_LITES        "lites"
+#define HM_SCOPE_BRAKED       "braked"
 
 /* All zero is a valid empty view: no cluster yet. */
 struct hm_view {
@@ -47,6 +49,11 @@ bool hm_view_lite(const struct hm_view *view, const struct hm_name *name, struct
 /* Walks the lite hosts in order of names: start with an empty `name`, which it moves on; false at
  * the end. */
 bool hm_view_next_lite(const struct hm_view *view, struct hm_name *name, struct hm_lite *out);
+
+/* A host that is no member any more and whose instances the removal brake keeps. */
+bool hm_view_braked(const struct hm_view *view, const struct hm_id *host, struct hm_braked *out);
+/* Walks them in order of ids: start with an id of none, which it moves on; false at the end. */
+bool hm_view_next_braked(const struct hm_view *view, struct hm_id *host, struct hm_braked *out);
 
 void hm_view_fini(struct hm_view *view);
 

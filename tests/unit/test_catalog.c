@@ -345,6 +345,46 @@ static void health_says_what_is_served(void **state)
     expect_instances(fixture, "web", "a 10.0.0.1:8080 healthy draining");
 }
 
+/* Member and record go by different feeds; between the two the host is still served. */
+static void the_brake_keeps_instances(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config config;
+    struct hm_id one = id_of(1);
+    char key[HM_ID_TEXT_BYTES];
+    struct hm_buf value = {0};
+    join(fixture, 1, "a");
+    commit(fixture, 1, 1, 1, config_of(&config, "web", NULL));
+    hm_buf_clear(&fixture->notes);
+    evolve(fixture,
+           &(struct hm_message){.kind = HM_MSG_member_failed, .member_failed = {.id = one}});
+    hm_catalog_refresh(fixture->catalog, &one);
+    expect_instances(fixture, "web", "a 10.0.0.1:8080 served healthy");
+
+    hm_message_encode(&value, &(struct hm_message){.kind = HM_MSG_braked,
+                                                   .braked = {.name = hm_name_of("a"),
+                                                              .addr = addr_of("10.0.0.1:9610")}});
+    struct hm_message mark = {.kind = HM_MSG_record_changed};
+    mark.record_changed.change =
+        (struct hm_change){.scope = hm_name_of(HM_SCOPE_BRAKED),
+                           .key = hm_bytes_of_text(hm_id_format(&one, key)),
+                           .present = true,
+                           .value = hm_buf_view(&value)};
+    hm_buf_clear(&fixture->notes);
+    evolve(fixture, &mark);
+    hm_catalog_refresh(fixture->catalog, &one);
+    expect_notes(fixture, "service:web members:host");
+    expect_instances(fixture, "web", "a 10.0.0.1:8080 served healthy suspect");
+    hm_catalog_reload(fixture->catalog);
+    expect_instances(fixture, "web", "a 10.0.0.1:8080 served healthy suspect");
+
+    evolve(fixture,
+           &(struct hm_message){.kind = HM_MSG_host_removed, .host_removed = {.host = one}});
+    hm_catalog_refresh(fixture->catalog, &one);
+    expect_instances(fixture, "web", "");
+    hm_buf_fini(&value);
+}
+
 static void suspicion_ends_by_itself(void **state)
 {
     struct fixture *fixture = *state;
@@ -548,6 +588,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(roles_and_moves_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(instances_are_in_order_of_hosts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(health_says_what_is_served, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_brake_keeps_instances, set_up, tear_down),
         cmocka_unit_test_setup_teardown(suspicion_ends_by_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(records_are_told_by_scope, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reload_takes_the_whole_view, set_up, tear_down),

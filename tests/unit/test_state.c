@@ -465,7 +465,7 @@ static void test_scopes_are_bounded(void **unused)
     struct hm_message write = {.kind = HM_MSG_request_write,
                                .request_write = {.changes = changes, .changes_count = 256}};
     assert_int_equal(apply(state, 1, 1, &write).status, HM_FULL);
-    write.request_write.changes_count = HM_SCOPES_MAX - 4;
+    write.request_write.changes_count = HM_SCOPES_MAX - 5;
     assert_int_equal(apply(state, 1, 2, &write).status, HM_OK);
     assert_int_equal(apply(state, 1, 3, &write).status, HM_OK); /* they are there now */
     write = write_of(&changes[255], NULL);

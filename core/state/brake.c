@@ -1,0 +1,347 @@
+/* The removal brake. Where three or more hosts fail within seconds and take more than half of a
+ * service with them, it may well be the cluster that is in trouble, not the hosts: the members go,
+ * their instances stay for a while, as suspect. Hosts that went first, before there were enough of
+ * them, get theirs back. What is kept is a record, so a snapshot has it too. */
+#include "core/base/hash.h"
+#include "core/base/index.h"
+#include "core/base/memory.h"
+#include "core/state/state_internal.h"
+
+#include <string.h>
+
+#define WINDOW_MS  10000u
+#define HOSTS_MIN  3u
+#define FALLEN_MAX 4096u
+/* With what the last member takes along it stays below HM_STATE_EVENTS_MAX. */
+#define FAIL_EVENTS_MAX 2048u
+
+/* ---- hosts that failed lately ---- */
+
+static void drop_first(struct hm_state *state, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        hm_bytes_free(state->fallen[i].host);
+    }
+    state->fallen_count -= count;
+    if (count && state->fallen_count) {
+        memmove(state->fallen, state->fallen + count, state->fallen_count * sizeof *state->fallen);
+    }
+}
+
+static void push(struct hm_state *state, const struct hm_fallen *fallen)
+{
+    state->fallen =
+        hm_grow(state->fallen, state->fallen_count, &state->fallen_capacity, sizeof *state->fallen);
+    state->fallen[state->fallen_count] = *fallen;
+    state->fallen[state->fallen_count++].host = hm_bytes_copy(fallen->host);
+}
+
+void hm_state_set_fallen(struct hm_state *state, const struct hm_fallen *fallen, size_t count)
+{
+    drop_first(state, state->fallen_count);
+    for (size_t i = 0; i < count; i++) {
+        push(state, &fallen[i]);
+    }
+}
+
+static void forget(struct hm_state *state, const struct hm_id *id)
+{
+    for (size_t i = state->fallen_count; i > 0; i--) {
+        if (hm_id_equal(&state->fallen[i - 1].id, id)) {
+            hm_bytes_free(state->fallen[i - 1].host);
+            memmove(state->fallen + i - 1, state->fallen + i,
+                    (state->fallen_count - i) * sizeof *state->fallen);
+            state->fallen_count--;
+        }
+    }
+}
+
+/* The services of a committed config; false: it is none of this release. */
+static bool read_config(struct hm_bytes config, struct hm_arena *arena, struct hm_host_config *out)
+{
+    struct hm_message message;
+    bool read = hm_message_decode_only(config, HM_MSG_host_config, arena, &message) == HM_OK;
+    if (read) {
+        *out = message.host_config;
+    }
+    return read;
+}
+
+static bool read_fallen(const struct hm_fallen *fallen, struct hm_arena *arena,
+                        struct hm_fallen_host *out)
+{
+    struct hm_message message;
+    bool read = hm_message_decode_only(fallen->host, HM_MSG_fallen_host, arena, &message) == HM_OK;
+    if (read) {
+        *out = message.fallen_host;
+    }
+    return read;
+}
+
+/* Only members that serve something count as hosts. */
+static void note(struct hm_state *state, const struct hm_id *id)
+{
+    const struct hm_member *member = hm_members_find(&state->view.members, id);
+    struct hm_arena arena = {0};
+    struct hm_message message = {.kind = HM_MSG_fallen_host};
+    struct hm_fallen_host *host = &message.fallen_host;
+    struct hm_host_config config;
+    if (member && hm_view_host(&state->view, id, &arena, &host->state) &&
+        read_config(host->state.config, &arena, &config) && config.services_count) {
+        struct hm_buf bytes = {0};
+        host->name = member->name;
+        host->addr = member->addr;
+        host->claims = (struct hm_claim *)hm_claims_of(&state->claims, id, &host->claims_count);
+        hm_message_encode(&bytes, &message);
+        forget(state, id);
+        if (state->fallen_count == FALLEN_MAX) {
+            drop_first(state, 1);
+        }
+        push(state, &(struct hm_fallen){
+                        .id = *id, .time_ms = state->time_ms, .host = hm_buf_view(&bytes)});
+        hm_buf_fini(&bytes);
+    }
+    hm_arena_fini(&arena);
+}
+
+static void forget_old(struct hm_state *state)
+{
+    size_t old = 0;
+    while (old < state->fallen_count && state->fallen[old].time_ms + WINDOW_MS <= state->time_ms) {
+        old++;
+    }
+    drop_first(state, old);
+}
+
+/* ---- how much of each service they take along ---- */
+
+struct share {
+    struct hm_name name;
+    uint64_t lost;
+    uint64_t all;
+};
+
+struct shares {
+    struct share *items;
+    size_t count;
+    size_t capacity;
+    struct hm_index by_name;
+    struct hm_index by_id; /* of the fallen */
+};
+
+static struct share *find_share(const struct shares *shares, const struct hm_name *name)
+{
+    size_t cursor = 0;
+    uint32_t slot;
+    uint64_t hash = hm_hash_name_nocase(name);
+    while ((slot = hm_index_next(&shares->by_name, hash, &cursor)) != HM_INDEX_END) {
+        if (hm_name_equal_nocase(&shares->items[slot].name, name)) {
+            return &shares->items[slot];
+        }
+    }
+    return NULL;
+}
+
+static void count_config(struct shares *shares, const struct hm_host_config *config, bool lost)
+{
+    uint32_t weight = config->addresses_count ? config->addresses_count : 1;
+    for (uint32_t i = 0; i < config->services_count; i++) {
+        const struct hm_name *name = &config->services[i].name;
+        struct share *share = find_share(shares, name);
+        if (!share && lost) {
+            shares->items =
+                hm_grow(shares->items, shares->count, &shares->capacity, sizeof *shares->items);
+            hm_index_add(&shares->by_name, hm_hash_name_nocase(name), (uint32_t)shares->count);
+            share = &shares->items[shares->count++];
+            *share = (struct share){.name = *name};
+        }
+        if (share) {
+            share->all += weight;
+            share->lost += lost ? weight : 0;
+        }
+    }
+}
+
+static bool is_fallen(const struct hm_state *state, const struct shares *shares,
+                      const struct hm_id *id)
+{
+    size_t cursor = 0;
+    uint32_t slot;
+    while ((slot = hm_index_next(&shares->by_id, hm_hash_id(0, id), &cursor)) != HM_INDEX_END) {
+        if (hm_id_equal(&state->fallen[slot].id, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void count_shares(const struct hm_state *state, struct shares *shares)
+{
+    struct hm_name scope = hm_name_of(HM_SCOPE_HOSTS);
+    const struct hm_records *records = &state->view.records;
+    struct hm_host_config config;
+    struct hm_fallen_host host;
+    for (size_t i = 0; i < state->fallen_count; i++) {
+        struct hm_arena arena = {0};
+        hm_index_add(&shares->by_id, hm_hash_id(0, &state->fallen[i].id), (uint32_t)i);
+        if (read_fallen(&state->fallen[i], &arena, &host) &&
+            read_config(host.state.config, &arena, &config)) {
+            count_config(shares, &config, true);
+        }
+        hm_arena_fini(&arena);
+    }
+    for (size_t i = hm_records_after(records, &scope, (struct hm_bytes){0});
+         i < records->count && hm_name_equal(&records->items[i]->scope, &scope); i++) {
+        struct hm_arena arena = {0};
+        struct hm_message push;
+        if (hm_message_decode_only(records->items[i]->value, HM_MSG_push, &arena, &push) == HM_OK &&
+            !is_fallen(state, shares, &push.push.state.host) &&
+            read_config(push.push.state.config, &arena, &config)) {
+            count_config(shares, &config, false);
+        }
+        hm_arena_fini(&arena);
+    }
+}
+
+/* Would more than half of a service of this config go? */
+static bool brakes(const struct shares *shares, struct hm_bytes bytes)
+{
+    struct hm_arena arena = {0};
+    struct hm_host_config config;
+    bool found = false;
+    if (shares->count && read_config(bytes, &arena, &config)) {
+        for (uint32_t i = 0; i < config.services_count && !found; i++) {
+            const struct share *share = find_share(shares, &config.services[i].name);
+            found = share && 2 * share->lost > share->all;
+        }
+    }
+    hm_arena_fini(&arena);
+    return found;
+}
+
+/* ---- keeping, and its end ---- */
+
+static void mark(struct hm_state *state, const struct hm_id *id, const struct hm_braked *braked,
+                 struct hm_outcome *out)
+{
+    char key[HM_ID_TEXT_BYTES];
+    struct hm_buf bytes = {0};
+    hm_message_encode(&bytes, &(struct hm_message){.kind = HM_MSG_braked, .braked = *braked});
+    struct hm_bytes value = hm_buf_view(&bytes);
+    hm_state_emit_record(state, HM_SCOPE_BRAKED, hm_bytes_of_text(hm_id_format(id, key)), &value,
+                         out);
+    hm_buf_fini(&bytes);
+}
+
+static void unmark(struct hm_state *state, const struct hm_id *id, struct hm_outcome *out)
+{
+    char key[HM_ID_TEXT_BYTES];
+    hm_state_emit_record(state, HM_SCOPE_BRAKED, hm_bytes_of_text(hm_id_format(id, key)), NULL,
+                         out);
+}
+
+static void release(struct hm_state *state, const struct hm_id *id, struct hm_outcome *out)
+{
+    hm_state_emit(state,
+                  &(struct hm_message){.kind = HM_MSG_host_removed, .host_removed = {.host = *id}},
+                  out);
+    unmark(state, id, out);
+    hm_state_change_claims(state, id, NULL, 0, out);
+}
+
+static void remove_one(struct hm_state *state, const struct shares *shares, const struct hm_id *id,
+                       uint64_t until_ms, struct hm_outcome *out)
+{
+    const struct hm_member *member = hm_members_find(&state->view.members, id);
+    struct hm_arena arena = {0};
+    struct hm_host_state host;
+    bool held =
+        member && hm_view_host(&state->view, id, &arena, &host) && brakes(shares, host.config);
+    if (held) {
+        /* First, so that no state lies between in which nobody has the host. */
+        mark(state, id,
+             &(struct hm_braked){.name = member->name, .addr = member->addr, .until_ms = until_ms},
+             out);
+    }
+    hm_state_remove_member(state, id, held ? HM_GOING_HELD : HM_GOING_FAILED, out);
+    hm_arena_fini(&arena);
+}
+
+/* Those that went before it was clear what happens. */
+static void bring_back(struct hm_state *state, const struct shares *shares, uint64_t until_ms,
+                       struct hm_outcome *out)
+{
+    for (size_t i = 0; i < state->fallen_count && out->events < FAIL_EVENTS_MAX; i++) {
+        struct hm_arena arena = {0};
+        struct hm_fallen_host host;
+        struct hm_host_state known;
+        const struct hm_id *id = &state->fallen[i].id;
+        if (read_fallen(&state->fallen[i], &arena, &host) &&
+            !hm_members_find(&state->view.members, id) &&
+            !hm_members_find_name(&state->view.members, &host.name) &&
+            !hm_view_host(&state->view, id, &arena, &known) && brakes(shares, host.state.config)) {
+            mark(state, id,
+                 &(struct hm_braked){.name = host.name, .addr = host.addr, .until_ms = until_ms},
+                 out);
+            hm_state_emit(state,
+                          &(struct hm_message){.kind = HM_MSG_host_changed,
+                                               .host_changed = {.state = host.state}},
+                          out);
+            hm_state_change_claims(state, id, host.claims, host.claims_count, out);
+            out->reason[0] = 0; /* who was refused what is nobody's question here */
+        }
+        hm_arena_fini(&arena);
+    }
+}
+
+/* As many as one request may emit events for; the others are reported again. */
+void hm_decide_fail(struct hm_state *state, const struct hm_request_fail *request,
+                    struct hm_outcome *out)
+{
+    struct shares shares = {0};
+    uint64_t until_ms = state->time_ms + request->brake_ms;
+    forget_old(state);
+    for (uint32_t i = 0; i < request->nodes_count && request->brake_ms; i++) {
+        note(state, &request->nodes[i].id);
+    }
+    if (request->brake_ms && state->fallen_count >= HOSTS_MIN) {
+        count_shares(state, &shares);
+    }
+    for (uint32_t i = 0; i < request->nodes_count && out->events < FAIL_EVENTS_MAX; i++) {
+        remove_one(state, &shares, &request->nodes[i].id, until_ms, out);
+    }
+    if (shares.count) {
+        bring_back(state, &shares, until_ms, out);
+    }
+    hm_free(shares.items);
+    hm_index_fini(&shares.by_name);
+    hm_index_fini(&shares.by_id);
+}
+
+void hm_decide_release(struct hm_state *state, const struct hm_request_release *request,
+                       struct hm_outcome *out)
+{
+    struct hm_id host = {{0}};
+    struct hm_braked braked;
+    uint64_t until_ms = request->until_ms < state->time_ms ? request->until_ms : state->time_ms;
+    while (out->events < FAIL_EVENTS_MAX && hm_view_next_braked(&state->view, &host, &braked)) {
+        if (braked.until_ms <= until_ms) {
+            release(state, &host, out);
+        }
+    }
+}
+
+void hm_state_unbrake(struct hm_state *state, const struct hm_member *member,
+                      struct hm_outcome *out)
+{
+    struct hm_id host = {{0}};
+    struct hm_braked braked;
+    forget(state, &member->id);
+    while (hm_view_next_braked(&state->view, &host, &braked)) {
+        if (hm_id_equal(&host, &member->id)) {
+            unmark(state, &host, out);
+        } else if (hm_name_equal_nocase(&braked.name, &member->name)) {
+            release(state, &host, out);
+        }
+    }
+}
