@@ -185,6 +185,87 @@ void raft_commit_restored(struct hm_raft *raft)
     }
 }
 
+/* ---- generations ---- */
+
+static uint64_t generation_of(const struct hm_message *message)
+{
+    switch ((int)message->kind) {
+#define GENERATION_OF(name) \
+    case HM_MSG_##name:     \
+        return message->name.generation;
+        GENERATION_OF(vote_request)
+        GENERATION_OF(vote_reply)
+        GENERATION_OF(append)
+        GENERATION_OF(append_reply)
+        GENERATION_OF(snapshot_chunk)
+        GENERATION_OF(snapshot_reply)
+        GENERATION_OF(timeout_now)
+#undef GENERATION_OF
+    default:
+        return 0;
+    }
+}
+
+/* A node without any log takes part in whatever it is told of first. */
+static bool is_of_generation(struct hm_raft *raft, const struct hm_peer *from,
+                             const struct hm_message *message)
+{
+    uint64_t theirs = generation_of(message);
+    if (raft->term == 0 && raft->voters_count == 0 && raft_log_last(&raft->log) == 0 &&
+        raft->generation == 0 && theirs) {
+        raft->generation = theirs;
+        raft->hard_dirty = true;
+    }
+    if (theirs == raft->generation || hm_plant("old_generation_counts")) {
+        return true;
+    }
+    hm_outbox_notify(&raft->outbox, HM_RAFT_OTHER_GENERATION, from, theirs);
+    return false;
+}
+
+enum hm_status hm_raft_recover(struct hm_raft *raft, hm_ms now, uint64_t generation,
+                               struct hm_bytes body)
+{
+    raft->now = now > raft->now ? now : raft->now;
+    if (raft->failed) {
+        return HM_IO;
+    }
+    if (generation >> 32 <= raft->generation >> 32) {
+        return HM_STALE;
+    }
+    if (raft->voters_count == 0 || raft->installing || raft->term + 2 >= RAFT_NUMBER_MAX) {
+        return HM_NOT_READY;
+    }
+    if (body.size > HM_RAFT_ENTRY_BYTES_MAX) {
+        return HM_TOO_LARGE;
+    }
+    struct hm_voter self = {
+        .id = raft->config.self.id, .addr = raft->config.self.addr, .voting = true};
+    struct hm_buf voters = {0};
+    hm_message_encode(&voters,
+                      &(struct hm_message){.kind = HM_MSG_log_voters,
+                                           .log_voters = {.voters = &self, .voters_count = 1}});
+    raft_step_down(raft, raft->term + 1);
+    raft->generation = generation;
+    raft->vote = self.id;
+    raft->hard_dirty = true;
+    raft_save_hard(raft);
+    raft_append(raft, HM_RAFT_VOTERS, hm_buf_view(&voters));
+    if (body.size) {
+        raft_append(raft, HM_RAFT_REQUEST, body);
+    }
+    hm_buf_fini(&voters);
+    raft_voters_reload(raft);
+    raft_restart_timer(raft);
+    hm_raft_tick(raft, raft->now);
+    return HM_OK;
+}
+
+uint64_t hm_raft_generation(const struct hm_raft *raft)
+{
+    return raft->generation;
+}
+
 /* ---- input, time, output ---- */
 
 static enum hm_status dispatch(struct hm_raft *raft, const struct hm_peer *from,
@@ -233,7 +314,8 @@ enum hm_status hm_raft_input(struct hm_raft *raft, hm_ms now, const struct hm_pe
     if (raft->failed) {
         return HM_IO;
     }
-    enum hm_status status = dispatch(raft, from, message);
+    enum hm_status status =
+        is_of_generation(raft, from, message) ? dispatch(raft, from, message) : HM_OK;
     raft_save_hard(raft);
     return status;
 }

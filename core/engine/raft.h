@@ -58,8 +58,10 @@ enum hm_raft_notice {
                              may propose again (a snapshot that replaced the log also says so of
                              requests whose fate it hides: deduplicate) */
     HM_RAFT_REMOVED,      /* our removal is committed: this node is out */
-    HM_RAFT_VOTERS_CHANGED,  /* a committed configuration, number = index; see hm_raft_voters */
-    HM_RAFT_SNAPSHOT_WANTED, /* number = applied index: the log is long, call hm_raft_compact */
+    HM_RAFT_VOTERS_CHANGED,   /* a committed configuration, number = index; see hm_raft_voters */
+    HM_RAFT_OTHER_GENERATION, /* peer = who speaks of another generation of this log, number =
+                                 which one; what it said was ignored */
+    HM_RAFT_SNAPSHOT_WANTED,  /* number = applied index: the log is long, call hm_raft_compact */
 };
 
 /* Never NULL; hm_raft_free ends it. `now` only starts the timers. */
@@ -78,6 +80,18 @@ HM_MUST_USE enum hm_status hm_raft_found(struct hm_raft *raft, hm_ms now);
  * HM_BAD_ARGUMENT. */
 HM_MUST_USE enum hm_status hm_raft_found_with(struct hm_raft *raft, hm_ms now,
                                               const struct hm_voter *voters, size_t count);
+
+/* A majority of the voters is lost for good: makes this node the only voter, in a new generation of
+ * the log (a number times 2^32, and 32 bits of chance; the number is above every one before). Keeps
+ * all entries, also those that were not known to be committed, and appends `body` behind them, an
+ * encoded log_request (empty: nothing). Messages of the old generation never count again, here or
+ * anywhere that took part in the new one. Crash-safe: before it is durable a restart finds the log
+ * as it was, or one that can be recovered again. HM_STALE: the number is not above ours;
+ * HM_NOT_READY: there is no log, or a snapshot is being installed; HM_TOO_LARGE; HM_IO. */
+HM_MUST_USE enum hm_status hm_raft_recover(struct hm_raft *raft, hm_ms now, uint64_t generation,
+                                           struct hm_bytes body);
+/* 0: never recovered. */
+uint64_t hm_raft_generation(const struct hm_raft *raft);
 
 /* A message of another node. HM_BAD_BYTES: it lies or is malformed, and changed nothing that
  * matters; HM_IO: ignored because of the disk. What is only late or strange is HM_OK and ignored.

@@ -82,6 +82,7 @@ struct hm_raft {
     struct hm_outbox outbox;
     struct hm_arena arena;
 
+    uint64_t generation; /* of the log; see hm_raft_recover */
     enum hm_raft_role role;
     uint64_t term;
     struct hm_id vote;     /* in this term; none: nobody */

@@ -31,6 +31,7 @@ void raft_save_commit(struct hm_raft *raft)
     raft->commit_saved = raft->commit < raft->durable_index ? raft->commit : raft->durable_index;
     struct hm_message message = {.kind = HM_MSG_log_hard_state,
                                  .log_hard_state = {.log = raft->config.log,
+                                                    .generation = raft->generation,
                                                     .term = raft->term,
                                                     .vote = raft->vote,
                                                     .commit = raft->commit_saved}};
@@ -241,6 +242,7 @@ enum hm_status hm_raft_restore(struct hm_raft *raft, const struct hm_message *me
     case HM_MSG_log_hard_state:
         if (message->log_hard_state.term <= RAFT_NUMBER_MAX) {
             raft->term = message->log_hard_state.term;
+            raft->generation = message->log_hard_state.generation;
             raft->vote = message->log_hard_state.vote;
             raft->commit_restored = message->log_hard_state.commit;
             status = HM_OK;

@@ -34,6 +34,7 @@ static void send_append(struct hm_raft *raft, struct raft_peer *peer, uint64_t p
     sent->prev = prev;
     sent->count = count;
     struct hm_append append = {.log = raft->config.log,
+                               .generation = raft->generation,
                                .term = raft->term,
                                .prev_index = prev,
                                .prev_term = raft_log_term_at(&raft->log, prev),
@@ -51,9 +52,11 @@ static void send_append(struct hm_raft *raft, struct raft_peer *peer, uint64_t p
 static void send_bare_heartbeat(struct hm_raft *raft, struct raft_peer *peer, struct sent *sent)
 {
     take_round(raft, sent);
-    struct hm_message message = {
-        .kind = HM_MSG_append,
-        .append = {.log = raft->config.log, .term = raft->term, .round = raft->round}};
+    struct hm_message message = {.kind = HM_MSG_append,
+                                 .append = {.log = raft->config.log,
+                                            .generation = raft->generation,
+                                            .term = raft->term,
+                                            .round = raft->round}};
     peer->heartbeat_due = false;
     sent->has_append = false;
     hm_outbox_send(&raft->outbox, &peer->peer, &message);
@@ -218,6 +221,7 @@ enum hm_status raft_on_append_reply(struct hm_raft *raft, const struct hm_peer *
 static void send_answer(struct hm_raft *raft)
 {
     struct hm_append_reply reply = {.log = raft->config.log,
+                                    .generation = raft->generation,
                                     .term = raft->term,
                                     .round = raft->ack_round,
                                     .clock_ms = raft_clock_read(raft, &raft->clock)};
@@ -334,7 +338,8 @@ enum hm_status raft_on_append(struct hm_raft *raft, const struct hm_peer *from,
     if (append->term < raft->term) {
         /* Only our term counts. The round is another leader's: echoed, it would confirm a read of
          * the leader of our term. */
-        struct hm_append_reply no = {.log = raft->config.log, .term = raft->term};
+        struct hm_append_reply no = {
+            .log = raft->config.log, .generation = raft->generation, .term = raft->term};
         if (hm_plant("round_of_older_term")) {
             no.round = append->round;
         }

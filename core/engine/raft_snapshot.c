@@ -96,6 +96,7 @@ void raft_peer_send_snapshot(struct hm_raft *raft, struct raft_peer *peer)
     struct hm_message message = {
         .kind = HM_MSG_snapshot_chunk,
         .snapshot_chunk = {.log = raft->config.log,
+                           .generation = raft->generation,
                            .term = raft->term,
                            .last_index = peer->snapshot->last_index,
                            .last_term = peer->snapshot->last_term,
@@ -155,6 +156,7 @@ static void reply_to_chunk(struct hm_raft *raft, uint64_t index, uint64_t offset
     }
     struct hm_message message = {.kind = HM_MSG_snapshot_reply,
                                  .snapshot_reply = {.log = raft->config.log,
+                                                    .generation = raft->generation,
                                                     .term = raft->term,
                                                     .last_index = index,
                                                     .offset = offset,

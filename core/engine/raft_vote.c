@@ -95,6 +95,7 @@ static void ask(struct hm_raft *raft)
     }
     struct hm_message message = {.kind = HM_MSG_vote_request,
                                  .vote_request = {.log = raft->config.log,
+                                                  .generation = raft->generation,
                                                   .term = raft->term + prevote,
                                                   .last_index = last,
                                                   .last_term = raft_log_term_at(&raft->log, last),
@@ -224,6 +225,7 @@ static void answer(struct hm_raft *raft, const struct hm_peer *to, uint64_t term
 {
     struct hm_message message = {.kind = HM_MSG_vote_reply,
                                  .vote_reply = {.log = raft->config.log,
+                                                .generation = raft->generation,
                                                 .term = term,
                                                 .prevote = prevote,
                                                 .granted = granted,
@@ -306,7 +308,9 @@ void raft_hand_over(struct hm_raft *raft, const struct raft_peer *to)
 {
     if (to) {
         struct hm_message message = {.kind = HM_MSG_timeout_now,
-                                     .timeout_now = {.log = raft->config.log, .term = raft->term}};
+                                     .timeout_now = {.log = raft->config.log,
+                                                     .generation = raft->generation,
+                                                     .term = raft->term}};
         hm_outbox_send(&raft->outbox, &to->peer, &message);
     }
 }

@@ -223,6 +223,24 @@ void hm_participant_keep(struct hm_participant *participant, struct hm_keep keep
     hm_kept_limit(&participant->replica.kept, keep);
 }
 
+enum hm_status hm_participant_recover(struct hm_participant *participant, hm_ms now,
+                                      uint64_t generation, const struct hm_submission *submission)
+{
+    struct hm_buf body = {0};
+    if (participant->broken) {
+        return HM_DAMAGED;
+    }
+    if (submission) {
+        hm_message_encode(&body,
+                          &(struct hm_message){.kind = HM_MSG_log_request,
+                                               .log_request = {.time_ms = submission->time_ms,
+                                                               .request = submission->request}});
+    }
+    enum hm_status status = hm_raft_recover(participant->raft, now, generation, hm_buf_view(&body));
+    hm_buf_fini(&body);
+    return status;
+}
+
 enum hm_status hm_participant_compact(struct hm_participant *participant)
 {
     struct hm_buf state = {0};

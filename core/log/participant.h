@@ -80,6 +80,12 @@ HM_MUST_USE enum hm_status hm_participant_read(struct hm_participant *participan
 /* What stays readable from now on: the same on all participants. */
 void hm_participant_keep(struct hm_participant *participant, struct hm_keep keep);
 
+/* As hm_raft_recover; the submission goes behind all that the log has (its session and seq do not
+ * count, nobody is answered; NULL: none). */
+HM_MUST_USE enum hm_status hm_participant_recover(struct hm_participant *participant, hm_ms now,
+                                                  uint64_t generation,
+                                                  const struct hm_submission *submission);
+
 /* Takes a snapshot now; it does so by itself when the log has grown long. As hm_raft_compact. */
 HM_MUST_USE enum hm_status hm_participant_compact(struct hm_participant *participant);
 
