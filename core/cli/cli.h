@@ -86,6 +86,8 @@ void hm_event_describe(const struct hm_message *body, struct hm_buf *out);
 
 /* ---- control_*.c: what `hivemind control` does ---- */
 
+int hm_control_recover(int argc, char **argv);
+int hm_control_rejoin(int argc, char **argv);
 int hm_control_status(int argc, char **argv);
 
 /* "hivemind: ..." on stderr. */

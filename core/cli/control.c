@@ -7,6 +7,8 @@
 
 static const struct hm_command verbs[] = {
     {"status", "its voters and learners, how far each is, log and disk", hm_control_status},
+    {"recover", "a majority is lost for good: go on with this node", hm_control_recover},
+    {"rejoin", "on a fenced node: put its control data aside and join", hm_control_rejoin},
 };
 
 #define VERB_COUNT (sizeof verbs / sizeof *verbs)

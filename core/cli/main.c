@@ -21,7 +21,7 @@ static const struct hm_command commands[] = {
     {"drain", "send nothing new to this host's services", hm_command_drain},
     {"undrain", "send traffic to them again", hm_command_undrain},
     {"log", "logs of your own: create, append, read, follow", hm_command_log},
-    {"control", "how the control plane is", hm_command_control},
+    {"control", "the control plane: how it is, and its recovery", hm_command_control},
     {"leave", "leave the cluster, then stop", hm_command_leave},
     {"schema", "the JSON Schema of a configuration, or its manual", hm_command_schema},
     {"protocol", "the protocol document", hm_command_protocol},

@@ -5,6 +5,7 @@
 #include "core/cli/place.h"
 #include "core/cli/settings.h"
 #include "core/io/daemon.h"
+#include "core/io/disk.h"
 #include "core/io/keyfile.h"
 #include "core/io/log.h"
 #include "core/io/notify.h"
@@ -28,6 +29,7 @@ struct run {
     struct hm_daemon *daemon;
     enum hm_status end;
     bool stopping;
+    struct hm_buf data; /* path of its directory; empty: in memory */
 };
 
 /* ---- what the node says ---- */
@@ -202,6 +204,8 @@ static enum hm_status open_daemon(struct run *run, struct hm_buf *error)
         place.addr = config.sockets.addr;
         config.data = run->options->memory ? NULL : (const char *)place.data.data;
         config.control = (const char *)place.control.data;
+        hm_buf_printf(&run->data, "%s", config.data ? config.data : "");
+        hm_put_u8(&run->data, 0);
         set_node(&run->settings, &place, &node);
         hm_log_event(&run->log, HM_LOG_INFO, "starting", "name=%s addr=%s data=%s socket=%s",
                      place.name.text, hm_addr_format(&place.addr, addr),
@@ -246,7 +250,26 @@ static int run_node(struct run *run)
     return code;
 }
 
-int hm_run(const struct hm_run_options *options)
+/* A fenced node that is told to rejoin: its control data goes, and it begins anew. */
+static int put_aside(struct run *run)
+{
+    struct hm_buf where = {0};
+    struct hm_buf error = {0};
+    int code = EXIT_FAILED;
+    if (run->data.size > 1 &&
+        hm_disk_put_aside((const char *)run->data.data, &where, &error) != HM_OK) {
+        hm_complain("%.*s", (int)error.size, (const char *)error.data);
+    } else {
+        hm_log_event(&run->log, HM_LOG_WARN, "control data put aside", "directory=%.*s",
+                     (int)where.size, (const char *)where.data);
+        code = EXIT_OK;
+    }
+    hm_buf_fini(&where);
+    hm_buf_fini(&error);
+    return code;
+}
+
+static int run_once(const struct hm_run_options *options, bool *again)
 {
     struct run run = {.options = options};
     struct hm_buf error = {0};
@@ -255,6 +278,10 @@ int hm_run(const struct hm_run_options *options)
     if (status == HM_OK) {
         hm_log_init(&run.log, level_of(&run.settings));
         code = run_node(&run);
+        if (run.end == HM_STALE) {
+            code = put_aside(&run);
+            *again = code == EXIT_OK;
+        }
         hm_log_flush(&run.log);
         hm_log_fini(&run.log);
     } else {
@@ -267,7 +294,19 @@ int hm_run(const struct hm_run_options *options)
     hm_free(run.old);
     hm_settings_fini(&run.settings);
     hm_loader_fini(&run.loader);
+    hm_buf_fini(&run.data);
     hm_buf_fini(&error);
+    return code;
+}
+
+int hm_run(const struct hm_run_options *options)
+{
+    bool again;
+    int code;
+    do {
+        again = false;
+        code = run_once(options, &again);
+    } while (again);
     return code;
 }
 

@@ -1,6 +1,7 @@
 /* A data directory before the node runs: made, locked, read. */
 #include "core/base/memory.h"
 #include "core/io/disk.h"
+#include "core/node/node.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -160,4 +161,76 @@ void hm_disk_files_free(struct hm_disk_file *files, size_t count)
         hm_bytes_free(files[i].content);
     }
     hm_free(files);
+}
+
+/* ---- control data put aside ---- */
+
+static bool is_control_data(const char *name)
+{
+    return strncmp(name, "journal-", 8) == 0 || strncmp(name, "snapshot-", 9) == 0 ||
+           strcmp(name, HM_NODE_FENCED_FILE) == 0;
+}
+
+static int make_aside(int from, char name[32])
+{
+    for (unsigned number = 1; number < 10000; number++) {
+        snprintf(name, 32, "aside-%u", number);
+        if (mkdirat(from, name, 0700) == 0) {
+            return openat(from, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        }
+        if (errno != EEXIST) {
+            return -1;
+        }
+    }
+    return -1;
+}
+
+/* The identity first: a journal without its node is refused at a start, so that a half-done job is
+ * seen. What fences comes last. */
+static bool move_all(int from, int to)
+{
+    bool moved = (linkat(from, "identity", from, HM_NODE_REJOIN_FILE, 0) == 0 || errno == ENOENT ||
+                  errno == EEXIST) &&
+                 fsync(from) == 0 &&
+                 (renameat(from, "identity", to, "identity") == 0 || errno == ENOENT) &&
+                 fsync(from) == 0;
+    int copy = moved ? openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    DIR *files = copy >= 0 ? fdopendir(copy) : NULL;
+    for (struct dirent *file; files && moved && (file = readdir(files));) {
+        if (is_control_data(file->d_name) && strcmp(file->d_name, HM_NODE_FENCED_FILE) != 0) {
+            moved = renameat(from, file->d_name, to, file->d_name) == 0;
+        }
+    }
+    if (files) {
+        closedir(files);
+    }
+    moved = moved && files && fsync(to) == 0 && fsync(from) == 0;
+    return moved &&
+           (renameat(from, HM_NODE_FENCED_FILE, to, HM_NODE_FENCED_FILE) == 0 || errno == ENOENT) &&
+           fsync(from) == 0;
+}
+
+enum hm_status hm_disk_put_aside(const char *directory, struct hm_buf *where, struct hm_buf *error)
+{
+    char name[32] = "";
+    enum hm_status status = HM_OK;
+    int from = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int to = from >= 0 ? make_aside(from, name) : -1;
+    if (to < 0) {
+        status = explain(error, "make a directory in", directory, errno);
+    } else {
+        /* Of an earlier time: what this node is now is in its identity. */
+        if (faccessat(from, "identity", F_OK, 0) == 0) {
+            unlinkat(from, HM_NODE_REJOIN_FILE, 0);
+        }
+        if (!move_all(from, to)) {
+            status = explain(error, "put the control data aside in", directory, errno);
+        }
+        hm_buf_printf(where, "%s/%s", directory, name);
+        close(to);
+    }
+    if (from >= 0) {
+        close(from);
+    }
+    return status;
 }

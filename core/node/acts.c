@@ -129,14 +129,19 @@ void hm_node_send(struct hm_node *node, const struct hm_peer *to, const struct h
 /* May a payload with this cluster in its header be looked into? A stranger may only ask to join or
  * to be kept, a node without a cluster only hear about its own asking. */
 static bool is_of_our_cluster(const struct hm_node *node, uint64_t cluster,
-                              enum hm_message_kind kind)
+                              const struct hm_message *message)
 {
+    enum hm_message_kind kind = message->kind;
     bool about_joining = kind == HM_MSG_join || kind == HM_MSG_joined || kind == HM_MSG_refusal ||
                          kind == HM_MSG_keepalive;
+    /* Generations of one cluster speak about joining alone; a lite host knows of none. */
+    bool crosses = (kind == HM_MSG_join && message->join.cluster == node->cluster) ||
+                   (kind == HM_MSG_joined && message->joined.cluster == node->cluster) ||
+                   (kind == HM_MSG_keepalive && message->keepalive.cluster == node->cluster);
     if (node->cluster == 0 || cluster == 0) {
         return about_joining;
     }
-    return cluster == node->cluster || kind == HM_MSG_refusal;
+    return cluster == hm_node_mark(node) || kind == HM_MSG_refusal || crosses;
 }
 
 void hm_node_receive(struct hm_node *node, hm_ms now, const struct hm_addr *from, bool stream,
@@ -159,10 +164,12 @@ void hm_node_receive(struct hm_node *node, hm_ms now, const struct hm_addr *from
             node->dropped++;
             break;
         }
-        if (is_of_our_cluster(node, cluster, message.kind)) {
+        if (is_of_our_cluster(node, cluster, &message)) {
             hm_node_deliver(node, &peer, &message);
         } else if (stream && cluster && node->cluster) {
-            hm_node_refuse_peer(node, &peer, HM_WRONG_CLUSTER, "this is another cluster");
+            /* Whose generation of this cluster is older sees so by the refusal's. */
+            hm_node_refuse_peer(node, &peer, HM_WRONG_CLUSTER,
+                                "this is another cluster, or it was recovered since");
             break;
         }
     }

@@ -34,6 +34,8 @@ static const char *phase_text(const struct hm_node *node)
         return "founding a cluster";
     case HM_PHASE_MEMBER:
         return hm_node_is_ready(node) ? "ready" : "member, not ready";
+    case HM_PHASE_FENCED:
+        return "fenced";
     case HM_PHASE_LEAVING:
         return "leaving";
     case HM_PHASE_STOPPING:
@@ -85,6 +87,16 @@ static enum hm_status verdict(struct hm_node *node, char *text, size_t size)
                  node->control.raft ? "it neither votes nor leads"
                                     : "a restart forgets what it was told last");
         return node->disk.failure;
+    }
+    if (node->phase == HM_PHASE_FENCED) {
+        snprintf(text, size, "fenced: %s", hm_node_fence_text());
+        return HM_STALE;
+    }
+    if (node->stale) {
+        snprintf(text, size,
+                 "stale: the control plane was recovered; what was known before stays served until "
+                 "the new is here");
+        return HM_NOT_READY;
     }
     if (node->phase != HM_PHASE_MEMBER) {
         snprintf(text, size, "%s: %s", node->config.name.text, phase_text(node));

@@ -124,6 +124,7 @@ static void take_first_page(struct hm_node *node, const struct hm_records_page *
         hm_records_load_scope(&view->records, &page->scopes[i]);
     }
     hm_feed_start(&node->feeds[HM_FEED_STATE], page->state_place);
+    hm_feed_set_history(&node->feeds[HM_FEED_STATE], &view->history);
 }
 
 void hm_node_on_records_page(struct hm_node *node, const struct hm_peer *from,
@@ -156,6 +157,7 @@ void hm_node_on_records_page(struct hm_node *node, const struct hm_peer *from,
     }
     bootstrap->retry_at = HM_NEVER;
     bootstrap->done = true;
+    node->stale = false;
     hm_node_log(node, HM_LOG_INFO, "bootstrapped", "records=%zu", node->own_view.records.count);
     hm_catalog_reload(node->catalog);
     hm_node_reload_lites(node);

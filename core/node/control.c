@@ -53,7 +53,7 @@ enum hm_status hm_node_propose(struct hm_node *node, const struct hm_id *session
                                struct hm_bytes request, struct hm_pending *pending)
 {
     struct hm_control *control = &node->control;
-    if (!control->log) {
+    if (!control->log || node->phase == HM_PHASE_FENCED) {
         return HM_NOT_LEADER;
     }
     pending->token = control->next_token + 1;
@@ -120,7 +120,7 @@ static void learn_cluster(struct hm_node *node)
 {
     if (node->cluster == 0 && node->view->cluster) {
         node->cluster = node->view->cluster;
-        hm_node_act(node, &(struct hm_act){.kind = HM_ACT_CLUSTER, .number = node->cluster});
+        hm_node_take_generation(node, hm_raft_generation(node->control.raft));
         hm_node_keep_identity(node);
         node->phase = HM_PHASE_ADOPTING;
     }
@@ -225,6 +225,9 @@ static void notice(struct hm_node *node, const struct hm_log_effect *effect)
         hm_node_log(node, HM_LOG_DEBUG, "snapshot", "index=%llu",
                     (unsigned long long)hm_raft_snapshot_index(node->control.raft));
         break;
+    case HM_RAFT_OTHER_GENERATION:
+        hm_node_meet_generation(node, &effect->peer, effect->number);
+        break;
     case HM_RAFT_REMOVED:
         hm_node_log(node, HM_LOG_INFO, "no voter any more", "name=%s", node->config.name.text);
         if (node->phase == HM_PHASE_LEAVING && !hm_node_votes(node)) {
@@ -277,7 +280,7 @@ void hm_node_pump_logs(struct hm_node *node)
 void hm_node_on_log(struct hm_node *node, const struct hm_peer *from,
                     const struct hm_message *message)
 {
-    if (!node->control.logs ||
+    if (!node->control.logs || node->phase == HM_PHASE_FENCED ||
         hm_logs_input(node->control.logs, node->now, from, message) != HM_OK) {
         node->dropped++;
     }
@@ -397,7 +400,7 @@ static bool is_outgrown(struct hm_node *node)
 void hm_node_tick_control(struct hm_node *node)
 {
     struct hm_control *control = &node->control;
-    if (!control->raft || is_outgrown(node)) {
+    if (!control->raft || is_outgrown(node) || node->phase == HM_PHASE_FENCED) {
         return;
     }
     hm_logs_tick(control->logs, node->now);
@@ -408,6 +411,7 @@ void hm_node_tick_control(struct hm_node *node)
         hm_node_tick_voters(node, &control->upkeep);
         hm_node_count_reports(node);
         hm_node_release_braked(node);
+        hm_node_tell_generation(node);
     }
     hm_node_tick_named(node);
 }
@@ -415,7 +419,7 @@ void hm_node_tick_control(struct hm_node *node)
 hm_ms hm_node_control_deadline(const struct hm_node *node)
 {
     const struct hm_control *control = &node->control;
-    if (!control->raft) {
+    if (!control->raft || node->phase == HM_PHASE_FENCED) {
         return HM_NEVER;
     }
     hm_ms soonest = hm_logs_deadline(control->logs);

@@ -21,7 +21,8 @@ static uint64_t counter(const struct hm_node *node, const char *name)
     return 0;
 }
 
-static struct hm_control_node describe(const struct hm_node *node, const struct hm_voter *voter)
+struct hm_control_node hm_node_describe_voter(const struct hm_node *node,
+                                              const struct hm_voter *voter)
 {
     const struct hm_raft *raft = node->control.raft;
     const struct hm_member *member = hm_members_find(&node->view->members, &voter->id);
@@ -44,9 +45,11 @@ static struct hm_control_node describe(const struct hm_node *node, const struct 
 /* The leader may have lost its quorum and not noticed yet: then nobody but it knows how it is. */
 static bool asks_leader(struct hm_node *node, const struct hm_control_query *query)
 {
-    return !query->local &&
-           (!node->control.raft ||
-            (!hm_node_is_leader(node) && hm_raft_has_quorum(node->control.raft, node->now)));
+    const struct hm_raft *raft = node->control.raft;
+    if (query->local || node->phase == HM_PHASE_FENCED) {
+        return false;
+    }
+    return !raft || (!hm_node_is_leader(node) && hm_raft_has_quorum(raft, node->now));
 }
 
 static enum hm_status verdict(const struct hm_node *node, const struct hm_control_reply *reply,
@@ -58,6 +61,10 @@ static enum hm_status verdict(const struct hm_node *node, const struct hm_contro
         const struct hm_control_node *one = &reply->nodes[i];
         voting += one->voting;
         silent += one->voting && one->known && !one->heard;
+    }
+    if (node->phase == HM_PHASE_FENCED) {
+        snprintf(text, size, "fenced: %s", hm_node_fence_text());
+        return HM_STALE;
     }
     if (!hm_raft_has_quorum(node->control.raft, node->now)) {
         snprintf(text, size,
@@ -110,7 +117,7 @@ void hm_node_on_control_query(struct hm_node *node, const struct hm_request *req
                           .nodes = nodes,
                           .nodes_count = (uint32_t)count}};
     for (size_t i = 0; i < count; i++) {
-        nodes[i] = describe(node, &voters[i]);
+        nodes[i] = hm_node_describe_voter(node, &voters[i]);
     }
     struct hm_control_reply *reply = &message.control_reply;
     reply->status = (uint16_t)verdict(node, reply, text, sizeof text);

@@ -1,6 +1,7 @@
 /* What arrives finds its handler here: messages between engines at once, requests through the chain
  * of middlewares. One row a message. */
 #include "core/base/assert.h"
+#include "core/base/plant.h"
 #include "core/node/internal.h"
 
 #include <stdarg.h>
@@ -20,6 +21,7 @@ struct row {
     request_handler *request; /* asks for something: passes the chain, is answered */
     bool peers;               /* a request not of the control socket alone */
     bool strangers;           /* also from nodes that are no members */
+    bool fenced;              /* also while this node is fenced */
 };
 
 static void on_config_pull(struct hm_node *node, const struct hm_peer *from,
@@ -73,7 +75,7 @@ static const struct row rows[] = {
     [HM_MSG_snapshot_reply] = {.message = hm_node_on_log, .strangers = true},
     [HM_MSG_timeout_now] = {.message = hm_node_on_log, .strangers = true},
     [HM_MSG_joined] = {.message = hm_node_on_joined, .strangers = true},
-    [HM_MSG_refusal] = {.message = hm_node_on_refusal, .strangers = true},
+    [HM_MSG_refusal] = {.message = hm_node_on_refusal, .strangers = true, .fenced = true},
     [HM_MSG_submitted] = {.message = hm_node_on_submitted, .strangers = true},
     [HM_MSG_records_page] = {.message = hm_node_on_records_page},
     [HM_MSG_version_reply] = {.message = on_version_reply},
@@ -87,13 +89,15 @@ static const struct row rows[] = {
     [HM_MSG_submit] = {.request = hm_node_on_submit, .peers = true},
     [HM_MSG_records_pull] = {.request = hm_node_on_records_pull, .peers = true},
     [HM_MSG_version_query] = {.request = hm_node_on_version_query, .peers = true},
-    [HM_MSG_status_query] = {.request = hm_node_on_status_query, .peers = true},
+    [HM_MSG_status_query] = {.request = hm_node_on_status_query, .peers = true, .fenced = true},
     [HM_MSG_members_query] = {.request = hm_node_on_members_query, .peers = true},
     [HM_MSG_services_query] = {.request = hm_node_on_services_query, .peers = true},
     [HM_MSG_events_query] = {.request = hm_node_on_events_query, .peers = true},
     [HM_MSG_keepalive] = {.request = hm_node_on_keepalive, .peers = true, .strangers = true},
     [HM_MSG_emit] = {.request = hm_node_on_emit},
     [HM_MSG_leave] = {.request = hm_node_on_leave},
+    [HM_MSG_recover] = {.request = hm_node_on_recover, .fenced = true},
+    [HM_MSG_rejoin] = {.request = hm_node_on_rejoin, .fenced = true},
     [HM_MSG_log_listed] = {.message = hm_node_on_reply},
     [HM_MSG_log_page] = {.message = hm_node_on_reply},
     [HM_MSG_log_members_reply] = {.message = hm_node_on_reply},
@@ -104,7 +108,7 @@ static const struct row rows[] = {
     [HM_MSG_log_read] = {.request = hm_node_on_log_call, .peers = true},
     [HM_MSG_log_members] = {.request = hm_node_on_log_call, .peers = true},
     [HM_MSG_log_change] = {.request = hm_node_on_log_call, .peers = true},
-    [HM_MSG_control_query] = {.request = hm_node_on_control_query, .peers = true},
+    [HM_MSG_control_query] = {.request = hm_node_on_control_query, .peers = true, .fenced = true},
 };
 
 static const struct row *find(enum hm_message_kind kind)
@@ -169,6 +173,9 @@ static uint64_t *call_of(struct hm_message *message)
         CALL_OF(log_members)
         CALL_OF(log_members_reply)
         CALL_OF(log_change)
+        CALL_OF(recover)
+        CALL_OF(recover_reply)
+        CALL_OF(rejoin)
         CALL_OF(control_query)
         CALL_OF(control_reply)
 #undef CALL_OF
@@ -271,6 +278,11 @@ void hm_node_answer_status(struct hm_node *node, uint64_t token, enum hm_status 
 
 void hm_node_request(struct hm_node *node, const struct hm_request *request)
 {
+    if (node->phase == HM_PHASE_FENCED && !find(request->message->kind)->fenced) {
+        hm_node_answer_status(node, request->token, HM_STALE, "node %s: %s", node->config.name.text,
+                              hm_node_fence_text());
+        return;
+    }
     enum hm_status status = hm_node_run_chain(node, request);
     if (status == HM_OK) {
         request_handler *handler = find(request->message->kind)->request;
@@ -315,7 +327,10 @@ void hm_node_deliver(struct hm_node *node, const struct hm_peer *from,
 {
     const struct row *row = find(message->kind);
     bool member = hm_slice_find(&node->slice, &from->id) != NULL;
-    if (!row->message && !row->request && hm_message_class(message->kind) != HM_CLASS_CONTROL) {
+    if (node->phase == HM_PHASE_FENCED && !row->fenced && !hm_plant("no_fence")) {
+        hm_node_refuse_peer(node, from, HM_STALE, hm_node_fence_text());
+    } else if (!row->message && !row->request &&
+               hm_message_class(message->kind) != HM_CLASS_CONTROL) {
         node->dropped++;
     } else if (!member && !row->strangers) {
         if (message->kind == HM_MSG_ping && node->phase == HM_PHASE_MEMBER) {

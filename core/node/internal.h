@@ -28,6 +28,7 @@ enum hm_node_phase {
     HM_PHASE_FOUNDING,    /* is making the cluster's first events */
     HM_PHASE_ADOPTING,    /* was let in; its cluster is being made durable */
     HM_PHASE_MEMBER,
+    HM_PHASE_FENCED,   /* a control node that met another generation of its log: serves nothing */
     HM_PHASE_LEAVING,  /* has asked to go */
     HM_PHASE_STOPPING, /* has told its observers; lets what is queued go out */
     HM_PHASE_STOPPED,
@@ -145,6 +146,7 @@ struct hm_control {
     uint64_t logs_version; /* of scope logs, when the named ones were looked at last */
     hm_ms silent_at;       /* until then nothing may say that this node is in; then it asks */
     hm_ms release_at;      /* next look at what the removal brake keeps */
+    hm_ms tell_at;         /* next time that those who were left behind are told */
     bool was_leader;
     bool founding;
     uint64_t founding_cluster;
@@ -191,6 +193,9 @@ struct hm_node {
     struct hm_id id;
     uint64_t boot;
     uint64_t cluster;
+    uint64_t generation; /* of the event log, as this node knows it; 0: never recovered */
+    uint64_t met;        /* the highest other one that was met; 0: none */
+    bool stale;          /* what is served is of an older generation, until it is replaced */
     bool is_control;
     bool carries_state;
     bool consumes;
@@ -550,8 +555,29 @@ hm_ms hm_node_event_waits_deadline(const struct hm_node *node);
 /* ---- control_status.c ---- */
 
 void hm_node_on_control_query(struct hm_node *node, const struct hm_request *request);
+/* A voter or learner of the event log, for people. */
+struct hm_control_node hm_node_describe_voter(const struct hm_node *node,
+                                              const struct hm_voter *voter);
 /* How the disk of a control node is. */
 const char *hm_node_disk_text(const struct hm_node *node);
+
+/* ---- recovery.c ---- */
+
+/* What the clear header says from now on: the cluster, and the generation of its log. Between two
+ * generations nothing passes but what is about joining, and refusals. */
+uint64_t hm_node_mark(const struct hm_node *node);
+void hm_node_take_generation(struct hm_node *node, uint64_t generation);
+/* Somebody of our cluster spoke of another generation. A control node whose log is not the newest
+ * is fenced; any other node bootstraps anew. */
+void hm_node_meet_generation(struct hm_node *node, const struct hm_peer *from, uint64_t generation);
+/* On the leader, from time to time. */
+void hm_node_tell_generation(struct hm_node *node);
+/* At the start: what file `fenced` says. */
+void hm_node_recall_fence(struct hm_node *node, struct hm_bytes content);
+void hm_node_on_recover(struct hm_node *node, const struct hm_request *request);
+void hm_node_on_rejoin(struct hm_node *node, const struct hm_request *request);
+/* Why a fenced node serves nothing, as a sentence. */
+const char *hm_node_fence_text(void);
 
 /* ---- modules.c ---- */
 

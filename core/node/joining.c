@@ -136,6 +136,7 @@ static void adopt(struct hm_node *node, const struct hm_joined *digest)
 {
     bool control = node->is_control;
     node->cluster = digest->cluster;
+    hm_node_take_generation(node, digest->generation);
     hm_slice_clear(&node->slice);
     hm_slice_clear(&node->state_slice);
     node->slice_changed = true;
@@ -145,10 +146,12 @@ static void adopt(struct hm_node *node, const struct hm_joined *digest)
         hm_view_fini(&node->own_view);
         node->own_view = (struct hm_view){.cluster = digest->cluster,
                                           .epoch = digest->members_place.epoch,
+                                          .history = digest->history,
                                           .index = digest->index,
                                           .members_position = digest->members_place.position,
                                           .records = records};
         hm_feed_start(&node->feeds[HM_FEED_MEMBERS], digest->members_place);
+        hm_feed_set_history(&node->feeds[HM_FEED_MEMBERS], &digest->history);
     }
     for (uint32_t i = 0; i < digest->members_count; i++) {
         if (!control) {
@@ -158,7 +161,6 @@ static void adopt(struct hm_node *node, const struct hm_joined *digest)
             hm_node_add_peer(node, &digest->members[i]);
         }
     }
-    hm_node_act(node, &(struct hm_act){.kind = HM_ACT_CLUSTER, .number = node->cluster});
     hm_node_keep_identity(node);
     node->phase = HM_PHASE_ADOPTING;
 }
@@ -175,6 +177,7 @@ void hm_node_become_member(struct hm_node *node)
         hm_node_start_bootstrap(node);
     } else {
         node->bootstrap.done = true;
+        node->stale = false;
     }
     /* A consumer that has not bootstrapped knows nothing yet, and says nothing. */
     if (node->catalog && node->bootstrap.done) {
@@ -195,16 +198,20 @@ void hm_node_on_joined(struct hm_node *node, const struct hm_peer *from,
                        const struct hm_message *message)
 {
     const struct hm_joined *digest = &message->joined;
-    (void)from;
     if (node->phase != HM_PHASE_JOINING || digest->call == 0 ||
         digest->call > node->calls.last_id) {
         return;
     }
-    if (digest->status == HM_NOT_READY) {
+    if (digest->status == HM_NOT_READY || digest->generation >> 32 < node->met >> 32) {
         ask_next_soon(node);
         return;
     }
     heard_of_cluster(node);
+    if (node->control.raft && digest->status == HM_OK && digest->cluster == node->cluster &&
+        hm_raft_last_index(node->control.raft) > 0 && digest->generation != node->generation) {
+        hm_node_meet_generation(node, from, digest->generation);
+        return;
+    }
     if (digest->status != HM_OK) {
         hm_node_log(node, HM_LOG_WARN, "not let in", "status=%s reason=\"%.*s\" next=\"retries\"",
                     hm_status_name((enum hm_status)digest->status), (int)digest->reason.size,
@@ -218,6 +225,11 @@ void hm_node_on_refusal(struct hm_node *node, const struct hm_peer *from,
                         const struct hm_message *message)
 {
     const struct hm_refusal *refusal = &message->refusal;
+    if (refusal->cluster == node->cluster && node->cluster &&
+        refusal->generation != node->generation) {
+        hm_node_meet_generation(node, from, refusal->generation);
+        return;
+    }
     /* To a control node a leader has the last word, where it hears one. */
     struct hm_id leader =
         node->control.raft ? hm_raft_leader(node->control.raft) : (struct hm_id){{0}};
@@ -249,7 +261,8 @@ void hm_node_refuse_peer(struct hm_node *node, const struct hm_peer *peer, enum 
                  &(struct hm_message){.kind = HM_MSG_refusal,
                                       .refusal = {.status = (uint16_t)status,
                                                   .reason = hm_bytes_of_text(reason),
-                                                  .cluster = node->cluster}});
+                                                  .cluster = node->cluster,
+                                                  .generation = node->generation}});
 }
 
 void hm_node_send_digest(struct hm_node *node, const struct hm_peer *joiner, uint64_t call,
@@ -260,7 +273,9 @@ void hm_node_send_digest(struct hm_node *node, const struct hm_peer *joiner, uin
     *digest = (struct hm_joined){.call = call,
                                  .status = (uint16_t)status,
                                  .reason = hm_bytes_of_text(reason),
-                                 .cluster = node->cluster};
+                                 .cluster = node->cluster,
+                                 .generation = node->generation,
+                                 .history = node->view->history};
     struct hm_arena arena = {0};
     if (status == HM_OK) {
         const struct hm_members *members = &node->view->members;

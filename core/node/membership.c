@@ -146,7 +146,9 @@ static void member_went(struct hm_node *node, const struct hm_id *id, const stru
 
 static void refresh_host(struct hm_node *node, const struct hm_id *host)
 {
-    if (node->catalog) {
+    /* What a consumer has is served until its bootstrap has the whole of the new. */
+    bool bootstraps = !node->is_control && node->bootstrap.retry_at != HM_NEVER;
+    if (node->catalog && !bootstraps) {
         hm_catalog_refresh(node->catalog, host);
     }
 }
@@ -207,6 +209,11 @@ void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
     case HM_MSG_lite_kept:
     case HM_MSG_lite_gone:
         hm_node_on_lite_event(node, &body);
+        break;
+    case HM_MSG_epoch_raised:
+        if (node->catalog && node->phase == HM_PHASE_MEMBER) {
+            hm_catalog_reload(node->catalog); /* versions of scopes have jumped */
+        }
         break;
     case HM_MSG_record_changed:
         brake_changed(node, &body.record_changed.change);

@@ -162,6 +162,8 @@ static enum hm_status take_identity(struct hm_node *node, struct hm_bytes conten
 static enum hm_status take_files(struct hm_node *node, const struct hm_disk_file *files,
                                  size_t count, struct hm_buf *error)
 {
+    const struct hm_disk_file *rejoins = NULL;
+    bool identified = false;
     node->id = hm_random_id(&node->random);
     node->boot = 1;
     node->kept = hm_alloc(count, sizeof *node->kept);
@@ -171,11 +173,25 @@ static enum hm_status take_files(struct hm_node *node, const struct hm_disk_file
             if (status != HM_OK) {
                 return status;
             }
+            identified = true;
+        } else if (strcmp(files[i].name, HM_NODE_REJOIN_FILE) == 0) {
+            rejoins = &files[i];
+        } else if (strcmp(files[i].name, HM_NODE_FENCED_FILE) == 0) {
+            hm_node_recall_fence(node, files[i].content);
         } else if (strncmp(files[i].name, "journal-", 8) != 0 &&
                    strncmp(files[i].name, "snapshot-", 9) != 0) {
             node->kept[node->kept_count] = files[i];
             node->kept[node->kept_count++].content = hm_bytes_copy(files[i].content);
         }
+    }
+    if (rejoins && !identified) {
+        /* Its control data was put aside. A new id: whoever remembers the old one's votes must not
+         * take this node for it. The cluster stays, so that it never founds another. */
+        struct hm_id fresh = node->id;
+        enum hm_status status = take_identity(node, rejoins->content, error);
+        node->id = fresh;
+        node->boot = 1;
+        return status;
     }
     return HM_OK;
 }
@@ -233,7 +249,8 @@ enum hm_status hm_node_start(struct hm_node *node, hm_ms now, uint64_t wall_ms,
         return status;
     }
     if (node->cluster) {
-        hm_node_act(node, &(struct hm_act){.kind = HM_ACT_CLUSTER, .number = node->cluster});
+        hm_node_take_generation(node,
+                                node->control.raft ? hm_raft_generation(node->control.raft) : 0);
     }
     hm_node_keep_identity(node);
     hm_node_pump(node);
@@ -246,6 +263,11 @@ static void identified(struct hm_node *node)
     const struct hm_control *control = &node->control;
     bool has_log = control->raft && (hm_raft_last_index(control->raft) > 0 ||
                                      hm_raft_snapshot_index(control->raft) > 0);
+    if (has_log && node->met) {
+        node->phase = HM_PHASE_FENCED;
+        hm_node_log(node, HM_LOG_ERROR, "fenced", "reason=\"%s\"", hm_node_fence_text());
+        return;
+    }
     if (has_log && node->cluster) {
         hm_node_become_member(node);
         return;

@@ -29,6 +29,11 @@ struct hm_node_counter {
 #define HM_NODE_SYNC_P50 "disk.sync_p50_us"
 #define HM_NODE_SYNC_P99 "disk.sync_p99_us"
 
+/* Files of the data directory: what a node was whose control data is put aside, as file identity
+ * has it; and which other generation of the log fenced it. */
+#define HM_NODE_REJOIN_FILE "rejoin"
+#define HM_NODE_FENCED_FILE "fenced"
+
 /* What a node is made of; the caller keeps what is pointed to until hm_node_free. */
 struct hm_node_config {
     struct hm_name name;
@@ -67,7 +72,8 @@ enum hm_act_kind {
     HM_ACT_LOG,     /* `bytes`: the rest of a logfmt line after the level: msg="..." key=value */
     HM_ACT_CLUSTER, /* `number`: the cluster id for the clear header from now on */
     HM_ACT_READY,   /* joined, and everything its roles require is there */
-    HM_ACT_STOPPED, /* done: `status` says why (HM_OK: asked to) */
+    HM_ACT_STOPPED, /* done: `status` says why (HM_OK: asked to; HM_STALE: its control data is to be
+                       put aside and the node started anew) */
 };
 
 /* What a pointer of an act points to lives until the next call on the node. */

@@ -46,6 +46,37 @@ static void decide_found(struct hm_state *state, const struct hm_request_found *
     emit_member(state, &joined, &request->founder, out);
 }
 
+/* The rest of the control plane is fenced: whoever of it comes back does so under another id. */
+static void decide_recover(struct hm_state *state, const struct hm_request_recover *request,
+                           struct hm_outcome *out)
+{
+    const struct hm_members *members = &state->view.members;
+    /* The survivor may not have known its own log to the end when it asked. */
+    uint64_t epoch = state->view.epoch + HM_EPOCH_RECOVERY;
+    struct hm_message raised = {
+        .kind = HM_MSG_epoch_raised,
+        .epoch_raised = {.epoch = request->epoch > epoch ? request->epoch : epoch,
+                         .history = request->history,
+                         .last_index = state->view.index,
+                         .last_history = state->view.history}};
+    hm_state_emit(state, &raised, out);
+    uint64_t index = out->index;
+    for (size_t i = members->count; i > 0; i--) {
+        struct hm_id id = members->items[i - 1]->id;
+        if (hm_member_has_role(members->items[i - 1], "control") &&
+            !hm_id_equal(&id, &request->survivor.id)) {
+            hm_state_remove_member(state, &id, HM_GOING_FAILED, out);
+        }
+    }
+    if (!hm_members_find(members, &request->survivor.id)) {
+        struct hm_message joined = {.kind = HM_MSG_member_joined,
+                                    .member_joined = {.member = request->survivor}};
+        joined.member_joined.member.joined = state->view.index + 1;
+        emit_member(state, &joined, &request->survivor, out);
+    }
+    out->index = index;
+}
+
 static bool same_roles(const struct hm_member *a, const struct hm_member *b)
 {
     if (a->roles_count != b->roles_count) {
@@ -343,6 +374,9 @@ void hm_state_decide(struct hm_state *state, const struct hm_message *request,
     switch (request->kind) {
     case HM_MSG_request_found:
         decide_found(state, &request->request_found, out);
+        break;
+    case HM_MSG_request_recover:
+        decide_recover(state, &request->request_recover, out);
         break;
     case HM_MSG_request_join:
         decide_join(state, &request->request_join, out);

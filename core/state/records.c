@@ -176,3 +176,10 @@ void hm_records_fini(struct hm_records *records)
     hm_free(records->scopes);
     *records = (struct hm_records){0};
 }
+
+void hm_records_skip(struct hm_records *records, uint64_t versions)
+{
+    for (size_t i = 0; i < records->scope_count; i++) {
+        records->scopes[i].version += versions;
+    }
+}

@@ -35,6 +35,10 @@ bool hm_records_delete(struct hm_records *records, const struct hm_name *scope, 
 void hm_records_load(struct hm_records *records, const struct hm_record *record);
 void hm_records_load_scope(struct hm_records *records, const struct hm_scope *scope);
 
+/* Raises the version of every scope by this: versions that were told and are not known any more are
+ * not told again. */
+void hm_records_skip(struct hm_records *records, uint64_t versions);
+
 /* Version of a scope; 0 when it never changed. */
 uint64_t hm_records_version(const struct hm_records *records, const struct hm_name *scope);
 bool hm_records_has_scope(const struct hm_records *records, const struct hm_name *scope);

@@ -2,6 +2,8 @@
 
 #include <ctype.h>
 
+#define SKIPPED_VERSIONS (1u << 20)
+
 static void put_host(struct hm_view *view, const struct hm_host_state *state, uint64_t index)
 {
     char key[HM_ID_TEXT_BYTES];
@@ -161,6 +163,11 @@ static enum hm_status evolve_body(struct hm_view *view, const struct hm_event *e
         hm_members_remove(&view->members, &body->member_failed.id);
         return HM_OK;
     case HM_MSG_epoch_raised:
+        /* What was committed behind the survivor's last event had versions too. */
+        if (view->epoch && body->epoch_raised.epoch - view->epoch >= HM_EPOCH_RECOVERY &&
+            event->state_position > view->state_position) {
+            hm_records_skip(&view->records, SKIPPED_VERSIONS);
+        }
         view->epoch = body->epoch_raised.epoch;
         view->history = body->epoch_raised.history;
         return HM_OK;

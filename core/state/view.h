@@ -20,6 +20,9 @@
 #define HM_SCOPE_LITES        "lites"
 #define HM_SCOPE_BRAKED       "braked"
 
+/* So much a recovery raises the epoch: epochs raised one by one never get there. */
+#define HM_EPOCH_RECOVERY 65536u
+
 /* All zero is a valid empty view: no cluster yet. */
 struct hm_view {
     uint64_t cluster; /* 0: none */

@@ -1,0 +1,189 @@
+/* hivemind control recover, rejoin: after a majority of the control plane is lost for good. */
+#include "core/cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* The epoch's event is durable within a few syncs; a slow disk gets some more time. */
+#define COMMIT_TRIES   200
+#define COMMIT_STEP_MS 50
+
+struct arguments {
+    struct hm_options options;
+    bool yes;
+};
+
+static const struct argp_option own_options[] = {
+    {"yes", 'y', NULL, 0, "Do not ask: for scripts", 0},
+    {0},
+};
+static const struct argp_child children[] = {{&hm_options_argp, 0, NULL, 0}, {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *out = state->input;
+    (void)arg;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &out->options;
+        return 0;
+    case 'y':
+        out->yes = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp recover_argp = {
+    .options = own_options,
+    .parser = parse,
+    .children = children,
+    .doc = "Go on with this control node alone, in a new epoch, when a majority of the control "
+           "plane is lost for good. It keeps all that its log has; the other control nodes are "
+           "fenced: they serve nothing until `hivemind control rejoin` there.\vRun it on the "
+           "survivor whose log goes furthest (`hivemind control status --local` on each), and on "
+           "one only. What was committed without this node is lost.",
+};
+static const struct argp rejoin_argp = {
+    .options = own_options,
+    .parser = parse,
+    .children = children,
+    .doc = "On a control node that is fenced, because the control plane was recovered without it: "
+           "put its control data aside (it is renamed, not deleted), start anew under another id, "
+           "and join.",
+};
+
+/* On the terminal; anything but yes, and no terminal, is no. */
+static bool is_confirmed(void)
+{
+    char line[16] = "";
+    printf("Type 'yes' to do it: ");
+    fflush(stdout);
+    return fgets(line, sizeof line, stdin) && strcmp(line, "yes\n") == 0;
+}
+
+static void tell_plan(const struct hm_recover_reply *reply)
+{
+    printf("This node goes on alone, as a control plane of one voter:\n"
+           "  epoch %llu follows epoch %llu\n"
+           "  its log goes to entry %llu, of which it knows %llu to be committed; all of it is "
+           "kept\n"
+           "  its last event is %llu; whatever the others committed behind it is lost\n",
+           (unsigned long long)reply->next_epoch, (unsigned long long)reply->epoch,
+           (unsigned long long)reply->last, (unsigned long long)reply->commit,
+           (unsigned long long)reply->index);
+    if (reply->logs) {
+        printf("  %u named logs go on likewise\n", reply->logs);
+    }
+    for (uint32_t i = 0; i < reply->fenced_count; i++) {
+        char addr[HM_ADDR_TEXT_BYTES];
+        printf("  %s at %s is fenced until `hivemind control rejoin` there\n",
+               reply->fenced[i].name.size ? reply->fenced[i].name.text : "a node",
+               hm_addr_format(&reply->fenced[i].addr, addr));
+    }
+}
+
+static void print_done(const struct arguments *arguments, const struct hm_recover_reply *reply)
+{
+    if (!arguments->options.json) {
+        printf("recovered: epoch %llu\n", (unsigned long long)reply->next_epoch);
+        return;
+    }
+    json_t *json = json_object();
+    json_object_set_new(json, "epoch", json_integer((json_int_t)reply->next_epoch));
+    json_object_set_new(json, "last", json_integer((json_int_t)reply->last));
+    json_object_set_new(json, "fenced", json_integer((json_int_t)reply->fenced_count));
+    hm_json_print(json);
+}
+
+/* Waits until the new epoch is committed. */
+static int wait_for_epoch(struct hm_client *client, uint64_t epoch)
+{
+    struct hm_message query = {.kind = HM_MSG_control_query, .control_query = {.local = true}};
+    struct hm_message reply;
+    for (int i = 0; i < COMMIT_TRIES; i++) {
+        int code = hm_client_ask(client, &query, 0, HM_MSG_control_reply, &reply);
+        if (code != EXIT_OK) {
+            return code;
+        }
+        if (reply.control_reply.epoch >= epoch) {
+            return EXIT_OK;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = COMMIT_STEP_MS * 1000000L}, NULL);
+    }
+    hm_complain("the new epoch is not durable yet; `hivemind control status` tells how the disk "
+                "is");
+    return EXIT_FAILED;
+}
+
+static int recover(struct hm_client *client, const struct arguments *arguments)
+{
+    struct hm_message request = {.kind = HM_MSG_recover};
+    struct hm_message reply;
+    const struct hm_recover_reply *told = &reply.recover_reply;
+    int code = hm_client_ask(client, &request, 0, HM_MSG_recover_reply, &reply);
+    if (code == EXIT_OK && told->status == HM_OK && !arguments->yes) {
+        tell_plan(told);
+        if (!is_confirmed()) {
+            hm_complain("nothing was changed");
+            return EXIT_FAILED;
+        }
+    }
+    if (code == EXIT_OK && told->status == HM_OK) {
+        request.recover.now = true;
+        code = hm_client_ask(client, &request, 0, HM_MSG_recover_reply, &reply);
+    }
+    if (code == EXIT_OK && told->status != HM_OK) {
+        return hm_complain_status(told->status, told->reason);
+    }
+    if (code == EXIT_OK) {
+        struct hm_recover_reply done = *told;
+        code = wait_for_epoch(client, done.next_epoch);
+        if (code == EXIT_OK) {
+            print_done(arguments, &done);
+        }
+    }
+    return code;
+}
+
+int hm_control_recover(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    struct hm_client client;
+    argp_parse(&recover_argp, argc, argv, 0, NULL, &arguments);
+    int code = hm_client_open(&client, &arguments.options);
+    if (code == EXIT_OK) {
+        code = recover(&client, &arguments);
+        hm_client_close(&client);
+    }
+    return code;
+}
+
+int hm_control_rejoin(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    struct hm_client client;
+    struct hm_message reply;
+    struct hm_message request = {.kind = HM_MSG_rejoin};
+    argp_parse(&rejoin_argp, argc, argv, 0, NULL, &arguments);
+    if (!arguments.yes) {
+        printf("This node puts its control data aside and joins the recovered control plane.\n");
+        if (!is_confirmed()) {
+            hm_complain("nothing was changed");
+            return EXIT_FAILED;
+        }
+    }
+    int code = hm_client_ask_once(&arguments.options, &request, 0, HM_MSG_answer, &client, &reply);
+    if (code != EXIT_OK) {
+        return code;
+    }
+    if (reply.answer.status != HM_OK) {
+        code = hm_complain_status(reply.answer.status, reply.answer.reason);
+    } else {
+        printf("it starts anew and joins; `hivemind status` tells when it is ready\n");
+    }
+    hm_client_close(&client);
+    return code;
+}
