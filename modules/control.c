@@ -26,9 +26,10 @@ static const struct hm_conf_key keys[] = {
      .fallback = "30s",
      .min = 1000,
      .max = 3600000,
-     .help = "how long the instances of failed hosts are still answered, as suspect, where three or "
-             "more hosts fail within 10 s and take more than half of a service with them; the "
-             "leader's counts"},
+     .help =
+         "how long the instances of failed hosts are still answered, as suspect, where three or "
+         "more hosts fail within 10 s and take more than half of a service with them; the "
+         "leader's counts"},
 };
 
 static const struct hm_conf_schema schema = {

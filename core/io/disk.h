@@ -24,9 +24,9 @@ HM_MUST_USE enum hm_status hm_disk_load(const char *directory, struct hm_disk_fi
 void hm_disk_files_free(struct hm_disk_file *files, size_t count);
 
 /* Puts the control data of a node that does not run aside: its journal, its snapshots and its
- * identity go into a new directory `aside-NUMBER` below, whose name is appended to `where`; what the
- * node was stays, as HM_NODE_REJOIN_FILE. After a failure (a sentence in `error`) it can be done
- * again; until it is done the node does not start from what is left. */
+ * identity go into a new directory `aside-NUMBER` below, whose name is appended to `where`; what
+ * the node was stays, as HM_NODE_REJOIN_FILE. After a failure (a sentence in `error`) it can be
+ * done again; until it is done the node does not start from what is left. */
 HM_MUST_USE enum hm_status hm_disk_put_aside(const char *directory, struct hm_buf *where,
                                              struct hm_buf *error);
 
