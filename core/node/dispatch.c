@@ -1,7 +1,6 @@
 /* What arrives finds its handler here: messages between engines at once, requests through the chain
  * of middlewares. One row a message. */
 #include "core/base/assert.h"
-#include "core/base/plant.h"
 #include "core/node/internal.h"
 
 #include <stdarg.h>
@@ -327,7 +326,7 @@ void hm_node_deliver(struct hm_node *node, const struct hm_peer *from,
 {
     const struct row *row = find(message->kind);
     bool member = hm_slice_find(&node->slice, &from->id) != NULL;
-    if (node->phase == HM_PHASE_FENCED && !row->fenced && !hm_plant("no_fence")) {
+    if (node->phase == HM_PHASE_FENCED && !row->fenced) {
         hm_node_refuse_peer(node, from, HM_STALE, hm_node_fence_text());
     } else if (!row->message && !row->request &&
                hm_message_class(message->kind) != HM_CLASS_CONTROL) {

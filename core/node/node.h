@@ -148,6 +148,10 @@ bool hm_node_is_ready(const struct hm_node *node);
 /* Of the event log; false, 0 and none where the node has none. */
 bool hm_node_is_leader(const struct hm_node *node);
 uint64_t hm_node_term(const struct hm_node *node);
+/* Of the event log as the node knows it; 0: never recovered. */
+uint64_t hm_node_generation(const struct hm_node *node);
+/* It met another generation of its log and serves nothing. */
+bool hm_node_is_fenced(const struct hm_node *node);
 /* The committed feature level as a control node knows it; 0 on others. */
 uint32_t hm_node_feature(const struct hm_node *node);
 

@@ -1,6 +1,7 @@
 /* When a majority of the control plane is lost for good: a survivor goes on alone in a new
  * generation of the log, and whoever was left behind is fenced when the two meet. DESIGN, 4 and 5;
  * docs/RECOVERY.md tells people. */
+#include "core/base/plant.h"
 #include "core/node/internal.h"
 
 #include <stdio.h>
@@ -21,6 +22,9 @@ const char *hm_node_fence_text(void)
 
 uint64_t hm_node_mark(const struct hm_node *node)
 {
+    if (hm_plant("old_generation_counts")) {
+        return node->cluster;
+    }
     uint64_t mark = node->cluster ^ (node->generation * UINT64_C(0x9e3779b97f4a7c15));
     return mark ? mark : node->cluster; /* 0 is a node that is of no cluster */
 }
@@ -32,6 +36,16 @@ void hm_node_take_generation(struct hm_node *node, uint64_t generation)
 }
 
 /* ---- two generations meet ---- */
+
+uint64_t hm_node_generation(const struct hm_node *node)
+{
+    return node->generation;
+}
+
+bool hm_node_is_fenced(const struct hm_node *node)
+{
+    return node->phase == HM_PHASE_FENCED;
+}
 
 static void keep_fence(struct hm_node *node, uint64_t generation)
 {
@@ -55,7 +69,7 @@ void hm_node_recall_fence(struct hm_node *node, struct hm_bytes content)
 
 static void fence(struct hm_node *node, uint64_t generation)
 {
-    if (node->phase == HM_PHASE_FENCED) {
+    if (node->phase == HM_PHASE_FENCED || hm_plant("no_fence")) {
         return;
     }
     node->phase = HM_PHASE_FENCED;
@@ -151,10 +165,11 @@ static enum hm_status begin_generation(struct hm_node *node, uint64_t epoch)
                                  .request_recover = {.epoch = epoch,
                                                      .history = history,
                                                      .survivor = hm_node_own_member(node, roles)}});
+    struct hm_submission submission = {.time_ms = node->now + node->wall_offset,
+                                       .request = hm_buf_view(&body)};
     enum hm_status status =
         hm_participant_recover(node->control.log, node->now, generation,
-                               &(struct hm_submission){.time_ms = node->now + node->wall_offset,
-                                                       .request = hm_buf_view(&body)});
+                               hm_plant("epoch_not_raised") ? NULL : &submission);
     hm_buf_fini(&body);
     for (size_t i = 0; status == HM_OK && i < node->control.named_count; i++) {
         struct hm_named *named = node->control.named[i];

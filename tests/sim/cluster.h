@@ -70,6 +70,7 @@ struct cluster {
     size_t leader_count;
     struct hm_id joined[64]; /* ids that some control node knew as members */
     size_t joined_count;
+    uint64_t generation; /* of the event log; others are not compared with it */
     uint64_t elections;
     uint64_t highest;
     uint64_t versions; /* published */

@@ -22,7 +22,7 @@ static void *zeroed_up_to(void *array, size_t *count, size_t at, size_t size)
 static void check_leader(struct cluster_node *node)
 {
     struct cluster *cluster = node->cluster;
-    if (!hm_node_is_leader(node->node)) {
+    if (!hm_node_is_leader(node->node) || hm_node_generation(node->node) != cluster->generation) {
         return;
     }
     uint64_t term = hm_node_term(node->node);
@@ -58,6 +58,9 @@ static bool was_joined(const struct cluster *cluster, const struct hm_id *id)
 static void check_control(struct cluster_node *node, const struct hm_view *view)
 {
     struct cluster *cluster = node->cluster;
+    if (hm_node_generation(node->node) != cluster->generation) {
+        return;
+    }
     uint64_t hash = hm_hash(view->members_position, (struct hm_bytes){0});
     for (size_t i = 0; i < view->members.count; i++) {
         const struct hm_member *member = view->members.items[i];

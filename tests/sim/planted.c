@@ -64,6 +64,9 @@ static const struct {
     {"founds_beside", "wiped_founder"},
     {"join_before_commit", "cluster"},
     {"takes_older_version", "cluster"},
+    {"epoch_not_raised", "recovery"},
+    {"no_fence", "recovery"},
+    {"old_generation_counts", "recovery"},
 };
 
 /* Raft engines alone, without a journal or clients, step by step: what they promise is compared

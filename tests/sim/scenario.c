@@ -275,6 +275,7 @@ const struct sim_kind sim_scenarios[] = {
     {"full_disk", run_full_disk},
     {"wiped_founder", scenario_wiped_founder},
     {"two_releases", scenario_two_releases},
+    {"recovery", scenario_recovery},
 };
 const size_t sim_scenario_count = sizeof sim_scenarios / sizeof *sim_scenarios;
 

@@ -5,6 +5,7 @@
 #include "tests/sim/scenario.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define STEP_MS 50u
 
@@ -138,6 +139,105 @@ bool scenario_two_releases(uint64_t seed, bool loud, struct sim_totals *totals, 
         start_with(slot, next);
         settle();
         check_level(next);
+    }
+    return finish(why);
+}
+
+/* ---- a lost majority ---- */
+
+/* The survivor goes on: all that it had is there, in a new epoch, and the others follow it. */
+static void recover(size_t survivor)
+{
+    struct cluster_node *node = &cluster.nodes[survivor];
+    uint64_t had = hm_node_view(node->node)->index;
+    cluster_ask(node, 1, &(struct hm_message){.kind = HM_MSG_recover, .recover = {.now = true}});
+    cluster.generation = hm_node_generation(node->node);
+    memset(cluster.leaders, 0, cluster.leader_count * sizeof *cluster.leaders);
+    cluster_run(&cluster, cluster.world.now + 8000);
+    const struct hm_view *view = hm_node_view(node->node);
+    if (!cluster.world.failed && (view->epoch <= HM_EPOCH_RECOVERY || view->index <= had)) {
+        sim_fail(&cluster.world, "%s: epoch %llu at %llu, it had %llu", node->config.name.text,
+                 (unsigned long long)view->epoch, (unsigned long long)view->index,
+                 (unsigned long long)had);
+    }
+}
+
+/* Those outside the control plane are where the survivor is. */
+static void check_followers(size_t survivor)
+{
+    uint64_t epoch = hm_node_view(cluster.nodes[survivor].node)->epoch;
+    for (size_t i = cluster.control_count; i < cluster.count && !cluster.world.failed; i++) {
+        const struct cluster_node *node = &cluster.nodes[i];
+        if (hm_node_view(node->node)->epoch != epoch) {
+            sim_fail(&cluster.world, "%s: epoch %llu, not %llu", node->config.name.text,
+                     (unsigned long long)hm_node_view(node->node)->epoch,
+                     (unsigned long long)epoch);
+        }
+    }
+}
+
+static void check_fenced(size_t survivor)
+{
+    for (size_t i = 0; i < cluster.control_count && !cluster.world.failed; i++) {
+        const struct cluster_node *node = &cluster.nodes[i];
+        if (i != survivor && !hm_node_is_fenced(node->node)) {
+            sim_fail(&cluster.world, "%s goes on in the old generation", node->config.name.text);
+        }
+    }
+}
+
+/* Two of three are lost, the third is recovered; then the two come back with their disks, a quorum
+ * of the old generation, and at last without. */
+bool scenario_recovery(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    (void)totals;
+    begin(seed, loud);
+    settle();
+    size_t survivor = (size_t)sim_between(&cluster.world, 0, cluster.control_count - 1);
+    for (size_t i = 0; i < cluster.control_count && !cluster.world.failed; i++) {
+        if (i != survivor) {
+            cluster_crash(&cluster, i, sim_chance(&cluster.world, 500));
+            sim_net_died(&cluster.net, i, false);
+        }
+    }
+    if (!cluster.world.failed) {
+        cluster_run(&cluster, cluster.world.now + 3000);
+        recover(survivor);
+        check_followers(survivor);
+    }
+    for (size_t i = 0; i < cluster.control_count && !cluster.world.failed; i++) {
+        if (i != survivor) {
+            cluster_boot(&cluster, i);
+        }
+    }
+    if (!cluster.world.failed) {
+        cluster_run(&cluster, cluster.world.now + 10000);
+        check_fenced(survivor);
+        check_followers(survivor);
+    }
+    for (size_t i = 0; i < cluster.control_count && !cluster.world.failed; i++) {
+        if (i != survivor) {
+            cluster_crash(&cluster, i, false);
+            sim_net_died(&cluster.net, i, false);
+            cluster_boot(&cluster, i);
+        }
+    }
+    if (!cluster.world.failed) {
+        cluster_run(&cluster, cluster.world.now + 1000);
+        check_fenced(survivor); /* over a restart, too */
+    }
+    for (size_t i = 0; i < cluster.control_count && !cluster.world.failed; i++) {
+        if (i != survivor) {
+            cluster_crash(&cluster, i, true);
+            sim_net_died(&cluster.net, i, false);
+            sim_disk_wipe(&cluster.nodes[i].disk);
+            cluster_boot(&cluster, i);
+        }
+    }
+    if (!cluster.world.failed) {
+        settle();
+        settle();
+        cluster_check_end(&cluster);
     }
     return finish(why);
 }
