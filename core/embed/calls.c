@@ -317,12 +317,10 @@ static enum hm_status ask_ourselves(struct hivemind_participant *participant,
     uint64_t token = EMBED_TOKEN(call->number);
     switch (call->kind) {
     case EMBED_SUBMIT:
-        return hm_participant_propose(participant->log_end, embed_now(server),
-                                      &(struct hm_submission){.session = call->session,
-                                                              .seq = call->seq,
-                                                              .time_ms = embed_wall_ms(server),
-                                                              .request = call->data,
-                                                              .token = token});
+        return hm_participant_propose(
+            participant->log_end, embed_now(server),
+            &(struct hm_submission){
+                .session = call->session, .seq = call->seq, .request = call->data, .token = token});
     case EMBED_BARRIER:
         return hm_participant_read(participant->log_end, embed_now(server), token);
     default:

@@ -100,7 +100,6 @@ void embed_on_submit(struct hivemind_participant *participant, const struct hm_p
         status = hm_participant_propose(participant->log_end, embed_now(server),
                                         &(struct hm_submission){.session = submit->session,
                                                                 .seq = submit->seq,
-                                                                .time_ms = embed_wall_ms(server),
                                                                 .request = submit->request,
                                                                 .token = token});
     }

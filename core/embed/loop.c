@@ -173,6 +173,7 @@ void embed_on_disk_done(void *context, uint64_t number, enum hm_status status)
 static void tick(struct hivemind_server *server)
 {
     hm_ms now = embed_now(server);
+    hm_logs_set_wall(server->logs, now, embed_wall_ms(server));
     hm_logs_tick(server->logs, now);
     if (now >= server->retry_at) {
         server->retry_at = HM_NEVER;

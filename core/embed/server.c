@@ -303,7 +303,7 @@ static void open_disk(struct hivemind_server *server)
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    server->disk = hm_disk_new(&server->loop, server->directory, embed_on_disk_done, server);
+    server->disk = hm_disk_new(&server->loop, server->directory, NULL, embed_on_disk_done, server);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -317,6 +317,7 @@ enum hm_status hivemind_start(struct hivemind_server *server)
     server->logs = hm_logs_new(&(struct hm_logs_config){.self = server->self,
                                                         .seed = hm_random_u64(&server->random),
                                                         .durable = server->directory != NULL});
+    hm_logs_set_wall(server->logs, embed_now(server), embed_wall_ms(server));
     enum hm_status status = recover(server);
     for (size_t i = 0; status == HM_OK && i < server->participant_count; i++) {
         status = embed_begin(server->participants[i]);

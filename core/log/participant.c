@@ -231,10 +231,11 @@ enum hm_status hm_participant_recover(struct hm_participant *participant, hm_ms 
         return HM_DAMAGED;
     }
     if (submission) {
+        /* Without a time: nobody leads whom the clocks of others could correct, so it stands still.
+         */
         hm_message_encode(&body,
                           &(struct hm_message){.kind = HM_MSG_log_request,
-                                               .log_request = {.time_ms = submission->time_ms,
-                                                               .request = submission->request}});
+                                               .log_request = {.request = submission->request}});
     }
     enum hm_status status = hm_raft_recover(participant->raft, now, generation, hm_buf_view(&body));
     hm_buf_fini(&body);

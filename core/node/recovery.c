@@ -165,8 +165,7 @@ static enum hm_status begin_generation(struct hm_node *node, uint64_t epoch)
                                  .request_recover = {.epoch = epoch,
                                                      .history = history,
                                                      .survivor = hm_node_own_member(node, roles)}});
-    struct hm_submission submission = {.time_ms = node->now + node->wall_offset,
-                                       .request = hm_buf_view(&body)};
+    struct hm_submission submission = {.request = hm_buf_view(&body)};
     enum hm_status status =
         hm_participant_recover(node->control.log, node->now, generation,
                                hm_plant("epoch_not_raised") ? NULL : &submission);

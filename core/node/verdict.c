@@ -168,7 +168,7 @@ void hm_node_release_braked(struct hm_node *node)
     struct hm_control *control = &node->control;
     struct hm_id host = {{0}};
     struct hm_braked braked;
-    uint64_t time_ms = node->now + node->wall_offset;
+    uint64_t time_ms = hm_raft_time(control->raft, node->now);
     bool due = false;
     if (node->now < control->release_at) {
         return;

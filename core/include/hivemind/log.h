@@ -150,7 +150,7 @@ void hivemind_lost(struct hivemind_server *server, const char *address);
 
 struct hivemind_entry {
     uint64_t index;   /* 1, 2, 3, .. of this log; 0: see hivemind_watch */
-    uint64_t time_ms; /* Unix time of the leader that took it, never going back along the log */
+    uint64_t time_ms; /* log time: Unix time by the members' clocks, never going back */
     const void *data; /* opaque */
     size_t size;
 };
