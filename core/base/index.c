@@ -6,16 +6,21 @@
 #include <string.h>
 
 struct hm_index_cell {
-    uint64_t hash;
+    uint32_t hash; /* folded: the caller compares keys */
     uint32_t slot; /* HM_INDEX_END when free */
 };
 
-static size_t home(const struct hm_index *index, uint64_t hash)
+static uint32_t fold(uint64_t hash)
 {
-    return (size_t)(hash ^ hash >> 32) & (index->capacity - 1);
+    return (uint32_t)(hash ^ hash >> 32);
 }
 
-static void place(struct hm_index *index, uint64_t hash, uint32_t slot)
+static size_t home(const struct hm_index *index, uint32_t hash)
+{
+    return hash & (index->capacity - 1);
+}
+
+static void place(struct hm_index *index, uint32_t hash, uint32_t slot)
 {
     size_t at = home(index, hash);
     while (index->cells[at].slot != HM_INDEX_END) {
@@ -41,14 +46,15 @@ static void grow(struct hm_index *index)
 
 uint32_t hm_index_next(const struct hm_index *index, uint64_t hash, size_t *cursor)
 {
+    uint32_t folded = fold(hash);
     while (*cursor < index->capacity) {
         const struct hm_index_cell *cell =
-            &index->cells[(home(index, hash) + *cursor) & (index->capacity - 1)];
+            &index->cells[(home(index, folded) + *cursor) & (index->capacity - 1)];
         ++*cursor;
         if (cell->slot == HM_INDEX_END) {
             break;
         }
-        if (cell->hash == hash) {
+        if (cell->hash == folded) {
             return cell->slot;
         }
     }
@@ -61,7 +67,7 @@ void hm_index_add(struct hm_index *index, uint64_t hash, uint32_t slot)
     if (4 * (index->used + 1) > 3 * index->capacity) {
         grow(index);
     }
-    place(index, hash, slot);
+    place(index, fold(hash), slot);
     index->used++;
 }
 
@@ -86,13 +92,19 @@ void hm_index_remove(struct hm_index *index, uint64_t hash, uint32_t slot)
 {
     HM_ASSERT(index->used > 0);
     size_t mask = index->capacity - 1;
-    size_t at = home(index, hash);
-    while (index->cells[at].hash != hash || index->cells[at].slot != slot) {
+    uint32_t folded = fold(hash);
+    size_t at = home(index, folded);
+    while (index->cells[at].hash != folded || index->cells[at].slot != slot) {
         HM_ASSERT(index->cells[at].slot != HM_INDEX_END);
         at = (at + 1) & mask;
     }
     close_gap(index, at);
     index->used--;
+}
+
+size_t hm_index_bytes(const struct hm_index *index)
+{
+    return index->capacity * sizeof *index->cells;
 }
 
 void hm_index_clear(struct hm_index *index)

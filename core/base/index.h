@@ -26,6 +26,9 @@ void hm_index_add(struct hm_index *index, uint64_t hash, uint32_t slot);
 /* Removes the pair, which must be there. */
 void hm_index_remove(struct hm_index *index, uint64_t hash, uint32_t slot);
 
+/* What it takes of memory. */
+size_t hm_index_bytes(const struct hm_index *index);
+
 void hm_index_clear(struct hm_index *index);
 void hm_index_fini(struct hm_index *index);
 
