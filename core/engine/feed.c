@@ -10,6 +10,7 @@
 #define PULL_PATIENCE_MS  10u /* a push may be on its way, or two may have changed places */
 #define REPEATS_TO_QUIET  3u
 #define LOUD_MIN          2u  /* neighbours never told to be quiet: one may fail */
+#define RING_FIRST        8u  /* events held before the ring grows */
 #define FORWARD_RANGE_MAX 16u /* a longer range is caught up, not news: neighbours pull it */
 
 /* ---- setting up ---- */
@@ -19,7 +20,6 @@ void hm_feed_init(struct hm_feed *feed, const struct hm_feed_config *config, uin
     *feed = (struct hm_feed){.config = *config, .pull_at = HM_NEVER, .pull_until = HM_NEVER};
     feed->config.ring_events = config->ring_events ? config->ring_events : 4096;
     feed->config.ring_bytes = config->ring_bytes ? config->ring_bytes : 4u << 20;
-    feed->held = hm_alloc(feed->config.ring_events, sizeof *feed->held);
     feed->links = hm_alloc(1, sizeof *feed->links);
     hm_random_init(&feed->random, seed);
 }
@@ -34,12 +34,13 @@ static void drop(struct hm_feed_held *held)
 
 static void drop_all(struct hm_feed *feed)
 {
-    for (size_t i = 0; i < feed->config.ring_events; i++) {
+    for (size_t i = 0; i < feed->held_capacity; i++) {
         drop(&feed->held[i]);
     }
-    for (size_t i = 0; i < HM_FEED_EARLY_MAX; i++) {
+    for (size_t i = 0; feed->early && i < HM_FEED_EARLY_MAX; i++) {
         drop(&feed->early[i]);
     }
+    feed->early_count = 0;
     feed->held_bytes = 0;
 }
 
@@ -47,6 +48,7 @@ void hm_feed_fini(struct hm_feed *feed)
 {
     drop_all(feed);
     hm_free(feed->held);
+    hm_free(feed->early);
     hm_free(feed->links);
     hm_arena_fini(&feed->arena);
     hm_buf_fini(&feed->scratch);
@@ -84,7 +86,7 @@ void hm_feed_set_history(struct hm_feed *feed, const struct hm_id *history)
 static struct hm_feed_link *link_of(const struct hm_feed *feed, const struct hm_id *id)
 {
     for (size_t i = 0; i <= feed->count; i++) {
-        if (hm_id_equal(&feed->links[i].peer.id, id)) {
+        if (hm_id_equal(&feed->links[i].id, id)) {
             return &feed->links[i];
         }
     }
@@ -100,7 +102,7 @@ void hm_feed_set_neighbours(struct hm_feed *feed, const struct hm_peer *peers, s
             links[i] = *old;
             links[i].lazy = old->lazy && old != &feed->links[feed->count];
         }
-        links[i].peer = peers[i];
+        links[i].id = peers[i].id;
     }
     hm_free(feed->links);
     feed->links = links;
@@ -113,9 +115,19 @@ static struct hm_feed_link *meet(struct hm_feed *feed, const struct hm_peer *fro
     struct hm_feed_link *link = link_of(feed, &from->id);
     if (!link) {
         link = &feed->links[feed->count];
-        *link = (struct hm_feed_link){.peer = *from, .lazy = true};
+        *link = (struct hm_feed_link){.id = from->id, .lazy = true};
+        feed->stranger = from->addr;
     }
     return link;
+}
+
+static struct hm_peer peer_of(const struct hm_feed *feed, const struct hm_feed_link *link)
+{
+    struct hm_peer peer = {.id = link->id};
+    if (link == &feed->links[feed->count]) {
+        peer.addr = feed->stranger;
+    }
+    return peer;
 }
 
 /* ---- places ---- */
@@ -147,6 +159,16 @@ static void give_up(struct hm_feed *feed)
     }
 }
 
+/* So far behind that a fresh start costs less than what was missed? */
+static bool leaps(struct hm_feed *feed, struct hm_place place)
+{
+    bool far = feed->config.leap && place.position > feed->place.position + feed->config.leap;
+    if (far) {
+        give_up(feed);
+    }
+    return far;
+}
+
 /* The event that raises an epoch, when this is one: NULL otherwise. */
 static const struct hm_epoch_raised *raising(struct hm_feed *feed, const struct hm_event *event,
                                              struct hm_message *body)
@@ -175,7 +197,7 @@ static bool follows(struct hm_feed *feed, const struct hm_event *event)
 
 static struct hm_feed_held *held_at(const struct hm_feed *feed, uint64_t position)
 {
-    return &feed->held[position % feed->config.ring_events];
+    return &feed->held[position % feed->held_capacity];
 }
 
 static uint64_t epoch_at(const struct hm_feed *feed, uint64_t position)
@@ -191,6 +213,28 @@ static void drop_oldest(struct hm_feed *feed)
     feed->held_bytes -= oldest->bytes.size;
     feed->first_held++;
     drop(oldest);
+}
+
+/* For one more at this position: the ring grows, or loses its oldest. */
+static void make_room(struct hm_feed *feed, uint64_t position)
+{
+    uint32_t old = feed->held_capacity;
+    if (position - feed->first_held < old) {
+        return;
+    }
+    if (old == feed->config.ring_events) {
+        drop_oldest(feed);
+        return;
+    }
+    uint32_t more = old ? 2 * old : RING_FIRST;
+    more = more < feed->config.ring_events ? more : feed->config.ring_events;
+    struct hm_feed_held *held = hm_alloc(more, sizeof *held);
+    for (uint64_t i = feed->first_held; i < position; i++) {
+        held[i % more] = feed->held[i % old];
+    }
+    hm_free(feed->held);
+    feed->held = held;
+    feed->held_capacity = more;
 }
 
 static struct hm_bytes encode(struct hm_feed *feed, const struct hm_event *event)
@@ -217,9 +261,9 @@ static void push_onward(struct hm_feed *feed, struct hm_place place, struct hm_b
     for (size_t i = 0; i < feed->count; i++) {
         const struct hm_feed_link *link = &feed->links[i];
         bool has_it = !is_ahead(place, link->place);
-        if (!link->lazy && !has_it && !(except && hm_id_equal(except, &link->peer.id))) {
+        if (!link->lazy && !has_it && !(except && hm_id_equal(except, &link->id))) {
             struct hm_effect effect = {
-                .kind = HM_EFFECT_SEND, .peer = link->peer, .message = bytes};
+                .kind = HM_EFFECT_SEND, .peer = {.id = link->id}, .message = bytes};
             hm_outbox_push(&feed->outbox, &effect, NULL);
         }
     }
@@ -232,9 +276,7 @@ static void take_next(struct hm_feed *feed, const struct hm_event *event,
     struct hm_place place = place_of(feed, event);
     HM_ASSERT(place.position == feed->place.position + 1);
     struct hm_bytes bytes = encode(feed, event);
-    if (place.position - feed->first_held == feed->config.ring_events) {
-        drop_oldest(feed);
-    }
+    make_room(feed, place.position);
     *held_at(feed, place.position) =
         (struct hm_feed_held){place.epoch, place.position, hm_bytes_copy(bytes)};
     feed->held_bytes += bytes.size;
@@ -338,16 +380,17 @@ static void pull(struct hm_feed *feed, hm_ms now)
     struct hm_message message = {.kind = HM_MSG_feed_pull};
     message.feed_pull.feed = feed->config.feed;
     message.feed_pull.after = feed->place;
-    hm_outbox_send(&feed->outbox, &link->peer, &message);
+    struct hm_peer peer = peer_of(feed, link);
+    hm_outbox_send(&feed->outbox, &peer, &message);
     link->quieted = false; /* a pull wakes the link */
     link->repeats = 0;
-    feed->puller = link->peer;
+    feed->puller = link->id;
     feed->pull_until = now + PULL_TIMEOUT_MS;
 }
 
 static bool pull_is_answered(struct hm_feed *feed, const struct hm_peer *by)
 {
-    if (feed->pull_until == HM_NEVER || !hm_id_equal(&feed->puller.id, &by->id)) {
+    if (feed->pull_until == HM_NEVER || !hm_id_equal(&feed->puller, &by->id)) {
         return false;
     }
     feed->pull_until = HM_NEVER;
@@ -358,7 +401,7 @@ static bool pull_is_answered(struct hm_feed *feed, const struct hm_peer *by)
 void hm_feed_tick(struct hm_feed *feed, hm_ms now)
 {
     if (now >= feed->pull_until) {
-        struct hm_feed_link *link = link_of(feed, &feed->puller.id);
+        struct hm_feed_link *link = link_of(feed, &feed->puller);
         feed->pull_until = HM_NEVER;
         feed->pull_at = now;
         if (link) {
@@ -390,6 +433,9 @@ void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *f
     }
     link = link ? link : meet(feed, from);
     reach(link, place);
+    if (feed->started && leaps(feed, place)) {
+        return;
+    }
     if (is_ahead(place, feed->place)) {
         want_pull(feed, now + PULL_PATIENCE_MS);
     }
@@ -478,19 +524,21 @@ static void repeated(struct hm_feed *feed, struct hm_feed_link *link)
     link->quieted = true;
     struct hm_message message = {.kind = HM_MSG_feed_quiet};
     message.feed_quiet.feed = feed->config.feed;
-    hm_outbox_send(&feed->outbox, &link->peer, &message);
+    struct hm_peer peer = peer_of(feed, link);
+    hm_outbox_send(&feed->outbox, &peer, &message);
 }
 
 /* Delivers what came early and has its turn now. */
 static void take_early(struct hm_feed *feed)
 {
-    for (;;) {
+    while (feed->early_count) {
         struct hm_feed_held early = feed->early[(feed->place.position + 1) % HM_FEED_EARLY_MAX];
         struct hm_message message;
         if (!early.bytes.data || early.position != feed->place.position + 1) {
             return;
         }
         feed->early[early.position % HM_FEED_EARLY_MAX] = (struct hm_feed_held){0};
+        feed->early_count--;
         const struct hm_event *event = decode(feed, early.bytes, &message);
         bool good = follows(feed, event);
         if (good) {
@@ -506,6 +554,9 @@ static void take_early(struct hm_feed *feed)
 /* Keeps an event that came before its turn; false when it is kept already. */
 static bool keep_early(struct hm_feed *feed, const struct hm_event *event, struct hm_place place)
 {
+    if (!feed->early) {
+        feed->early = hm_alloc(HM_FEED_EARLY_MAX, sizeof *feed->early);
+    }
     struct hm_feed_held *early = &feed->early[place.position % HM_FEED_EARLY_MAX];
     if (place.position - feed->place.position >= HM_FEED_EARLY_MAX ||
         event->body.size > HM_FEED_EARLY_BYTES_MAX) {
@@ -514,6 +565,7 @@ static bool keep_early(struct hm_feed *feed, const struct hm_event *event, struc
     if (early->bytes.data && early->position == place.position && early->epoch == place.epoch) {
         return false;
     }
+    feed->early_count += early->bytes.data == NULL;
     drop(early);
     *early = (struct hm_feed_held){place.epoch, place.position, hm_bytes_copy(encode(feed, event))};
     return true;
@@ -547,6 +599,9 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
         feed->place.position = place.position - 1;
     }
     if (place.position > feed->place.position + 1) {
+        if (leaps(feed, place)) {
+            return HM_STALE;
+        }
         want_pull(feed, now + PULL_PATIENCE_MS);
         if (keep_early(feed, event, place)) {
             link->repeats = 0;
@@ -660,6 +715,19 @@ enum hm_status hm_feed_input(struct hm_feed *feed, hm_ms now, const struct hm_pe
         return take_quiet(feed, from);
     default:
         return take_behind(feed, now, from);
+    }
+}
+
+void hm_feed_rest(struct hm_feed *feed)
+{
+    hm_arena_fini(&feed->arena);
+    hm_buf_fini(&feed->scratch);
+    if (hm_outbox_is_empty(&feed->outbox)) {
+        hm_outbox_fini(&feed->outbox);
+    }
+    if (feed->early && feed->early_count == 0) {
+        hm_free(feed->early);
+        feed->early = NULL;
     }
 }
 

@@ -2,8 +2,9 @@
  * gaps (after Leitao, Pereira, Rodrigues, Epidemic Broadcast Trees, SRDS 2007; there is one order,
  * so a place says all that a node knows). Every event is delivered once, in order, without gaps.
  *
- * APPLY: `number` is the position, `message` a feed_event. A source gets none: it learns events
- * from Raft and only passes them on. NOTIFY: enum hm_feed_notice. */
+ * SEND: neighbours are named by their ids alone. APPLY: `number` is the position, `message` a
+ * feed_event. A source gets none: it learns events from Raft and only passes them on. NOTIFY: enum
+ * hm_feed_notice. */
 #ifndef HM_ENGINE_FEED_H
 #define HM_ENGINE_FEED_H
 
@@ -19,6 +20,7 @@ struct hm_feed_config {
     uint32_t ring_events; /* held for those who pull; 0: 4,096 */
     uint32_t ring_bytes;  /* of those together, the newest is always held; 0: 4 MiB */
     bool source;          /* a voter */
+    uint32_t leap;        /* further behind, one bootstraps anew instead of pulling; 0: never */
 };
 
 enum hm_feed_notice {
@@ -29,11 +31,11 @@ enum hm_feed_notice {
 
 /* A neighbour, as this feed sees it. */
 struct hm_feed_link {
-    struct hm_peer peer;
     struct hm_place place; /* at least so far */
+    struct hm_id id;       /* where a neighbour is reached, the node knows */
     bool lazy;             /* it told us to be quiet: no pushes to it */
     bool quieted;          /* we told it to be quiet */
-    uint32_t repeats;      /* duplicates in a row */
+    uint8_t repeats;       /* duplicates in a row */
     bool tried;            /* did not answer our last pull */
     bool behind;           /* answered that it no longer holds what we miss */
 };
@@ -55,16 +57,19 @@ struct hm_feed {
     bool gave_up;              /* HM_FEED_BEHIND was said */
     struct hm_place place;     /* all up to here are delivered */
     struct hm_id history;      /* of place.epoch; none: not known */
-    struct hm_feed_held *held; /* at position % ring_events: first_held .. place.position */
+    struct hm_feed_held *held; /* at position % held_capacity: first_held .. place.position */
+    uint32_t held_capacity;    /* grows to ring_events */
     uint64_t first_held;       /* place.position + 1 when none is */
     uint64_t base_epoch;       /* at first_held - 1 */
     size_t held_bytes;
-    struct hm_feed_held early[HM_FEED_EARLY_MAX]; /* at position % HM_FEED_EARLY_MAX */
+    struct hm_feed_held *early; /* at position % HM_FEED_EARLY_MAX; NULL: none */
+    uint32_t early_count;
     struct hm_feed_link *links; /* `count` neighbours, then one for the last other sender */
     size_t count;
-    struct hm_peer puller; /* of whom we pull */
-    hm_ms pull_at;         /* when to pull, once we know that we are behind */
-    hm_ms pull_until;      /* a pull is out until then; HM_NEVER: none is */
+    struct hm_addr stranger; /* where that one is reached */
+    struct hm_id puller;     /* of whom we pull */
+    hm_ms pull_at;           /* when to pull, once we know that we are behind */
+    hm_ms pull_until;        /* a pull is out until then; HM_NEVER: none is */
 };
 
 void hm_feed_init(struct hm_feed *feed, const struct hm_feed_config *config, uint64_t seed);
@@ -96,6 +101,9 @@ void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *f
 
 /* How far this node knows the feed; zero before the start. */
 struct hm_place hm_feed_place(const struct hm_feed *feed);
+
+/* Gives back the memory that only makes the next call faster; after its effects were popped. */
+void hm_feed_rest(struct hm_feed *feed);
 
 void hm_feed_tick(struct hm_feed *feed, hm_ms now);
 hm_ms hm_feed_deadline(const struct hm_feed *feed);

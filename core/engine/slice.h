@@ -1,79 +1,97 @@
-/* The few members that a node knows: K pseudo-random rings order all members, a node watches its
- * successors and is watched by its predecessors (Malkhi et al., Rapid, ATC'18, section 4.1). */
+/* The few members that a node knows: on each of K rings those next to it in both directions. It
+ * watches its successors and is watched by its predecessors (Rapid, ATC'18, section 4.1). Member
+ * events mend it: who comes is placed by comparing ring places; behind who goes, the second in line
+ * steps up, and the neighbour now last on that side is asked who follows.
+ *
+ * At every position of feed `members`, what is known of a side is the beginning of what the full
+ * list would give. SEND: slice_ask. NOTIFY: enum hm_slice_notice. */
 #ifndef HM_ENGINE_SLICE_H
 #define HM_ENGINE_SLICE_H
 
-#include "core/base/index.h"
 #include "core/engine/effect.h"
-
-#define HM_SLICE_RINGS_MAX     32u
-#define HM_SLICE_RINGS_DEFAULT 8u
+#include "core/engine/ring.h"
 
 struct hm_slice_config {
-    struct hm_id self; /* always on the rings, member or not */
-    uint32_t rings;    /* 1..HM_SLICE_RINGS_MAX; 0: the default */
+    struct hm_id self; /* never in its own slice; need not be a member */
+    uint32_t rings;    /* 1..HM_RINGS_MAX; 0: HM_RINGS_DEFAULT */
 };
 
-/* A member's place on one ring. A ring is sorted by (hash, id). */
-struct hm_slice_seat {
-    uint64_t hash;
-    uint32_t slot; /* in `peers` */
+enum hm_slice_notice {
+    /* No neighbour can tell what is missing: somebody who knows everybody is to be asked, and the
+     * slice started again. Said again from time to time until then. */
+    HM_SLICE_LOST = 1,
 };
 
-/* A list of peers that is made anew when the rings have changed since. */
-struct hm_slice_list {
-    struct hm_peer *peers;
-    size_t count;
-    bool fresh;
+/* One direction on one ring. */
+struct hm_slice_side {
+    uint8_t known; /* <= HM_RINGS_DEPTH: so many are known from self on, without a gap */
+    uint8_t peers[HM_RINGS_DEPTH]; /* in `peers`, nearest first */
+};
+
+/* An answer from a position that this node has not reached yet. */
+struct hm_slice_told {
+    uint64_t position;
+    uint8_t side;
+    uint8_t count;
+    struct hm_id after;
+    struct hm_peer peers[HM_RINGS_DEPTH];
 };
 
 struct hm_slice {
     struct hm_slice_config config;
-    struct hm_peer *peers; /* [0] is self; dense */
-    size_t count;
-    size_t capacity;
-    struct hm_index by_id;                           /* hm_hash_id(0, id) -> slot in `peers` */
-    struct hm_slice_seat *rings[HM_SLICE_RINGS_MAX]; /* `count` seats each */
-    size_t ring_capacity;
-    struct hm_slice_list subjects;
-    struct hm_slice_list observers;
-    struct hm_slice_list neighbours;
+    struct hm_random random;
+    struct hm_outbox outbox;
+    uint64_t self_hash;
+    uint64_t position;     /* of feed `members`: all events up to it are in */
+    uint64_t others;       /* members besides self */
+    struct hm_peer *peers; /* each stands on some side */
+    uint8_t count;
+    uint8_t capacity;
+    bool started;
+    uint8_t told_count;
+    struct hm_slice_side *sides; /* 2 * ring, then 2 * ring + 1: backward */
+    struct hm_slice_told *told;
+    hm_ms ask_at;   /* HM_NEVER: nothing is missing */
+    uint32_t tries; /* since something came */
 };
 
-void hm_slice_init(struct hm_slice *slice, const struct hm_slice_config *config);
+void hm_slice_init(struct hm_slice *slice, const struct hm_slice_config *config, uint64_t seed);
 void hm_slice_fini(struct hm_slice *slice);
 
-/* A member came; true when the rings changed, false when it was there (its address is updated).
- * Moves the seats behind it, O(members) bytes a ring. */
-bool hm_slice_add(struct hm_slice *slice, const struct hm_peer *peer);
-/* A member went; false when it was not there. Self stays. */
-bool hm_slice_remove(struct hm_slice *slice, const struct hm_id *id);
-/* A member has another address; false when it is not there. */
+/* Starts at a position from a list in which all neighbours of self are (others may be there too,
+ * and self, which is skipped). `others`: how many members there are besides self. `whole` false:
+ * nobody vouches for that, so nothing counts as known. */
+void hm_slice_start(struct hm_slice *slice, hm_ms now, uint64_t position, uint64_t others,
+                    const struct hm_peer *peers, size_t count, bool whole);
+
+/* The member events, in order. True when the slice has changed. About self they change nothing. */
+bool hm_slice_join(struct hm_slice *slice, hm_ms now, const struct hm_peer *peer);
+bool hm_slice_leave(struct hm_slice *slice, hm_ms now, const struct hm_id *id);
 bool hm_slice_move(struct hm_slice *slice, const struct hm_peer *peer);
-/* Everyone but self goes. */
-void hm_slice_clear(struct hm_slice *slice);
+/* The event at this position is in: answers that waited for it count now. True as above. */
+bool hm_slice_reach(struct hm_slice *slice, hm_ms now, uint64_t position);
 
-/* Those whom self watches: the distinct successors on the rings, never self. The array lives until
- * the next change of the slice. Order: by ring. */
-const struct hm_peer *hm_slice_subjects(struct hm_slice *slice, size_t *count);
-/* Those who watch self: the distinct predecessors. */
-const struct hm_peer *hm_slice_observers(struct hm_slice *slice, size_t *count);
-/* Both together, each once. */
-const struct hm_peer *hm_slice_neighbours(struct hm_slice *slice, size_t *count);
+/* slice_tell. True when the slice has changed. What does not fit is ignored. */
+bool hm_slice_input(struct hm_slice *slice, hm_ms now, const struct hm_peer *from,
+                    const struct hm_message *message);
 
-/* Who watches `id` (which need not be on the rings any more): up to `max` peers to `out`, each
- * once; returns how many. */
-size_t hm_slice_observers_of(const struct hm_slice *slice, const struct hm_id *id,
-                             struct hm_peer *out, size_t max);
-/* The same, but on each ring the next predecessor that `is_live` takes stands in for those that it
- * does not. */
-size_t hm_slice_live_observers_of(const struct hm_slice *slice, const struct hm_id *id,
-                                  bool (*is_live)(void *context, const struct hm_id *id),
-                                  void *context, struct hm_peer *out, size_t max);
+void hm_slice_tick(struct hm_slice *slice, hm_ms now);
+hm_ms hm_slice_deadline(const struct hm_slice *slice);
+bool hm_slice_output(struct hm_slice *slice, struct hm_effect *out);
 
-/* The peer with this id, self included; NULL when it is not there. Lives until the next change. */
-const struct hm_peer *hm_slice_find(const struct hm_slice *slice, const struct hm_id *id);
-/* Members on the rings, self included. */
-size_t hm_slice_count(const struct hm_slice *slice);
+/* Those whom self watches: the distinct successors; those who watch self: the distinct
+ * predecessors; both, each once, the former first. By ring. `out` has room for HM_RINGS_MAX, for
+ * the neighbours twice that. */
+size_t hm_slice_subjects(const struct hm_slice *slice, struct hm_peer *out);
+size_t hm_slice_observers(const struct hm_slice *slice, struct hm_peer *out);
+size_t hm_slice_neighbours(const struct hm_slice *slice, struct hm_peer *out);
+/* What is known of one side, nearest first; `out` has room for HM_RINGS_DEPTH. */
+size_t hm_slice_beside(const struct hm_slice *slice, uint32_t ring, bool forward,
+                       struct hm_peer *out);
+
+/* Is it in the slice, or in an answer that waits? */
+bool hm_slice_holds(const struct hm_slice *slice, const struct hm_id *id);
+/* Is every side known as far as it goes? */
+bool hm_slice_is_whole(const struct hm_slice *slice);
 
 #endif

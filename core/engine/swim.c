@@ -1,6 +1,8 @@
 #include "core/engine/swim.h"
 
+#include "core/base/hash.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 
 #include <string.h>
 
@@ -11,6 +13,13 @@
 #define HISTORY_BAD       4u  /* failed of those: one-way loss (Rapid, section 4.1) */
 #define HISTORY_GOOD      1u  /* no more than these: over */
 #define STOPPING_PROBE_MS 500u
+#define HELPERS_ENOUGH    7u   /* subjects are asked as well */
+#define STALLED_MS        100u /* so late, we have stood still: nobody else is to blame */
+#define COPIES            3u   /* of a ping, so close together: we stood still */
+#define TOGETHER_MS       10u
+#define STALL_TOLD_MS     10000u
+#define TURN_MOST         32u    /* intervals; a subject that wants its turn later is not obeyed */
+#define GUEST_MS          10000u /* a node that is not of the slice is watched so long */
 
 /* ---- setting up ---- */
 
@@ -22,9 +31,9 @@ static void default_ms(hm_ms *value, hm_ms otherwise)
 void hm_swim_init(struct hm_swim *swim, const struct hm_swim_config *config, uint64_t seed)
 {
     *swim = (struct hm_swim){.config = *config, .incarnation = config->incarnation};
-    default_ms(&swim->config.probe_interval_ms, 500);
+    default_ms(&swim->config.probe_interval_ms, 800);
     default_ms(&swim->config.probe_timeout_ms, 150);
-    default_ms(&swim->config.suspicion_min_ms, 700);
+    default_ms(&swim->config.suspicion_min_ms, 550);
     default_ms(&swim->config.suspicion_max_ms, 3000);
     default_ms(&swim->config.refusal_window_ms, 100);
     default_ms(&swim->config.restart_grace_ms, 30000);
@@ -36,8 +45,8 @@ void hm_swim_init(struct hm_swim *swim, const struct hm_swim_config *config, uin
 void hm_swim_fini(struct hm_swim *swim)
 {
     hm_free(swim->members);
-    hm_free(swim->order);
     hm_free(swim->helpers);
+    hm_free(swim->errands);
     hm_outbox_fini(&swim->outbox);
     *swim = (struct hm_swim){0};
 }
@@ -52,49 +61,69 @@ static struct hm_swim_member *find(const struct hm_swim *swim, const struct hm_i
     return NULL;
 }
 
-static void shuffle(struct hm_swim *swim)
+/* A new subject has its first turn soon; then the subject itself says when. */
+static struct hm_swim_member newcomer(struct hm_swim *swim, hm_ms now, const struct hm_peer *peer)
 {
-    for (size_t i = swim->count; i > 1; i--) {
-        size_t other = (size_t)hm_random_below(&swim->random, i);
-        uint32_t taken = swim->order[i - 1];
-        swim->order[i - 1] = swim->order[other];
-        swim->order[other] = taken;
-    }
-    swim->turn = 0;
+    return (struct hm_swim_member){
+        .peer = *peer,
+        .state = HM_SWIM_STATE_ALIVE,
+        .urgent_at = HM_NEVER,
+        .regular_at = now + 1 + hm_random_below(&swim->random, swim->config.probe_interval_ms)};
 }
 
-void hm_swim_watch(struct hm_swim *swim, const struct hm_peer *subjects, size_t count)
+static size_t subject_count(const struct hm_swim *swim)
 {
-    struct hm_swim_member *members = hm_alloc(count, sizeof *members);
+    size_t count = 0;
+    while (count < swim->count && !swim->members[count].guest) {
+        count++;
+    }
+    return count;
+}
+
+void hm_swim_watch(struct hm_swim *swim, hm_ms now, const struct hm_peer *subjects, size_t count)
+{
+    size_t guests = swim->count - subject_count(swim);
+    struct hm_swim_member *members = hm_alloc(count + guests, sizeof *members);
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         if (hm_id_equal(&subjects[i].id, &swim->config.self.id)) {
             continue;
         }
-        const struct hm_swim_member *old = find(swim, &subjects[i].id);
-        members[kept] =
-            old ? *old
-                : (struct hm_swim_member){.state = HM_SWIM_STATE_ALIVE, .urgent_at = HM_NEVER};
+        struct hm_swim_member *old = find(swim, &subjects[i].id);
+        members[kept] = old ? *old : newcomer(swim, now, &subjects[i]);
+        members[kept].guest = false;
         members[kept++].peer = subjects[i];
+        if (old) {
+            old->guest = false; /* it is one no more */
+        }
+    }
+    for (size_t i = 0; i < swim->count; i++) {
+        if (swim->members[i].guest) {
+            members[kept++] = swim->members[i];
+        }
     }
     hm_free(swim->members);
     swim->members = members;
     swim->count = kept;
-    swim->order = hm_resize(swim->order, kept, sizeof *swim->order);
-    for (size_t i = 0; i < kept; i++) {
-        swim->order[i] = (uint32_t)i;
-    }
-    shuffle(swim);
+    swim->capacity = count + guests;
 }
 
 void hm_swim_set_helpers(struct hm_swim *swim, const struct hm_peer *helpers, size_t count)
 {
-    swim->helpers = hm_resize(swim->helpers, count, sizeof *swim->helpers);
-    swim->helper_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!hm_id_equal(&helpers[i].id, &swim->config.self.id)) {
-            swim->helpers[swim->helper_count++] = helpers[i];
+    size_t kept = 0;
+    size_t subjects = subject_count(swim);
+    struct hm_peer *list = hm_alloc(count, sizeof *list);
+    for (size_t i = 0; i < count && subjects + kept < HELPERS_ENOUGH; i++) {
+        const struct hm_swim_member *member = find(swim, &helpers[i].id);
+        if (!hm_id_equal(&helpers[i].id, &swim->config.self.id) && (!member || member->guest)) {
+            list[kept++] = helpers[i];
         }
+    }
+    hm_free(swim->helpers);
+    swim->helpers = kept ? hm_resize(list, kept, sizeof *list) : NULL;
+    swim->helper_count = kept;
+    if (kept == 0) {
+        hm_free(list);
     }
 }
 
@@ -106,20 +135,24 @@ void hm_swim_set_places(struct hm_swim *swim, struct hm_place members, struct hm
 
 /* ---- what is sent ---- */
 
-static void send_ping(struct hm_swim *swim, const struct hm_peer *to, uint32_t nonce)
+static void send_ping(struct hm_swim *swim, const struct hm_peer *to, uint32_t nonce, bool regular)
 {
     struct hm_message message = {.kind = HM_MSG_ping};
     message.ping.nonce = nonce;
+    message.ping.regular = regular;
     message.ping.incarnation = swim->incarnation;
     message.ping.members = swim->members_place;
     message.ping.state = swim->state_place;
     hm_outbox_send(&swim->outbox, to, &message);
 }
 
-static void send_ack(struct hm_swim *swim, const struct hm_peer *to, uint32_t nonce)
+static void send_ack(struct hm_swim *swim, hm_ms now, const struct hm_peer *to, uint32_t nonce,
+                     hm_ms again_ms)
 {
     struct hm_message message = {.kind = HM_MSG_ack};
     message.ack.nonce = nonce;
+    message.ack.again_ms = (uint32_t)again_ms;
+    message.ack.stalled = now < swim->stalled_until;
     message.ack.incarnation = swim->incarnation;
     message.ack.members = swim->members_place;
     message.ack.state = swim->state_place;
@@ -131,15 +164,19 @@ static void send_suspect(struct hm_swim *swim, const struct hm_peer *to,
 {
     struct hm_message message = {.kind = HM_MSG_suspect};
     message.suspect.target = member->peer.id;
+    message.suspect.target_addr = member->peer.addr;
     message.suspect.incarnation = member->incarnation;
+    message.suspect.suspected = true;
+    message.suspect.by = swim->config.self.id;
     hm_outbox_send(&swim->outbox, to, &message);
 }
 
-static void send_alive(struct hm_swim *swim, const struct hm_peer *to)
+static void send_alive(struct hm_swim *swim, hm_ms now, const struct hm_peer *to)
 {
     struct hm_message message = {.kind = HM_MSG_alive};
     message.alive.target = swim->config.self.id;
     message.alive.incarnation = swim->incarnation;
+    message.alive.stalled = now < swim->stalled_until;
     hm_outbox_send(&swim->outbox, to, &message);
 }
 
@@ -152,17 +189,6 @@ static void send_result(struct hm_swim *swim, const struct hm_peer *to, uint32_t
     message.probe_result.heard = heard;
     message.probe_result.incarnation = incarnation;
     hm_outbox_send(&swim->outbox, to, &message);
-}
-
-/* The suspect first: it alone can refute. The others probe for themselves. */
-static void tell_suspicion(struct hm_swim *swim, const struct hm_swim_member *member)
-{
-    send_suspect(swim, &member->peer, member);
-    for (size_t i = 0; i < swim->helper_count; i++) {
-        if (!hm_id_equal(&swim->helpers[i].id, &member->peer.id)) {
-            send_suspect(swim, &swim->helpers[i], member);
-        }
-    }
 }
 
 static void notify(struct hm_swim *swim, enum hm_swim_notice notice,
@@ -201,22 +227,17 @@ static void suspect(struct hm_swim *swim, hm_ms now, struct hm_swim_member *memb
     member->state = HM_SWIM_STATE_SUSPECT;
     member->since = now;
     member->urgent_at = now + swim->config.probe_timeout_ms;
-    tell_suspicion(swim, member);
+    send_suspect(swim, &member->peer, member); /* it first: it alone can refute */
     notify(swim, HM_SWIM_SUSPECT, member);
 }
 
 /* Lifeguard: from max down to min with the logarithm of the confirmations; in thousandths of
- * log(c + 1) / log(3 + 1). Where fewer than three others could confirm, all of them do. */
+ * log(c + 1) / log(3 + 1). */
 static hm_ms suspicion_ms(const struct hm_swim *swim, const struct hm_swim_member *member)
 {
     static const uint32_t shrunk[HM_SWIM_CONFIRMERS_MAX + 1] = {0, 500, 792, 1000};
-    size_t others = 0;
-    for (size_t i = 0; i < swim->helper_count && others < HM_SWIM_CONFIRMERS_MAX; i++) {
-        others += !hm_id_equal(&swim->helpers[i].id, &member->peer.id);
-    }
-    uint32_t permille = member->confirmed >= others ? 1000 : shrunk[member->confirmed];
     hm_ms range = swim->config.suspicion_max_ms - swim->config.suspicion_min_ms;
-    return swim->config.suspicion_max_ms - range * permille / 1000;
+    return swim->config.suspicion_max_ms - range * shrunk[member->confirmed] / 1000;
 }
 
 /* A subject's incarnation as told by itself or on its behalf: a higher one refutes. */
@@ -248,9 +269,13 @@ static void hear(struct hm_swim *swim, struct hm_swim_member *member, uint64_t i
 }
 
 /* Remembers how a regular direct probe went and reports one-way loss, or its end. */
-static void remember(struct hm_swim *swim, struct hm_swim_member *member, bool failed)
+static void remember(struct hm_swim *swim, hm_ms now, struct hm_swim_member *member, bool failed)
 {
-    member->failures = (member->failures << 1 | failed) & ((1u << HISTORY) - 1);
+    hm_ms soon = now + swim->config.probe_interval_ms;
+    if (failed && soon < member->regular_at) {
+        member->regular_at = soon; /* one that failed is looked at more often */
+    }
+    member->failures = (uint16_t)((member->failures << 1 | failed) & ((1u << HISTORY) - 1));
     uint32_t count = (uint32_t)__builtin_popcount(member->failures);
     bool gone = member->state == HM_SWIM_STATE_GONE;
     if (!member->lossy && count >= HISTORY_BAD) {
@@ -266,12 +291,28 @@ static void remember(struct hm_swim *swim, struct hm_swim_member *member, bool f
     }
 }
 
+/* What failed while it stood still says nothing about loss. */
+static void forgive(struct hm_swim *swim, struct hm_swim_member *member, bool stalled)
+{
+    if (!stalled) {
+        return;
+    }
+    member->failures = 0;
+    if (member->lossy) {
+        member->lossy = false;
+        if (member->state != HM_SWIM_STATE_GONE) {
+            notify(swim, HM_SWIM_BACK, member);
+        }
+    }
+}
+
 /* ---- probes ---- */
 
 static void ping_once(struct hm_swim *swim, hm_ms now, struct hm_swim_member *member)
 {
     struct hm_swim_probe *probe = &member->probe;
-    hm_ms gap = (probe->direct_until - now) / 2;
+    hm_ms direct_until = probe->begun + probe->timeout_ms;
+    hm_ms gap = direct_until > now ? (direct_until - now) / 2 : 0;
     hm_ms most = swim->config.probe_timeout_ms / TRIES * (swim->health + 1);
     probe->tries++;
     probe->try_at = probe->tries < TRIES ? now + (gap < most ? gap : most) : HM_NEVER;
@@ -284,19 +325,22 @@ static void ping_once(struct hm_swim *swim, hm_ms now, struct hm_swim_member *me
     if (member->state == HM_SWIM_STATE_SUSPECT || member->state == HM_SWIM_STATE_GONE) {
         send_suspect(swim, &member->peer, member);
     }
-    send_ping(swim, &member->peer, probe->nonce);
+    send_ping(swim, &member->peer, probe->nonce, probe->regular);
 }
 
 static void begin_probe(struct hm_swim *swim, hm_ms now, struct hm_swim_member *member,
                         bool regular)
 {
-    hm_ms timeout = swim->config.probe_timeout_ms * (swim->health + 1);
+    hm_ms interval = swim->config.probe_interval_ms * (swim->health + 1);
+    if (regular) { /* unless its answer names another time */
+        member->regular_at = now + (member->failures ? 1 : swim->count) * interval;
+    }
     member->probe = (struct hm_swim_probe){
         .active = true,
         .regular = regular,
         .nonce = (uint32_t)hm_random_u64(&swim->random),
-        .direct_until = now + timeout,
-        .until = now + 2 * timeout,
+        .begun = now,
+        .timeout_ms = (uint32_t)(swim->config.probe_timeout_ms * (swim->health + 1)),
     };
     ping_once(swim, now, member);
 }
@@ -321,15 +365,20 @@ static void probe_answered(struct hm_swim *swim, hm_ms now, struct hm_swim_membe
                            bool directly)
 {
     bool regular = member->probe.regular;
+    bool asked = member->asked;
     swim->health -= swim->health > 0;
     end_probe(swim, now, member);
     forget_refusals(member);
     member->sign_at = now;
+    member->asked = false;
     if (member->state == HM_SWIM_STATE_ALIVE) {
         member->confirmed = 0; /* whoever doubted it did so before this answer */
     }
     if (regular) {
-        remember(swim, member, !directly);
+        remember(swim, now, member, !directly);
+    }
+    if (asked && member->state == HM_SWIM_STATE_ALIVE && !member->lossy) {
+        notify(swim, HM_SWIM_BACK, member);
     }
 }
 
@@ -343,27 +392,29 @@ static void probe_failed(struct hm_swim *swim, hm_ms now, struct hm_swim_member 
         suspect(swim, now, member);
     }
     if (probe.regular && member->state == HM_SWIM_STATE_SUSPECT) {
-        remember(swim, member, true);
+        remember(swim, now, member, true);
     }
 }
 
-/* Asks up to `indirect` helpers, drawn without repetition from their shuffled list. */
+/* Asks up to `indirect` of those that we know, drawn without repetition. */
 static void ask_helpers(struct hm_swim *swim, struct hm_swim_member *member)
 {
     struct hm_swim_probe *probe = &member->probe;
     struct hm_message message = {.kind = HM_MSG_probe_request};
+    size_t all = swim->count + swim->helper_count;
+    size_t wanted = swim->config.indirect;
     message.probe_request.nonce = probe->nonce;
     message.probe_request.target = member->peer.id;
     message.probe_request.target_addr = member->peer.addr;
     probe->indirect = true;
-    for (size_t i = 0; i < swim->helper_count && probe->asked < swim->config.indirect; i++) {
-        size_t other = i + (size_t)hm_random_below(&swim->random, swim->helper_count - i);
-        struct hm_peer helper = swim->helpers[other];
-        swim->helpers[other] = swim->helpers[i];
-        swim->helpers[i] = helper;
-        if (!hm_id_equal(&helper.id, &member->peer.id)) {
-            hm_outbox_send(&swim->outbox, &helper, &message);
+    for (size_t i = 0; i < all && wanted > 0; i++) { /* each of those left with the same chance */
+        const struct hm_swim_member *subject = i < swim->count ? &swim->members[i] : NULL;
+        bool fit = !subject || (subject != member && subject->state == HM_SWIM_STATE_ALIVE);
+        if (hm_random_below(&swim->random, all - i) < wanted && fit) {
+            hm_outbox_send(&swim->outbox,
+                           subject ? &subject->peer : &swim->helpers[i - swim->count], &message);
             probe->asked++;
+            wanted--;
         }
     }
 }
@@ -371,14 +422,16 @@ static void ask_helpers(struct hm_swim *swim, struct hm_swim_member *member)
 static void continue_probe(struct hm_swim *swim, hm_ms now, struct hm_swim_member *member)
 {
     struct hm_swim_probe *probe = &member->probe;
-    if (!probe->indirect && now >= probe->direct_until) {
+    hm_ms direct_until = probe->begun + probe->timeout_ms;
+    if (!probe->indirect && now >= direct_until) {
         if (member->state == HM_SWIM_STATE_ALIVE) {
             ask_helpers(swim, member);
+            notify(swim, HM_SWIM_DOUBT, member);
         }
         if (!probe->asked) {
             probe_failed(swim, now, member);
         }
-    } else if (now >= probe->until) {
+    } else if (now >= direct_until + probe->timeout_ms) {
         probe_failed(swim, now, member);
     } else if (!probe->indirect && now >= probe->try_at) {
         ping_once(swim, now, member);
@@ -387,10 +440,11 @@ static void continue_probe(struct hm_swim *swim, hm_ms now, struct hm_swim_membe
 
 static hm_ms probe_deadline(const struct hm_swim_probe *probe)
 {
+    hm_ms direct_until = probe->begun + probe->timeout_ms;
     if (probe->indirect) {
-        return probe->until;
+        return direct_until + probe->timeout_ms;
     }
-    return probe->try_at < probe->direct_until ? probe->try_at : probe->direct_until;
+    return probe->try_at < direct_until ? probe->try_at : direct_until;
 }
 
 /* When the state itself runs out: suspicion, grace, silence. */
@@ -419,33 +473,35 @@ static void tick_member(struct hm_swim *swim, hm_ms now, struct hm_swim_member *
             suspect(swim, now, member);
         }
     }
-    if (!member->probe.active && now >= member->urgent_at) {
+    if (now >= member->regular_at) {
+        if (!member->probe.active) {
+            begin_probe(swim, now, member, true);
+        } else {
+            /* An urgent one that has only begun does for it. */
+            member->probe.regular = member->probe.regular || !member->probe.indirect;
+            member->regular_at = now + swim->config.probe_interval_ms;
+        }
+    } else if (!member->probe.active && now >= member->urgent_at) {
         begin_probe(swim, now, member, false);
     }
 }
 
-static void next_regular(struct hm_swim *swim, hm_ms now)
+/* We stood still (a stopped process, a swapped-out machine): what did not come meanwhile may wait
+ * for us in a queue. All clocks go on where they stopped, and our own health is in doubt. */
+static void stood_still(struct hm_swim *swim, hm_ms now, hm_ms late)
 {
-    hm_ms interval = swim->config.probe_interval_ms * (swim->health + 1);
-    if (swim->round_at == 0) { /* nodes that start together do not probe together */
-        swim->round_at = now + hm_random_below(&swim->random, interval) + 1;
-        return;
-    }
-    swim->round_at = now + interval;
     for (size_t i = 0; i < swim->count; i++) {
-        if (swim->turn >= swim->count) {
-            shuffle(swim);
-        }
-        struct hm_swim_member *member = &swim->members[swim->order[swim->turn++]];
-        if (!member->probe.active) {
-            begin_probe(swim, now, member, true);
-            return;
-        }
-        if (!member->probe.regular && !member->probe.indirect) {
-            member->probe.regular = true; /* the urgent one does for it */
-            return;
-        }
+        struct hm_swim_member *member = &swim->members[i];
+        member->probe.begun += late;
+        member->probe.try_at += member->probe.try_at == HM_NEVER ? 0 : late;
+        member->since += late;
+        member->sign_at += late;
     }
+    for (size_t i = 0; i < swim->errand_count; i++) {
+        swim->errands[i].until += late;
+    }
+    swim->stalled_until = now + STALL_TOLD_MS;
+    adjust_health(swim, 1);
 }
 
 /* ---- errands: probes for others ---- */
@@ -464,6 +520,8 @@ static enum hm_status begin_errand(struct hm_swim *swim, hm_ms now, const struct
     if (same == HM_SWIM_ERRANDS_EACH || swim->errand_count == HM_SWIM_ERRANDS_MAX) {
         return HM_FULL;
     }
+    swim->errands =
+        hm_grow(swim->errands, swim->errand_count, &swim->errand_capacity, sizeof *swim->errands);
     struct hm_swim_errand *errand = &swim->errands[swim->errand_count++];
     *errand = (struct hm_swim_errand){
         .asker = *from,
@@ -474,7 +532,7 @@ static enum hm_status begin_errand(struct hm_swim *swim, hm_ms now, const struct
         /* before the asker stops waiting, so that "not heard" still reaches it */
         .until = now + swim->config.probe_timeout_ms * 4 / 5,
     };
-    send_ping(swim, &errand->target, errand->nonce);
+    send_ping(swim, &errand->target, errand->nonce, false);
     return HM_OK;
 }
 
@@ -483,6 +541,11 @@ static void end_errand(struct hm_swim *swim, size_t at, bool heard, uint64_t inc
     const struct hm_swim_errand *errand = &swim->errands[at];
     send_result(swim, &errand->asker, errand->asker_nonce, &errand->target.id, heard, incarnation);
     swim->errands[at] = swim->errands[--swim->errand_count];
+    if (swim->errand_count == 0) {
+        hm_free(swim->errands);
+        swim->errands = NULL;
+        swim->errand_capacity = 0;
+    }
 }
 
 static void tick_errands(struct hm_swim *swim, hm_ms now)
@@ -493,21 +556,50 @@ static void tick_errands(struct hm_swim *swim, hm_ms now)
             end_errand(swim, i, false, 0);
         } else if (now >= errand->again_at) {
             errand->again_at = HM_NEVER;
-            send_ping(swim, &errand->target, errand->nonce);
+            send_ping(swim, &errand->target, errand->nonce, false);
         }
     }
 }
 
 /* ---- messages ---- */
 
-static enum hm_status take_ping(struct hm_swim *swim, const struct hm_peer *from,
+/* When we want to be probed next by the one who did so now: behind all the others, one interval
+ * apart. A ping that is repeated has the same turn. */
+static hm_ms give_turn(struct hm_swim *swim, hm_ms now, uint32_t nonce)
+{
+    if (swim->turn_at > now + TURN_MOST / 2 * swim->config.probe_interval_ms) {
+        swim->turn_at = now; /* a crowd from a queue: nobody would come for long */
+    }
+    if (nonce != swim->turn_nonce || now > swim->given_at + swim->config.probe_interval_ms) {
+        swim->turn_at =
+            (swim->turn_at > now ? swim->turn_at : now) + swim->config.probe_interval_ms;
+        swim->turn_nonce = nonce;
+        swim->given_at = now;
+    }
+    return swim->turn_at - now;
+}
+
+/* Pings of one probe are sent far apart: when they come together, we did not take them in time. */
+static void note_copies(struct hm_swim *swim, hm_ms now, uint32_t nonce)
+{
+    bool copy = nonce == swim->seen_nonce && now - swim->seen_at <= TOGETHER_MS;
+    swim->seen_count = copy ? swim->seen_count + 1 : 1;
+    swim->seen_nonce = nonce;
+    swim->seen_at = now;
+    if (swim->seen_count >= COPIES) {
+        swim->stalled_until = now + STALL_TOLD_MS;
+    }
+}
+
+static enum hm_status take_ping(struct hm_swim *swim, hm_ms now, const struct hm_peer *from,
                                 const struct hm_ping *ping)
 {
     struct hm_swim_member *member = find(swim, &from->id);
     if (member) {
         hear(swim, member, ping->incarnation);
     }
-    send_ack(swim, from, ping->nonce);
+    note_copies(swim, now, ping->nonce);
+    send_ack(swim, now, from, ping->nonce, ping->regular ? give_turn(swim, now, ping->nonce) : 0);
     return HM_OK;
 }
 
@@ -524,8 +616,15 @@ static enum hm_status take_ack(struct hm_swim *swim, hm_ms now, const struct hm_
     }
     struct hm_swim_member *member = find(swim, &from->id);
     if (member && member->probe.active && member->probe.nonce == ack->nonce) {
+        hm_ms interval = swim->config.probe_interval_ms;
+        hm_ms again = ack->again_ms;
+        if (member->probe.regular && again >= interval / 2 && again <= TURN_MOST * interval &&
+            !member->failures) {
+            member->regular_at = now + again * (swim->health + 1);
+        }
         hear(swim, member, ack->incarnation);
         probe_answered(swim, now, member, true);
+        forgive(swim, member, ack->stalled);
         status = HM_OK;
     }
     return status;
@@ -549,7 +648,8 @@ static enum hm_status take_result(struct hm_swim *swim, hm_ms now,
 }
 
 /* Someone suspects us: say that we live, above the incarnation that is doubted. */
-static enum hm_status refute(struct hm_swim *swim, const struct hm_peer *from, uint64_t doubted)
+static enum hm_status refute(struct hm_swim *swim, hm_ms now, const struct hm_peer *from,
+                             uint64_t doubted)
 {
     if (doubted >> 32 > swim->incarnation >> 32) {
         return HM_STALE; /* of a boot that we have not had: nothing that we ever said */
@@ -558,7 +658,7 @@ static enum hm_status refute(struct hm_swim *swim, const struct hm_peer *from, u
         swim->incarnation = doubted + 1;
         adjust_health(swim, 1);
     }
-    send_alive(swim, from);
+    send_alive(swim, now, from);
     return HM_OK;
 }
 
@@ -566,27 +666,9 @@ static enum hm_status take_suspect(struct hm_swim *swim, hm_ms now, const struct
                                    const struct hm_suspect *message)
 {
     if (hm_id_equal(&message->target, &swim->config.self.id)) {
-        return refute(swim, from, message->incarnation);
+        return refute(swim, now, from, message->incarnation);
     }
-    struct hm_swim_member *member = find(swim, &message->target);
-    if (!member) {
-        return HM_NOT_FOUND;
-    }
-    if (message->incarnation < member->incarnation) {
-        return HM_STALE;
-    }
-    for (uint32_t i = 0; i < member->confirmed; i++) {
-        if (hm_id_equal(&member->confirmers[i], &from->id)) {
-            return HM_OK;
-        }
-    }
-    if (member->confirmed < HM_SWIM_CONFIRMERS_MAX) {
-        member->confirmers[member->confirmed++] = from->id;
-    }
-    if (member->state == HM_SWIM_STATE_ALIVE) {
-        member->urgent_at = now; /* see for ourselves */
-    }
-    return HM_OK;
+    return HM_NOT_FOUND; /* what others suspect comes by hm_swim_inquire */
 }
 
 static enum hm_status take_alive(struct hm_swim *swim, const struct hm_alive *message)
@@ -596,6 +678,7 @@ static enum hm_status take_alive(struct hm_swim *swim, const struct hm_alive *me
         return HM_NOT_FOUND;
     }
     hear(swim, member, message->incarnation);
+    forgive(swim, member, message->stalled);
     return HM_OK;
 }
 
@@ -631,7 +714,7 @@ enum hm_status hm_swim_input(struct hm_swim *swim, hm_ms now, const struct hm_pe
 {
     switch (message->kind) {
     case HM_MSG_ping:
-        return take_ping(swim, from, &message->ping);
+        return take_ping(swim, now, from, &message->ping);
     case HM_MSG_ack:
         return take_ack(swim, now, from, &message->ack);
     case HM_MSG_probe_request:
@@ -669,7 +752,6 @@ void hm_swim_refused(struct hm_swim *swim, hm_ms now, const struct hm_id *id)
         member->refusals++;
     }
     if (member->refusals >= REFUSALS) {
-        tell_suspicion(swim, member);
         report_gone(swim, member);
     } else if (!member->probe.active || member->probe.indirect) {
         begin_probe(swim, now, member, false);
@@ -678,22 +760,87 @@ void hm_swim_refused(struct hm_swim *swim, hm_ms now, const struct hm_id *id)
     }
 }
 
-void hm_swim_probe_now(struct hm_swim *swim, hm_ms now, const struct hm_id *id)
+static struct hm_swim_member *add_guest(struct hm_swim *swim, hm_ms now,
+                                        const struct hm_suspect *about)
 {
-    struct hm_swim_member *member = find(swim, id);
-    if (member && member->state != HM_SWIM_STATE_GONE && member->urgent_at > now) {
-        member->urgent_at = now;
+    struct hm_peer peer = {about->target, about->target_addr};
+    if (hm_addr_is_none(&peer.addr) || swim->count >= HM_SWIM_GUESTS_MAX) {
+        return NULL;
+    }
+    swim->members = hm_grow(swim->members, swim->count, &swim->capacity, sizeof *swim->members);
+    struct hm_swim_member *guest = &swim->members[swim->count++];
+    *guest = newcomer(swim, now, &peer);
+    guest->guest = true;
+    guest->regular_at = now + GUEST_MS; /* then it goes */
+    guest->incarnation = about->incarnation;
+    return guest;
+}
+
+void hm_swim_inquire(struct hm_swim *swim, hm_ms now, const struct hm_suspect *suspicion)
+{
+    struct hm_swim_member *member = find(swim, &suspicion->target);
+    uint32_t by = (uint32_t)hm_hash_id(0, &suspicion->by);
+    bool known = false;
+    if (hm_id_equal(&suspicion->target, &swim->config.self.id)) {
+        return;
+    }
+    member = member ? member : add_guest(swim, now, suspicion);
+    if (!member) {
+        return;
+    }
+    if (member->state == HM_SWIM_STATE_GONE || member->lossy) {
+        notify(swim, HM_SWIM_GONE, member); /* said before; said again to whoever asks */
+        return;
+    }
+    for (uint8_t i = 0; i < member->confirmed; i++) {
+        known = known || member->confirmers[i] == by;
+    }
+    if (suspicion->incarnation < member->incarnation) {
+        /* It was heard of since: that doubt confirms nothing, but an answer is wanted. */
+    } else if (hm_id_is_none(&suspicion->by)) {
+        member->confirmed = HM_SWIM_CONFIRMERS_MAX; /* the control plane has its reasons */
+    } else if (!known && member->confirmed < HM_SWIM_CONFIRMERS_MAX && suspicion->suspected &&
+               !hm_id_equal(&suspicion->by, &swim->config.self.id)) {
+        member->confirmers[member->confirmed++] = by;
+    }
+    member->asked = true;
+    if (member->state == HM_SWIM_STATE_ALIVE && member->urgent_at > now) {
+        member->urgent_at = now; /* see for ourselves */
+    }
+}
+
+bool hm_swim_is_cut_off(const struct hm_swim *swim)
+{
+    size_t subjects = subject_count(swim);
+    size_t away = 0;
+    for (size_t i = 0; i < subjects; i++) {
+        away += swim->members[i].state == HM_SWIM_STATE_SUSPECT ||
+                swim->members[i].state == HM_SWIM_STATE_GONE;
+    }
+    return 2 * away > subjects;
+}
+
+static void forget_guests(struct hm_swim *swim, hm_ms now)
+{
+    for (size_t i = swim->count; i > 0 && swim->members[i - 1].guest; i--) {
+        if (now >= swim->members[i - 1].regular_at) {
+            swim->count--;
+            memmove(swim->members + i - 1, swim->members + i,
+                    (swim->count - i + 1) * sizeof *swim->members);
+        }
     }
 }
 
 void hm_swim_tick(struct hm_swim *swim, hm_ms now)
 {
+    hm_ms due = hm_swim_deadline(swim);
+    if (now > due && now - due > STALLED_MS) {
+        stood_still(swim, now, now - due);
+    }
     tick_errands(swim, now);
+    forget_guests(swim, now);
     for (size_t i = 0; i < swim->count; i++) {
         tick_member(swim, now, &swim->members[i]);
-    }
-    if (swim->count && now >= swim->round_at) {
-        next_regular(swim, now);
     }
 }
 
@@ -704,7 +851,7 @@ static void earlier(hm_ms *deadline, hm_ms other)
 
 hm_ms hm_swim_deadline(const struct hm_swim *swim)
 {
-    hm_ms deadline = swim->count ? swim->round_at : HM_NEVER;
+    hm_ms deadline = HM_NEVER;
     for (size_t i = 0; i < swim->errand_count; i++) {
         earlier(&deadline, swim->errands[i].until);
         earlier(&deadline, swim->errands[i].again_at);
@@ -712,6 +859,7 @@ hm_ms hm_swim_deadline(const struct hm_swim *swim)
     for (size_t i = 0; i < swim->count; i++) {
         const struct hm_swim_member *member = &swim->members[i];
         earlier(&deadline, state_deadline(swim, member));
+        earlier(&deadline, member->regular_at);
         earlier(&deadline,
                 member->probe.active ? probe_deadline(&member->probe) : member->urgent_at);
     }
@@ -729,7 +877,7 @@ enum hm_swim_state hm_swim_state(const struct hm_swim *swim, const struct hm_id 
     if (!member) {
         return HM_SWIM_STATE_UNKNOWN;
     }
-    return member->lossy ? HM_SWIM_STATE_GONE : member->state;
+    return member->lossy ? HM_SWIM_STATE_GONE : (enum hm_swim_state)member->state;
 }
 
 uint64_t hm_swim_incarnation(const struct hm_swim *swim, const struct hm_id *id)

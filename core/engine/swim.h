@@ -2,21 +2,29 @@
  * arXiv 1707.00788). It watches a few subjects and finds them suspect or gone; it removes nobody:
  * what it finds is a report to the control plane.
  *
+ * Who watches the same subject does not know of the others, so two things differ from SWIM. The
+ * subject spreads their probes over time: each ack says when the next one is wanted, so that one
+ * comes every probe_interval_ms however many watch, and silence is noticed within one. And doubts
+ * travel by way of the control plane, which knows all observers: they then probe at once, and count
+ * as Lifeguard's independent confirmations.
+ *
  * NOTIFY: `notice` is one of enum hm_swim_notice, `peer` the subject, `number` its incarnation. */
 #ifndef HM_ENGINE_SWIM_H
 #define HM_ENGINE_SWIM_H
 
 #include "core/engine/effect.h"
 
-#define HM_SWIM_CONFIRMERS_MAX 3u  /* independent suspicions that shorten ours (Lifeguard's K) */
-#define HM_SWIM_ERRANDS_MAX    32u /* probes for others at a time */
-#define HM_SWIM_ERRANDS_EACH   4u  /* of those for one asker */
-#define HM_SWIM_HEALTH_MAX     8u  /* Lifeguard's S */
+#define HM_SWIM_CONFIRMERS_MAX 3u    /* independent suspicions that shorten ours (Lifeguard's K) */
+#define HM_SWIM_ERRANDS_MAX    32u   /* probes for others at a time */
+#define HM_SWIM_ERRANDS_EACH   4u    /* of those for one asker */
+#define HM_SWIM_HEALTH_MAX     8u    /* Lifeguard's S */
+#define HM_SWIM_GUESTS_MAX     1024u /* watched for a while, because somebody asked */
 
 struct hm_swim_config {
     struct hm_peer self;
     uint64_t incarnation;    /* starts at boot * 2^32 */
-    hm_ms probe_interval_ms; /* one subject is probed each; 0 in any field: the default */
+    hm_ms probe_interval_ms; /* a node is probed once each; the same everywhere; 0 in any field: the
+                                default */
     hm_ms probe_timeout_ms;  /* for a direct answer; as long again for an indirect one */
     hm_ms suspicion_min_ms;
     hm_ms suspicion_max_ms;
@@ -27,11 +35,12 @@ struct hm_swim_config {
 };
 
 enum hm_swim_notice {
-    HM_SWIM_SUSPECT = 1, /* does not answer: tell consumers */
-    HM_SWIM_ALIVE,       /* suspicion or stopping is over: it was heard of again */
-    HM_SWIM_STOPPING,    /* it stops and means to come back */
-    HM_SWIM_GONE,        /* report it to the control plane */
-    HM_SWIM_BACK,        /* take the report back */
+    HM_SWIM_DOUBT = 1, /* does not answer us: tell the control plane, others see for themselves */
+    HM_SWIM_SUSPECT,   /* nor others whom we asked: tell it again, and consumers */
+    HM_SWIM_ALIVE,     /* suspicion or stopping is over: it was heard of again */
+    HM_SWIM_STOPPING,  /* it stops and means to come back */
+    HM_SWIM_GONE,      /* report it to the control plane */
+    HM_SWIM_BACK,      /* take the report back; or: asked about it, we find it alive */
 };
 
 enum hm_swim_state {
@@ -42,35 +51,38 @@ enum hm_swim_state {
     HM_SWIM_STATE_GONE, /* reported */
 };
 
-/* A probe under way. */
+/* A probe under way: direct until `begun` + timeout, then as long again by helpers. */
 struct hm_swim_probe {
-    bool active;
-    bool regular;  /* of the round, counts for one-way loss; else an urgent one */
-    bool indirect; /* helpers have been asked */
+    hm_ms begun;
+    hm_ms try_at; /* next ping of this probe */
     uint32_t nonce;
-    uint32_t tries;
-    hm_ms try_at;       /* next ping of this probe */
-    hm_ms direct_until; /* then helpers are asked */
-    hm_ms until;        /* then it has failed */
-    uint32_t asked;
-    uint32_t nacked; /* nacked <= asked */
+    uint32_t timeout_ms;
+    uint8_t tries;
+    uint8_t asked;
+    uint8_t nacked; /* nacked <= asked */
+    bool active;
+    bool regular;  /* in its turn, counts for one-way loss; else an urgent one */
+    bool indirect; /* helpers have been asked */
 };
 
 struct hm_swim_member {
     struct hm_peer peer;
-    enum hm_swim_state state;
     uint64_t incarnation; /* highest heard */
     struct hm_swim_probe probe;
-    hm_ms urgent_at; /* an urgent probe is due; HM_NEVER: none */
-    hm_ms since;     /* of suspicion or stopping */
-    hm_ms sign_at;   /* last answer or refusal, while stopping */
-    struct hm_id confirmers[HM_SWIM_CONFIRMERS_MAX];
-    uint32_t confirmed; /* <= HM_SWIM_CONFIRMERS_MAX */
-    bool refusable;     /* a ping is out that no refusal has been counted for */
-    uint32_t refusals;
-    hm_ms refused_at;  /* first of `refusals` */
-    uint32_t failures; /* bit i: the regular direct probe i ago failed; ten bits */
-    bool lossy;        /* reported for one-way loss */
+    hm_ms regular_at; /* next probe in its turn */
+    hm_ms urgent_at;  /* an urgent probe is due; HM_NEVER: none */
+    hm_ms since;      /* of suspicion or stopping; of a guest: when it came */
+    hm_ms sign_at;    /* last answer or refusal, while stopping */
+    hm_ms refused_at; /* first of `refusals` */
+    uint32_t confirmers[HM_SWIM_CONFIRMERS_MAX]; /* hashes of their ids */
+    uint16_t failures; /* bit i: the regular direct probe i ago failed; ten bits */
+    uint8_t state;     /* enum hm_swim_state */
+    uint8_t confirmed; /* <= HM_SWIM_CONFIRMERS_MAX */
+    uint8_t refusals;
+    bool refusable; /* a ping is out that no refusal has been counted for */
+    bool lossy;     /* reported for one-way loss */
+    bool asked;     /* the control plane wants to know */
+    bool guest;     /* not of the slice */
 };
 
 /* A probe on behalf of another node. */
@@ -89,17 +101,23 @@ struct hm_swim {
     struct hm_outbox outbox;
     struct hm_place members_place;
     struct hm_place state_place;
-    uint64_t incarnation; /* own */
-    uint32_t health;      /* Lifeguard's local health multiplier less one: 0 is good */
-    struct hm_swim_member *members;
-    uint32_t *order; /* shuffled indices of `members` */
+    uint64_t incarnation;           /* own */
+    uint32_t health;                /* Lifeguard's local health multiplier less one: 0 is good */
+    struct hm_swim_member *members; /* subjects, then guests */
     size_t count;
-    size_t turn; /* next in `order` */
-    struct hm_peer *helpers;
+    size_t capacity;
+    struct hm_peer *helpers; /* that are no subjects: those can be asked, too */
     size_t helper_count;
-    struct hm_swim_errand errands[HM_SWIM_ERRANDS_MAX];
+    struct hm_swim_errand *errands;
     size_t errand_count;
-    hm_ms round_at; /* next regular probe */
+    size_t errand_capacity;
+    hm_ms turn_at;       /* given to the last observer that probed us in its turn */
+    hm_ms given_at;      /* when */
+    uint32_t turn_nonce; /* of its ping */
+    uint32_t seen_nonce; /* of the last ping */
+    uint32_t seen_count; /* copies of it at once: they waited in a queue while we stood still */
+    hm_ms seen_at;
+    hm_ms stalled_until; /* till then others are told that we stood still */
 };
 
 void hm_swim_init(struct hm_swim *swim, const struct hm_swim_config *config, uint64_t seed);
@@ -107,8 +125,9 @@ void hm_swim_fini(struct hm_swim *swim);
 
 /* Whom to watch from now on; those that stay keep their state, those that go are forgotten. Self is
  * left out. `subjects` is copied. */
-void hm_swim_watch(struct hm_swim *swim, const struct hm_peer *subjects, size_t count);
-/* Who may be asked for indirect probes and is told of suspicions. Copied. */
+void hm_swim_watch(struct hm_swim *swim, hm_ms now, const struct hm_peer *subjects, size_t count);
+/* Who, besides the subjects, may be asked for indirect probes; where those are few, some are kept.
+ * Copied. */
 void hm_swim_set_helpers(struct hm_swim *swim, const struct hm_peer *helpers, size_t count);
 /* How far this node knows the feeds: carried in pings and acks. */
 void hm_swim_set_places(struct hm_swim *swim, struct hm_place members, struct hm_place state);
@@ -124,8 +143,12 @@ enum hm_status hm_swim_input(struct hm_swim *swim, hm_ms now, const struct hm_pe
  * refusal counts once for each ping that was out; three within the window are a crash. */
 void hm_swim_refused(struct hm_swim *swim, hm_ms now, const struct hm_id *id);
 
-/* Probe this subject now (another observer reported it). Unknown ids are ignored. */
-void hm_swim_probe_now(struct hm_swim *swim, hm_ms now, const struct hm_id *id);
+/* The control plane passes on that somebody (`by`) suspects a node, or asks about one: it is probed
+ * at once, and what is found is told (GONE or BACK). A node that is not watched is, for a while. */
+void hm_swim_inquire(struct hm_swim *swim, hm_ms now, const struct hm_suspect *suspicion);
+
+/* Are most of its subjects away? Then news may pass it by, and others must be asked. */
+bool hm_swim_is_cut_off(const struct hm_swim *swim);
 
 void hm_swim_tick(struct hm_swim *swim, hm_ms now);
 hm_ms hm_swim_deadline(const struct hm_swim *swim);

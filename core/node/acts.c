@@ -48,12 +48,21 @@ void hm_node_log(struct hm_node *node, enum hm_log_level level, const char *even
 
 bool hm_node_find_peer(const struct hm_node *node, const struct hm_id *id, struct hm_peer *out)
 {
-    const struct hm_peer *peer = hm_slice_find(&node->slice, id);
-    if (!peer || hm_addr_is_none(&peer->addr)) {
-        return false;
+    const struct hm_member *member = hm_members_find(&node->view->members, id);
+    if (member) {
+        *out = (struct hm_peer){member->id, member->addr};
+        return true;
     }
-    *out = *peer;
-    return true;
+    size_t count = 0;
+    const struct hm_voter *voters =
+        node->control.raft ? hm_raft_voters(node->control.raft, &count) : NULL;
+    for (size_t i = 0; i < count; i++) { /* before the log has come */
+        if (hm_id_equal(&voters[i].id, id) && !hm_addr_is_none(&voters[i].addr)) {
+            *out = (struct hm_peer){voters[i].id, voters[i].addr};
+            return true;
+        }
+    }
+    return false;
 }
 
 /* What every payload starts with: who speaks, and on a stream, whose source port says nothing,

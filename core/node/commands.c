@@ -12,7 +12,7 @@
 #define LEAVE_MS        5000u
 #define EVENTS_BYTES    (1u << 20)
 #define INSTANCES_MAX   65536u
-#define MEMBERS_MAX     16384u
+#define MEMBERS_MAX     131072u
 
 /* ---- status ---- */
 
@@ -75,8 +75,8 @@ static enum hm_status verdict(struct hm_node *node, char *text, size_t size)
 {
     const char *role = missing_role(node);
     size_t suspects = 0;
-    size_t count;
-    const struct hm_peer *subjects = hm_slice_subjects(&node->slice, &count);
+    struct hm_peer subjects[HM_RINGS_MAX];
+    size_t count = hm_slice_subjects(&node->slice, subjects);
     for (size_t i = 0; i < count; i++) {
         enum hm_swim_state state = hm_swim_state(&node->swim, &subjects[i].id);
         suspects += state == HM_SWIM_STATE_SUSPECT || state == HM_SWIM_STATE_GONE;
@@ -160,7 +160,8 @@ void hm_node_on_status_query(struct hm_node *node, const struct hm_request *requ
     fact(node, "addr", "%s", hm_addr_format(&node->config.addr, addr));
     fact(node, "phase", "%s", phase_text(node));
     fact(node, "cluster", "%016llx", (unsigned long long)node->cluster);
-    fact(node, "members", "%zu", node->view->members.count);
+    fact(node, "members", "%llu", (unsigned long long)node->view->total);
+    fact(node, "members.known", "%zu", node->view->members.count);
     fact(node, "epoch", "%llu", (unsigned long long)node->view->epoch);
     fact(node, "index", "%llu", (unsigned long long)node->view->index);
     fact(node, "dropped", "%llu", (unsigned long long)node->dropped);

@@ -201,13 +201,14 @@ static void apply_event(struct hm_node *node, struct hm_bytes bytes)
 
 static void feed_is_behind(struct hm_node *node, unsigned feed)
 {
-    hm_node_log(node, HM_LOG_INFO, "too far behind", "feed=%s next=\"bootstraps anew\"",
-                feed == HM_FEED_MEMBERS ? "members" : "state");
+    bool members = feed == HM_FEED_MEMBERS;
+    hm_node_log(node, HM_LOG_INFO, "too far behind", "feed=%s next=\"%s\"",
+                members ? "members" : "state", members ? "a fresh slice" : "bootstraps anew");
     if (node->is_control || node->phase != HM_PHASE_MEMBER) {
         return;
     }
-    if (feed == HM_FEED_MEMBERS) {
-        hm_node_begin_joining(node);
+    if (members) {
+        hm_node_want_fresh_slice(node);
     } else {
         hm_node_start_bootstrap(node);
     }

@@ -13,6 +13,8 @@ enum hm_status hm_node_open_control(struct hm_node *node, const struct hm_disk_f
     struct hm_control *control = &node->control;
     struct hm_buf report = {0};
     control->state = hm_state_new();
+    hm_state_keep_rings(control->state, node->config.rings);
+    hm_node_open_verdict(node);
     node->view = hm_state_view(control->state);
     control->logs = hm_logs_new(&(struct hm_logs_config){.self = {node->id, node->config.addr},
                                                          .seed = hm_random_u64(&node->random),
@@ -44,7 +46,9 @@ void hm_node_close_control(struct hm_node *node)
     hm_node_free_named(node);
     hm_state_free(control->state);
     hm_free(control->pending);
-    hm_free(control->tallies);
+    hm_verdict_fini(&control->verdict);
+    hm_node_drop_joins(node);
+    hm_free(control->joins.items);
 }
 
 /* ---- requests into the log ---- */
@@ -88,12 +92,12 @@ static bool take_pending(struct hm_control *control, uint64_t token, struct hm_p
 static void answer_pending(struct hm_node *node, uint64_t token, const struct hm_outcome *outcome)
 {
     struct hm_pending pending;
-    if (!take_pending(&node->control, token, &pending) || outcome->status == HM_NOT_LEADER) {
+    if (!take_pending(&node->control, token, &pending)) {
         return;
     }
     if (pending.is_join) {
-        hm_node_send_digest(node, &pending.joiner, pending.call, outcome->status, outcome->reason);
-    } else if (pending.call) {
+        hm_node_joins_decided(node, pending.call, outcome);
+    } else if (pending.call && outcome->status != HM_NOT_LEADER) {
         struct hm_peer to = {.id = pending.session, .addr = pending.joiner.addr};
         hm_node_send(node, &to,
                      &(struct hm_message){.kind = HM_MSG_submitted,
@@ -171,15 +175,7 @@ static void restart_feeds(struct hm_node *node)
 static void installed(struct hm_node *node)
 {
     learn_cluster(node);
-    hm_slice_clear(&node->slice);
-    hm_slice_clear(&node->state_slice);
-    for (size_t i = 0; i < node->view->members.count; i++) {
-        const struct hm_member *member = node->view->members.items[i];
-        if (!hm_id_equal(&member->id, &node->id)) {
-            hm_node_add_peer(node, member);
-        }
-    }
-    node->slice_changed = true;
+    hm_node_reload_slice(node);
     restart_feeds(node);
     hm_node_recall_leaves(node);
     if (node->catalog) {
@@ -210,7 +206,8 @@ static void role_changed(struct hm_node *node, const struct hm_log_effect *effec
                              : "none");
     }
     if (control->was_leader && !leads) {
-        control->tally_count = 0;
+        hm_verdict_clear(&control->verdict);
+        hm_node_drop_joins(node);
     }
     control->was_leader = leads;
 }
@@ -409,9 +406,10 @@ void hm_node_tick_control(struct hm_node *node)
     notice_removal(node);
     if (hm_raft_role(control->raft) == HM_RAFT_LEADER) {
         hm_node_tick_voters(node, &control->upkeep);
-        hm_node_count_reports(node);
+        hm_verdict_tick(&control->verdict, node->now);
         hm_node_release_braked(node);
         hm_node_tell_generation(node);
+        hm_node_tick_joins(node);
     }
     hm_node_tick_named(node);
 }
@@ -427,6 +425,13 @@ hm_ms hm_node_control_deadline(const struct hm_node *node)
     soonest = named < soonest ? named : soonest;
     if (hm_raft_role(control->raft) == HM_RAFT_LEADER && control->upkeep.look_at < soonest) {
         soonest = control->upkeep.look_at;
+    }
+    hm_ms verdict_at = hm_verdict_deadline(&control->verdict);
+    if (hm_raft_role(control->raft) == HM_RAFT_LEADER && verdict_at < soonest) {
+        soonest = verdict_at;
+    }
+    if (control->joins.flush_at < soonest) {
+        soonest = control->joins.flush_at;
     }
     if (node->phase == HM_PHASE_MEMBER && control->silent_at < soonest) {
         soonest = control->silent_at;

@@ -21,6 +21,7 @@ struct row {
     bool peers;               /* a request not of the control socket alone */
     bool strangers;           /* also from nodes that are no members */
     bool fenced;              /* also while this node is fenced */
+    bool passing; /* also from those whom a node does not know that cannot tell who is a member */
 };
 
 static void on_config_pull(struct hm_node *node, const struct hm_peer *from,
@@ -45,21 +46,23 @@ static void on_pushed(struct hm_node *node, const struct hm_peer *from,
 }
 
 static const struct row rows[] = {
-    [HM_MSG_ping] = {.message = hm_node_on_swim},
-    [HM_MSG_ack] = {.message = hm_node_on_swim},
-    [HM_MSG_probe_request] = {.message = hm_node_on_swim},
-    [HM_MSG_probe_result] = {.message = hm_node_on_swim},
-    [HM_MSG_suspect] = {.message = hm_node_on_swim},
-    [HM_MSG_alive] = {.message = hm_node_on_swim},
+    [HM_MSG_ping] = {.message = hm_node_on_swim, .passing = true},
+    [HM_MSG_ack] = {.message = hm_node_on_swim, .passing = true},
+    [HM_MSG_probe_request] = {.message = hm_node_on_swim, .passing = true},
+    [HM_MSG_probe_result] = {.message = hm_node_on_swim, .passing = true},
+    [HM_MSG_suspect] = {.message = hm_node_on_swim, .passing = true},
+    [HM_MSG_alive] = {.message = hm_node_on_swim, .passing = true},
     [HM_MSG_stopping] = {.message = hm_node_on_swim},
+    [HM_MSG_slice_ask] = {.message = hm_node_on_slice, .passing = true},
+    [HM_MSG_slice_tell] = {.message = hm_node_on_slice, .passing = true},
     [HM_MSG_report] = {.message = hm_node_on_report},
-    [HM_MSG_hint] = {.message = hm_node_on_hint},
-    [HM_MSG_feed_event] = {.message = hm_node_on_feed},
-    [HM_MSG_feed_pull] = {.message = hm_node_on_feed},
-    [HM_MSG_feed_range] = {.message = hm_node_on_feed},
-    [HM_MSG_feed_quiet] = {.message = hm_node_on_feed},
-    [HM_MSG_feed_behind] = {.message = hm_node_on_feed},
-    [HM_MSG_push] = {.message = hm_node_on_reconcile},
+    [HM_MSG_hint] = {.message = hm_node_on_hint, .passing = true},
+    [HM_MSG_feed_event] = {.message = hm_node_on_feed, .passing = true},
+    [HM_MSG_feed_pull] = {.message = hm_node_on_feed, .passing = true},
+    [HM_MSG_feed_range] = {.message = hm_node_on_feed, .passing = true},
+    [HM_MSG_feed_quiet] = {.message = hm_node_on_feed, .passing = true},
+    [HM_MSG_feed_behind] = {.message = hm_node_on_feed, .passing = true},
+    [HM_MSG_push] = {.message = hm_node_on_reconcile, .passing = true},
     [HM_MSG_pushed] = {.message = on_pushed},
     [HM_MSG_reconcile_summary] = {.message = hm_node_on_reconcile},
     [HM_MSG_reconcile_versions] = {.message = hm_node_on_reconcile},
@@ -325,14 +328,18 @@ void hm_node_deliver(struct hm_node *node, const struct hm_peer *from,
                      const struct hm_message *message)
 {
     const struct row *row = find(message->kind);
-    bool member = hm_slice_find(&node->slice, &from->id) != NULL;
+    bool member = hm_members_find(&node->view->members, &from->id) != NULL;
+    /* Only those who know everybody can tell who is a member; a control node whose log has not come
+     * yet hears everyone. */
+    bool judges = node->is_control && node->view->cluster != 0;
+    bool passes = row->strangers || (!judges && (row->passing || node->is_control));
     if (node->phase == HM_PHASE_FENCED && !row->fenced) {
         hm_node_refuse_peer(node, from, HM_STALE, hm_node_fence_text());
     } else if (!row->message && !row->request &&
                hm_message_class(message->kind) != HM_CLASS_CONTROL) {
         node->dropped++;
-    } else if (!member && !row->strangers) {
-        if (message->kind == HM_MSG_ping && node->phase == HM_PHASE_MEMBER) {
+    } else if (!member && !passes) {
+        if (judges && message->kind == HM_MSG_ping && node->phase == HM_PHASE_MEMBER) {
             hm_node_refuse_peer(node, from, HM_REMOVED, "not a member (any more); join again");
         }
     } else if (row->message) {

@@ -3,12 +3,14 @@
 #define HM_NODE_INTERNAL_H
 
 #include "core/base/memory.h"
+#include "core/engine/crowd.h"
 #include "core/engine/feed.h"
 #include "core/engine/keeper.h"
 #include "core/engine/push.h"
 #include "core/engine/reconcile.h"
 #include "core/engine/slice.h"
 #include "core/engine/swim.h"
+#include "core/engine/verdict.h"
 #include "core/include/hivemind/module.h"
 #include "core/log/logs.h"
 #include "core/node/calls.h"
@@ -70,6 +72,13 @@ struct hm_joining {
     bool answered; /* somebody of the cluster spoke to us */
 };
 
+/* A slice that cannot be mended, as asked of the control plane. */
+struct hm_fresh {
+    hm_ms at; /* asked (again) then; HM_NEVER: nothing is missing */
+    uint64_t call;
+    uint32_t tries;
+};
+
 /* A consumer's bootstrap: the records, page by page, then every host's own word. */
 struct hm_bootstrap {
     bool done;
@@ -80,21 +89,31 @@ struct hm_bootstrap {
     struct hm_buf after_key;
 };
 
-/* The reports on one member, as the leader counts them. */
-struct hm_tally {
-    struct hm_id target;
-    struct hm_id reporters[HM_SLICE_RINGS_MAX];
-    size_t count;
-    hm_ms propose_at; /* not before: its removal is on its way */
-};
-
 /* Whom a request answers that waits in the log for its commit. */
 struct hm_pending {
     uint64_t token; /* what the log calls it */
     struct hm_id session;
-    uint64_t call;
-    struct hm_peer joiner; /* a join: who gets the digest */
+    uint64_t call;         /* of joins: their batch */
+    struct hm_peer joiner; /* where the session is reached */
     bool is_join;
+};
+
+/* A node that waits at the leader to be let in. */
+struct hm_waiting_join {
+    struct hm_id id;
+    uint64_t batch;       /* 0: not in the log yet */
+    bool alone;           /* refused in a batch: it is told why when it asks by itself */
+    struct hm_bytes join; /* its message, owned */
+};
+
+/* Joins are let in together: the more there were lately, the longer one waits for others. */
+struct hm_joins {
+    struct hm_waiting_join *items;
+    size_t count;
+    size_t capacity;
+    uint64_t batch; /* of the last one */
+    hm_ms flush_at; /* HM_NEVER: nobody waits */
+    struct hm_crowd crowd;
 };
 
 /* The voters of a log, as this node looks after them while it leads. */
@@ -136,9 +155,8 @@ struct hm_control {
     struct hm_pending *pending; /* by rising token */
     size_t pending_count;
     size_t pending_capacity;
-    struct hm_tally *tallies;
-    size_t tally_count;
-    size_t tally_capacity;
+    struct hm_verdict verdict; /* on the leader */
+    struct hm_joins joins;
     struct hm_upkeep upkeep; /* of the event log */
     struct hm_named **named; /* by rising id */
     size_t named_count;
@@ -212,8 +230,8 @@ struct hm_node {
     const struct hm_view *view; /* own_view, or the state machine's */
     struct hm_catalog *catalog; /* NULL unless feed state is carried */
     struct hm_slice slice;
-    struct hm_slice state_slice; /* the rings over those who carry feed state */
-    bool slice_changed;
+    bool slice_changed; /* or the nodes of roles that count here */
+    struct hm_fresh fresh;
     struct hm_swim swim;
     struct hm_feed feeds[HM_FEED_COUNT];
     struct hm_reconcile reconcile; /* of a consumer */
@@ -321,11 +339,8 @@ struct hm_bytes hm_node_text(struct hm_arena *arena, const char *format, ...)
 
 /* Our own member record as it should be. `roles` has room for HM_NODE_ROLES_MAX. */
 struct hm_member hm_node_own_member(const struct hm_node *node, struct hm_label *roles);
-void hm_node_add_peer(struct hm_node *node, const struct hm_member *member);
-void hm_node_remove_peer(struct hm_node *node, const struct hm_id *id);
 /* An event was applied to the view: engines and catalog follow. */
 void hm_node_on_event(struct hm_node *node, const struct hm_event *event);
-void hm_node_refresh_slices(struct hm_node *node);
 void hm_node_pump_swim(struct hm_node *node);
 void hm_node_on_swim(struct hm_node *node, const struct hm_peer *from,
                      const struct hm_message *message);
@@ -338,21 +353,56 @@ void hm_node_check_ready(struct hm_node *node);
 size_t hm_node_peers_with_role(const struct hm_node *node, const char *role, struct hm_peer *out,
                                size_t most);
 
+/* ---- slices.c ---- */
+
+/* A member joined, or changed: false when this node has no use for it, and forgot it. */
+bool hm_node_member_came(struct hm_node *node, const struct hm_member *member, bool joined);
+void hm_node_member_went(struct hm_node *node, const struct hm_id *id);
+/* The event at this position of feed `members` is in. */
+void hm_node_slice_reach(struct hm_node *node, uint64_t position);
+/* The members of the view are others than events told. */
+void hm_node_reload_slice(struct hm_node *node);
+/* Outside the control plane: knows from now on what a digest says. */
+void hm_node_take_digest(struct hm_node *node, const struct hm_joined *digest);
+/* What a joiner is handed; it points into the view and `arena`. */
+void hm_node_fill_digest(const struct hm_node *node, const struct hm_join *join,
+                         struct hm_arena *arena, struct hm_joined *digest);
+/* The consumers that this node knows, but not the given one, in an order that depends on it;
+ * returns how many were written. */
+size_t hm_node_consumers(const struct hm_node *node, const struct hm_id *behind,
+                         struct hm_peer *out, size_t most);
+/* Engines follow the slice and the roles. */
+void hm_node_refresh_slices(struct hm_node *node);
+void hm_node_on_slice(struct hm_node *node, const struct hm_peer *from,
+                      const struct hm_message *message);
+void hm_node_pump_slice(struct hm_node *node);
+void hm_node_want_fresh_slice(struct hm_node *node);
+void hm_node_tick_fresh_slice(struct hm_node *node);
+/* True when it was an answer to that. */
+bool hm_node_on_fresh_slice(struct hm_node *node, const struct hm_joined *digest);
+
 /* ---- joining.c ---- */
 
 void hm_node_begin_joining(struct hm_node *node);
+/* Asks for a digest; returns the call. */
+uint64_t hm_node_send_join(struct hm_node *node, const struct hm_peer *to);
 void hm_node_tick_joining(struct hm_node *node);
 void hm_node_on_joined(struct hm_node *node, const struct hm_peer *from,
                        const struct hm_message *message);
 void hm_node_on_refusal(struct hm_node *node, const struct hm_peer *from,
                         const struct hm_message *message);
 void hm_node_on_join(struct hm_node *node, const struct hm_request *request);
+/* On the leader: those who wait go into the log together; what became of a batch; all must ask
+ * again, because this node leads no more. */
+void hm_node_tick_joins(struct hm_node *node);
+void hm_node_joins_decided(struct hm_node *node, uint64_t batch, const struct hm_outcome *outcome);
+void hm_node_drop_joins(struct hm_node *node);
 void hm_node_become_member(struct hm_node *node);
 /* The stream to this address broke: if it was asked last, another is asked. */
 void hm_node_join_peer_lost(struct hm_node *node, const struct hm_addr *addr);
 /* The digest for a joiner, or why it is refused. */
-void hm_node_send_digest(struct hm_node *node, const struct hm_peer *joiner, uint64_t call,
-                         enum hm_status status, const char *reason);
+void hm_node_send_digest(struct hm_node *node, const struct hm_join *join, enum hm_status status,
+                         const char *reason);
 /* Tells a stranger that it is not served. At most one a second. */
 void hm_node_refuse_peer(struct hm_node *node, const struct hm_peer *peer, enum hm_status status,
                          const char *reason);
@@ -412,10 +462,11 @@ void hm_node_forget_left(struct hm_node *node, const struct hm_id *id);
 void hm_node_recall_leaves(struct hm_node *node);
 void hm_node_on_report(struct hm_node *node, const struct hm_peer *from,
                        const struct hm_message *message);
-void hm_node_count_reports(struct hm_node *node);
+void hm_node_open_verdict(struct hm_node *node);
+/* What was asked goes out; what is decided goes into the log. */
+void hm_node_pump_verdict(struct hm_node *node);
 /* Commits the end of what the removal brake keeps, when it is due. */
 void hm_node_release_braked(struct hm_node *node);
-void hm_node_forget_reports(struct hm_node *node, const struct hm_id *target);
 
 /* ---- allowed.c ---- */
 
@@ -603,6 +654,9 @@ void hm_node_status_facts(struct hm_node *node);
 void hm_node_add_fact(struct hm_node *node, const char *key, const char *format, va_list arguments);
 /* Walks the roles that our modules bootstrap from, each once; NULL at the end. */
 const char *hm_node_next_bootstrap_role(const struct hm_node *node, size_t *cursor);
+/* Walks the roles whose nodes this node must know: those, what its modules require, `control`, and
+ * for a consumer `host`. One may come twice. */
+const char *hm_node_next_wanted_role(const struct hm_node *node, size_t *cursor);
 
 /* Does everything that is due after an event: engines' effects, mail, disk. */
 void hm_node_pump(struct hm_node *node);

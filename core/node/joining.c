@@ -9,6 +9,8 @@
 #define ANSWER_MS        1000u /* an address that has not answered by then is passed over */
 #define HOPS_MAX         3u
 #define REFUSE_EVERY_MS  1000u
+#define WANTED_MAX       32u
+#define BATCH_MAX        1024u
 
 /* ---- the joiner ---- */
 
@@ -20,22 +22,29 @@ void hm_node_begin_joining(struct hm_node *node)
     node->joining.call = 0;
 }
 
-static void ask(struct hm_node *node, const struct hm_addr *addr)
+uint64_t hm_node_send_join(struct hm_node *node, const struct hm_peer *to)
 {
     struct hm_label roles[HM_NODE_ROLES_MAX];
-    struct hm_label wanted[HM_NODE_ROLES_MAX];
+    struct hm_label wanted[WANTED_MAX];
     struct hm_message join = {.kind = HM_MSG_join,
-                              .join = {.member = hm_node_own_member(node, roles),
+                              .join = {.call = ++node->calls.last_id,
+                                       .member = hm_node_own_member(node, roles),
                                        .cluster = node->cluster,
-                                       .bootstraps = wanted}};
+                                       .wanted = wanted}};
     size_t cursor = 0;
-    for (const char *role; (role = hm_node_next_bootstrap_role(node, &cursor)) &&
-                           join.join.bootstraps_count < HM_NODE_ROLES_MAX;) {
-        wanted[join.join.bootstraps_count++].name = hm_name_of(role);
+    for (const char *role;
+         (role = hm_node_next_wanted_role(node, &cursor)) && join.join.wanted_count < WANTED_MAX;) {
+        struct hm_name name = hm_name_of(role);
+        uint32_t at = 0;
+        while (at < join.join.wanted_count && !hm_name_equal(&wanted[at].name, &name)) {
+            at++;
+        }
+        if (at == join.join.wanted_count) {
+            wanted[join.join.wanted_count++].name = name;
+        }
     }
-    node->joining.call = ++node->calls.last_id;
-    join.join.call = node->joining.call;
-    hm_node_send(node, &(struct hm_peer){.addr = *addr}, &join);
+    hm_node_send(node, to, &join);
+    return join.join.call;
 }
 
 /* The one that was asked cannot help now: the next of the list is asked at once. After a whole
@@ -119,7 +128,7 @@ void hm_node_tick_joining(struct hm_node *node)
         return;
     }
     joining->asked = addr;
-    ask(node, &addr);
+    joining->call = hm_node_send_join(node, &(struct hm_peer){.addr = addr});
     hm_ms wait = joining->backoff_ms + hm_random_below(&node->random, joining->backoff_ms);
     joining->ask_at = node->now + wait;
     joining->backoff_ms *= 2;
@@ -134,32 +143,10 @@ void hm_node_tick_joining(struct hm_node *node)
 
 static void adopt(struct hm_node *node, const struct hm_joined *digest)
 {
-    bool control = node->is_control;
     node->cluster = digest->cluster;
     hm_node_take_generation(node, digest->generation);
-    hm_slice_clear(&node->slice);
-    hm_slice_clear(&node->state_slice);
-    node->slice_changed = true;
-    if (!control) {
-        struct hm_records records = node->own_view.records;
-        node->own_view.records = (struct hm_records){0};
-        hm_view_fini(&node->own_view);
-        node->own_view = (struct hm_view){.cluster = digest->cluster,
-                                          .epoch = digest->members_place.epoch,
-                                          .history = digest->history,
-                                          .index = digest->index,
-                                          .members_position = digest->members_place.position,
-                                          .records = records};
-        hm_feed_start(&node->feeds[HM_FEED_MEMBERS], digest->members_place);
-        hm_feed_set_history(&node->feeds[HM_FEED_MEMBERS], &digest->history);
-    }
-    for (uint32_t i = 0; i < digest->members_count; i++) {
-        if (!control) {
-            hm_members_put(&node->own_view.members, &digest->members[i]);
-        }
-        if (!hm_id_equal(&digest->members[i].id, &node->id)) {
-            hm_node_add_peer(node, &digest->members[i]);
-        }
+    if (!node->is_control) { /* the log tells the control plane */
+        hm_node_take_digest(node, digest);
     }
     hm_node_keep_identity(node);
     node->phase = HM_PHASE_ADOPTING;
@@ -169,10 +156,11 @@ void hm_node_become_member(struct hm_node *node)
 {
     node->phase = HM_PHASE_MEMBER;
     node->joining.found_at = HM_NEVER;
-    hm_node_log(node, HM_LOG_INFO, "member", "name=%s cluster=%016llx members=%zu",
+    hm_node_log(node, HM_LOG_INFO, "member", "name=%s cluster=%016llx members=%llu",
                 node->config.name.text, (unsigned long long)node->cluster,
-                hm_slice_count(&node->slice));
+                (unsigned long long)node->view->total);
     node->report_at = node->now;
+    node->fresh.at = HM_NEVER;
     if (node->consumes) {
         hm_node_start_bootstrap(node);
     } else {
@@ -198,6 +186,9 @@ void hm_node_on_joined(struct hm_node *node, const struct hm_peer *from,
                        const struct hm_message *message)
 {
     const struct hm_joined *digest = &message->joined;
+    if (hm_node_on_fresh_slice(node, digest)) {
+        return;
+    }
     if (node->phase != HM_PHASE_JOINING || digest->call == 0 ||
         digest->call > node->calls.last_id) {
         return;
@@ -265,12 +256,12 @@ void hm_node_refuse_peer(struct hm_node *node, const struct hm_peer *peer, enum 
                                                   .generation = node->generation}});
 }
 
-void hm_node_send_digest(struct hm_node *node, const struct hm_peer *joiner, uint64_t call,
-                         enum hm_status status, const char *reason)
+void hm_node_send_digest(struct hm_node *node, const struct hm_join *join, enum hm_status status,
+                         const char *reason)
 {
     struct hm_message message = {.kind = HM_MSG_joined};
     struct hm_joined *digest = &message.joined;
-    *digest = (struct hm_joined){.call = call,
+    *digest = (struct hm_joined){.call = join->call,
                                  .status = (uint16_t)status,
                                  .reason = hm_bytes_of_text(reason),
                                  .cluster = node->cluster,
@@ -278,41 +269,31 @@ void hm_node_send_digest(struct hm_node *node, const struct hm_peer *joiner, uin
                                  .history = node->view->history};
     struct hm_arena arena = {0};
     if (status == HM_OK) {
-        const struct hm_members *members = &node->view->members;
-        digest->members_place = hm_node_place(node, HM_FEED_MEMBERS);
-        digest->state_place = hm_node_place(node, HM_FEED_STATE);
-        digest->index = node->view->index;
-        digest->members = hm_arena_alloc(&arena, members->count, sizeof *digest->members);
-        for (size_t i = 0; i < members->count && i < 16384; i++) {
-            digest->members[digest->members_count++] = *members->items[i];
-        }
+        hm_node_fill_digest(node, join, &arena, digest);
     }
-    hm_node_send(node, joiner, &message);
+    hm_node_send(node, &(struct hm_peer){join->member.id, join->member.addr}, &message);
     hm_arena_fini(&arena);
 }
 
 /* Not the leader: the join goes on to a control node, and the answer comes straight from there. */
-static void pass_on(struct hm_node *node, const struct hm_join *join, const struct hm_peer *joiner)
+static void pass_on(struct hm_node *node, const struct hm_join *join)
 {
     struct hm_peer control;
     struct hm_message message = {.kind = HM_MSG_join, .join = *join};
     message.join.hops++;
     if (join->hops >= HOPS_MAX || !hm_node_pick_control(node, join->hops, &control)) {
-        hm_node_send_digest(node, joiner, join->call, HM_NO_QUORUM,
+        hm_node_send_digest(node, join, HM_NO_QUORUM,
                             "the control plane has no leader; nobody can be let in");
         return;
     }
     hm_node_send(node, &control, &message);
 }
 
-/* A restart with its disk while still a member is no join: any member can answer it, with or
- * without a quorum, as long as the log need not learn anything. */
-static bool is_unchanged_member(const struct hm_node *node, const struct hm_join *join)
+/* Is it a member, as it says of itself? */
+static bool is_as_known(const struct hm_node *node, const struct hm_member *asker)
 {
-    const struct hm_member *asker = &join->member;
     const struct hm_member *known = hm_members_find(&node->view->members, &asker->id);
-    bool same = known && join->cluster == node->cluster && known->boot <= asker->boot &&
-                hm_addr_equal(&known->addr, &asker->addr) &&
+    bool same = known && known->boot <= asker->boot && hm_addr_equal(&known->addr, &asker->addr) &&
                 hm_name_equal(&known->name, &asker->name) &&
                 known->roles_count == asker->roles_count && known->feature == asker->feature &&
                 known->feeds == asker->feeds;
@@ -322,48 +303,175 @@ static bool is_unchanged_member(const struct hm_node *node, const struct hm_join
     return same;
 }
 
+/* A restart with its disk while still a member is no join: any member that knows it can answer,
+ * with or without a quorum, as long as the log need not learn anything. */
+static bool is_unchanged_member(const struct hm_node *node, const struct hm_join *join)
+{
+    return join->cluster == node->cluster && is_as_known(node, &join->member);
+}
+
+/* ---- the leader ---- */
+
+/* The first one after a quiet time goes at once; in a crowd they go together. */
+static void let_wait(struct hm_node *node, const struct hm_join *join)
+{
+    struct hm_joins *joins = &node->control.joins;
+    struct hm_waiting_join *waiting = NULL;
+    for (size_t i = 0; i < joins->count; i++) {
+        if (hm_id_equal(&joins->items[i].id, &join->member.id)) {
+            waiting = &joins->items[i]; /* it asks again: its latest call is answered */
+            hm_bytes_free(waiting->join);
+        }
+    }
+    if (!waiting) {
+        joins->items = hm_grow(joins->items, joins->count, &joins->capacity, sizeof *joins->items);
+        waiting = &joins->items[joins->count++];
+        *waiting = (struct hm_waiting_join){.id = join->member.id};
+    }
+    struct hm_buf bytes = {0};
+    hm_message_encode(&bytes, &(struct hm_message){.kind = HM_MSG_join, .join = *join});
+    waiting->join = hm_buf_view(&bytes); /* taken over */
+    if (waiting->batch == 0 && joins->flush_at == HM_NEVER) {
+        joins->flush_at = node->now + hm_crowd_wait(&joins->crowd, node->now);
+        hm_node_tick_joins(node);
+    }
+}
+
+static bool read_join(const struct hm_waiting_join *waiting, struct hm_arena *arena,
+                      struct hm_message *out)
+{
+    return hm_message_decode_only(waiting->join, HM_MSG_join, arena, out) == HM_OK;
+}
+
+/* Up to a batch of those who wait, as one entry. True when more are left. */
+static bool propose_batch(struct hm_node *node)
+{
+    struct hm_joins *joins = &node->control.joins;
+    struct hm_arena arena = {0};
+    struct hm_message request = {.kind = HM_MSG_request_joins};
+    struct hm_request_joins *list = &request.request_joins;
+    uint64_t batch = ++joins->batch;
+    bool more = false;
+    list->joiners = hm_arena_alloc(&arena, BATCH_MAX, sizeof *list->joiners);
+    for (size_t i = 0; i < joins->count && !more; i++) {
+        struct hm_message join;
+        if (joins->items[i].batch) {
+            continue;
+        }
+        more = list->joiners_count == BATCH_MAX || (joins->items[i].alone && list->joiners_count);
+        if (!more && read_join(&joins->items[i], &arena, &join)) {
+            more = joins->items[i].alone; /* it goes by itself */
+            joins->items[i].batch = batch;
+            list->joiners[list->joiners_count++] =
+                (struct hm_joiner){join.join.member, join.join.cluster};
+        }
+    }
+    struct hm_buf body = {0};
+    struct hm_pending pending = {.call = batch, .is_join = true};
+    hm_crowd_add(&joins->crowd, list->joiners_count);
+    hm_message_encode(&body, &request);
+    if (list->joiners_count == 0 ||
+        hm_node_propose(node, &node->id, 0, hm_buf_view(&body), &pending) != HM_OK) {
+        hm_node_joins_decided(node, batch, &(struct hm_outcome){.status = HM_NOT_LEADER});
+    }
+    hm_buf_fini(&body);
+    hm_arena_fini(&arena);
+    return more;
+}
+
+void hm_node_tick_joins(struct hm_node *node)
+{
+    struct hm_joins *joins = &node->control.joins;
+    if (node->now < joins->flush_at) {
+        return;
+    }
+    joins->flush_at = HM_NEVER;
+    while (propose_batch(node)) {
+    }
+}
+
+/* What one of a batch is told: false when it is to ask again by itself, to be told why not. */
+static bool answer_join(struct hm_node *node, const struct hm_join *join, bool alone,
+                        const struct hm_outcome *outcome)
+{
+    if (outcome->status == HM_NOT_LEADER || outcome->status == HM_NO_QUORUM) {
+        hm_node_send_digest(node, join, HM_NO_QUORUM, hm_status_text(HM_NO_QUORUM));
+    } else if (is_as_known(node, &join->member)) {
+        hm_node_send_digest(node, join, HM_OK, "");
+    } else if (alone) {
+        enum hm_status status = outcome->status == HM_OK ? HM_BUSY : outcome->status;
+        hm_node_send_digest(node, join, status, outcome->reason);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+void hm_node_joins_decided(struct hm_node *node, uint64_t batch, const struct hm_outcome *outcome)
+{
+    struct hm_joins *joins = &node->control.joins;
+    size_t together = 0;
+    size_t kept = 0;
+    for (size_t i = 0; i < joins->count; i++) {
+        together += joins->items[i].batch == batch;
+    }
+    for (size_t i = 0; i < joins->count; i++) {
+        struct hm_waiting_join waiting = joins->items[i];
+        struct hm_arena arena = {0};
+        struct hm_message join;
+        bool ours = waiting.batch == batch && read_join(&waiting, &arena, &join);
+        if (ours && answer_join(node, &join.join, together == 1, outcome)) {
+            hm_bytes_free(waiting.join);
+        } else {
+            if (ours) {
+                waiting.batch = 0;
+                waiting.alone = true;
+                joins->flush_at = node->now;
+            }
+            joins->items[kept++] = waiting;
+        }
+        hm_arena_fini(&arena);
+    }
+    joins->count = kept;
+}
+
+void hm_node_drop_joins(struct hm_node *node)
+{
+    struct hm_joins *joins = &node->control.joins;
+    for (size_t i = 0; i < joins->count; i++) {
+        hm_bytes_free(joins->items[i].join);
+    }
+    joins->count = 0;
+    joins->flush_at = HM_NEVER;
+}
+
+/* ---- the responder, at last ---- */
+
 void hm_node_on_join(struct hm_node *node, const struct hm_request *request)
 {
     const struct hm_join *join = &request->message->join;
-    struct hm_peer joiner = {join->member.id, join->member.addr};
     /* A digest answers, from the leader, not from here. */
     hm_node_close_request(node, request->token);
-    if (hm_id_equal(&joiner.id, &node->id) || hm_addr_is_none(&joiner.addr)) {
+    if (hm_id_equal(&join->member.id, &node->id) || hm_addr_is_none(&join->member.addr)) {
         return;
     }
     /* A leader that was removed itself still lets others in: there is nobody else who could. */
     bool serves = node->phase == HM_PHASE_MEMBER || hm_node_is_leader(node);
     if (!serves || node->cluster == 0) {
-        hm_node_send_digest(node, &joiner, join->call, HM_NOT_READY, "not a member itself yet");
-        return;
-    }
-    if (!node->config.serve_joins && join->hops == 0) {
-        hm_node_send_digest(node, &joiner, join->call, HM_DENIED,
+        hm_node_send_digest(node, join, HM_NOT_READY, "not a member itself yet");
+    } else if (!node->config.serve_joins && join->hops == 0) {
+        hm_node_send_digest(node, join, HM_DENIED,
                             "this node does not serve joins (serve_joins: false)");
-        return;
-    }
-    if (hm_node_may_join(node, &request->from, join) != HM_OK) {
-        hm_node_send_digest(node, &joiner, join->call, HM_DENIED, "not asked for by the joiner");
-        return;
-    }
-    if (is_unchanged_member(node, join)) {
-        hm_node_send_digest(node, &joiner, join->call, HM_OK, "");
-        return;
-    }
-    struct hm_buf body = {0};
-    hm_message_encode(&body, &(struct hm_message){.kind = HM_MSG_request_join,
-                                                  .request_join = {.member = join->member,
-                                                                   .cluster = join->cluster}});
-    struct hm_pending pending = {
-        .session = joiner.id, .call = join->call, .joiner = joiner, .is_join = true};
-    enum hm_status status = hm_node_propose(node, &joiner.id, 0, hm_buf_view(&body), &pending);
-    hm_buf_fini(&body);
-    if (status == HM_OK && hm_plant("join_before_commit")) {
-        hm_node_send_digest(node, &joiner, join->call, HM_OK, "");
-    }
-    if (status == HM_NOT_LEADER) {
-        pass_on(node, join, &joiner);
-    } else if (status != HM_OK) {
-        hm_node_send_digest(node, &joiner, join->call, status, hm_status_text(status));
+    } else if (hm_node_may_join(node, &request->from, join) != HM_OK) {
+        hm_node_send_digest(node, join, HM_DENIED, "not asked for by the joiner");
+    } else if (is_unchanged_member(node, join)) {
+        hm_node_send_digest(node, join, HM_OK, "");
+    } else if (!hm_node_is_leader(node)) {
+        pass_on(node, join);
+    } else {
+        if (hm_plant("join_before_commit")) {
+            hm_node_send_digest(node, join, HM_OK, "");
+        }
+        let_wait(node, join);
     }
 }

@@ -28,96 +28,26 @@ struct hm_member hm_node_own_member(const struct hm_node *node, struct hm_label 
 size_t hm_node_peers_with_role(const struct hm_node *node, const char *role, struct hm_peer *out,
                                size_t most)
 {
+    struct hm_members_walk walk = {0};
+    const struct hm_member *member;
     size_t count = 0;
-    for (size_t i = 0; i < node->view->members.count && count < most; i++) {
-        const struct hm_member *member = node->view->members.items[i];
-        if (hm_member_has_role(member, role)) {
-            out[count++] = (struct hm_peer){member->id, member->addr};
-        }
+    while (count < most && (member = hm_members_next(&node->view->members, role, &walk))) {
+        out[count++] = (struct hm_peer){member->id, member->addr};
     }
     return count;
 }
 
-/* ---- slices ---- */
-
-void hm_node_add_peer(struct hm_node *node, const struct hm_member *member)
-{
-    struct hm_peer peer = {member->id, member->addr};
-    hm_slice_add(&node->slice, &peer);
-    if (node->carries_state && (member->feeds & HM_MEMBER_CARRIES_STATE)) {
-        hm_slice_add(&node->state_slice, &peer);
-    } else {
-        hm_slice_remove(&node->state_slice, &member->id);
-    }
-    if (node->consumes) {
-        hm_reconcile_admit(&node->reconcile, node->now, &member->id);
-    }
-    node->slice_changed = true;
-}
-
-void hm_node_remove_peer(struct hm_node *node, const struct hm_id *id)
-{
-    hm_slice_remove(&node->slice, id);
-    hm_slice_remove(&node->state_slice, id);
-    if (node->consumes) {
-        hm_reconcile_forget(&node->reconcile, id);
-    }
-    node->slice_changed = true;
-}
-
-/* The other consumers, with whom pushed configs are reconciled; and those whom we push to. */
-static void refresh_consumers(struct hm_node *node)
-{
-    const struct hm_members *members = &node->view->members;
-    struct hm_peer *peers = hm_alloc(members->count, sizeof *peers);
-    size_t count = 0;
-    for (size_t i = 0; i < members->count; i++) {
-        const struct hm_member *member = members->items[i];
-        if ((member->feeds & HM_MEMBER_CONSUMES) && !hm_id_equal(&member->id, &node->id)) {
-            peers[count++] = (struct hm_peer){member->id, member->addr};
-        }
-    }
-    if (node->consumes) {
-        hm_reconcile_set_peers(&node->reconcile, peers, count);
-    }
-    size_t cursor = 0;
-    size_t role_number = 0;
-    for (const char *role; (role = hm_node_next_bootstrap_role(node, &cursor)); role_number++) {
-        count = hm_node_peers_with_role(node, role, peers, members->count);
-        hm_push_set_consumers(&node->pusher, node->now, role_number, peers, count);
-    }
-    hm_free(peers);
-    hm_node_refresh_keepers(node);
-}
-
-void hm_node_refresh_slices(struct hm_node *node)
-{
-    if (!node->slice_changed) {
-        return;
-    }
-    node->slice_changed = false;
-    size_t count;
-    const struct hm_peer *peers = hm_slice_subjects(&node->slice, &count);
-    hm_swim_watch(&node->swim, peers, count);
-    peers = hm_slice_neighbours(&node->slice, &count);
-    hm_swim_set_helpers(&node->swim, peers, count);
-    hm_feed_set_neighbours(&node->feeds[HM_FEED_MEMBERS], peers, count);
-    if (node->carries_state) {
-        peers = hm_slice_neighbours(&node->state_slice, &count);
-        hm_feed_set_neighbours(&node->feeds[HM_FEED_STATE], peers, count);
-    }
-    refresh_consumers(node);
-}
-
 /* ---- events ---- */
 
-static void member_came(struct hm_node *node, const struct hm_member *member, const char *what)
+static void member_came(struct hm_node *node, const struct hm_member *member, bool joined)
 {
     char addr[HM_ADDR_TEXT_BYTES];
-    hm_node_log(node, HM_LOG_INFO, what, "name=%s addr=%s", member->name.text,
-                hm_addr_format(&member->addr, addr));
-    hm_node_add_peer(node, member);
-    hm_node_forget_reports(node, &member->id);
+    if (!hm_node_member_came(node, member, joined)) {
+        return;
+    }
+    hm_node_log(node, HM_LOG_INFO, joined ? "member joined" : "member changed", "name=%s addr=%s",
+                member->name.text, hm_addr_format(&member->addr, addr));
+    hm_verdict_forget(&node->control.verdict, &member->id);
     hm_node_forget_left(node, &member->id);
     /* To a control node its own log says that it is in again; also when it reads at a start how it
      * once was out. */
@@ -130,13 +60,15 @@ static void member_came(struct hm_node *node, const struct hm_member *member, co
 static void member_went(struct hm_node *node, const struct hm_id *id, const struct hm_name *name,
                         bool failed)
 {
-    hm_node_log(node, HM_LOG_INFO, failed ? "member failed" : "member left", "name=%s", name->text);
-    hm_node_forget_reports(node, id);
+    bool knew = node->is_control || hm_slice_holds(&node->slice, id) || node->consumes;
+    hm_node_log(node, knew ? HM_LOG_INFO : HM_LOG_DEBUG, failed ? "member failed" : "member left",
+                "name=%s", name->text);
+    hm_verdict_forget(&node->control.verdict, id);
     if (!failed) {
         hm_node_note_left(node, id);
     }
     if (!hm_id_equal(id, &node->id)) {
-        hm_node_remove_peer(node, id);
+        hm_node_member_went(node, id);
     } else if (failed && (node->phase == HM_PHASE_MEMBER || node->phase == HM_PHASE_ADOPTING)) {
         hm_node_log(node, HM_LOG_WARN, "removed from the cluster",
                     "next=\"joins again by itself\"");
@@ -185,11 +117,11 @@ void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
     }
     switch (body.kind) {
     case HM_MSG_member_joined:
-        member_came(node, &body.member_joined.member, "member joined");
+        member_came(node, &body.member_joined.member, true);
         refresh_host(node, &body.member_joined.member.id);
         break;
     case HM_MSG_member_changed:
-        member_came(node, &body.member_changed.member, "member changed");
+        member_came(node, &body.member_changed.member, false);
         refresh_host(node, &body.member_changed.member.id);
         break;
     case HM_MSG_member_left:
@@ -226,6 +158,9 @@ void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
         break;
     }
     hm_node_tell_event(node, event, &body);
+    if (event->members_position) {
+        hm_node_slice_reach(node, event->members_position);
+    }
     hm_arena_fini(&arena);
 }
 
@@ -255,8 +190,14 @@ void hm_node_repeat_reports(struct hm_node *node)
         return;
     }
     node->report_at = node->now + REPORT_AGAIN_MS;
-    size_t count;
-    const struct hm_peer *subjects = hm_slice_subjects(&node->slice, &count);
+    struct hm_peer control;
+    if (hm_swim_is_cut_off(&node->swim) && hm_node_pick_control(node, 0, &control)) {
+        /* Its answer tells how far the others are. */
+        hm_swim_inquire(&node->swim, node->now,
+                        &(struct hm_suspect){.target = control.id, .target_addr = control.addr});
+    }
+    struct hm_peer subjects[HM_RINGS_MAX];
+    size_t count = hm_slice_subjects(&node->slice, subjects);
     for (size_t i = 0; i < count; i++) {
         if (hm_swim_state(&node->swim, &subjects[i].id) == HM_SWIM_STATE_GONE) {
             report(node, &subjects[i].id, true);
@@ -271,14 +212,22 @@ static void hint(struct hm_node *node, const struct hm_id *target, uint64_t inca
     struct hm_message message = {
         .kind = HM_MSG_hint,
         .hint = {.target = *target, .incarnation = incarnation, .suspected = suspected}};
-    size_t told = 0;
-    for (size_t i = 0; i < node->view->members.count && told < HINTED_MAX; i++) {
-        const struct hm_member *member = node->view->members.items[i];
-        if (member->feeds & HM_MEMBER_CONSUMES) {
-            hm_node_send(node, &(struct hm_peer){member->id, member->addr}, &message);
-            told++;
-        }
+    struct hm_peer consumers[HINTED_MAX];
+    size_t count = hm_node_consumers(node, target, consumers, HINTED_MAX);
+    for (size_t i = 0; i < count; i++) {
+        hm_node_send(node, &consumers[i], &message);
     }
+}
+
+/* Others who watch it are known to the control plane alone. */
+static void tell_suspicion(struct hm_node *node, const struct hm_effect *effect, bool suspected)
+{
+    send_to_control(node, &(struct hm_message){.kind = HM_MSG_suspect,
+                                               .suspect = {.target = effect->peer.id,
+                                                           .target_addr = effect->peer.addr,
+                                                           .incarnation = effect->number,
+                                                           .suspected = suspected,
+                                                           .by = node->id}});
 }
 
 static const char *name_of(const struct hm_node *node, const struct hm_id *id)
@@ -293,7 +242,11 @@ static void notice(struct hm_node *node, const struct hm_effect *effect)
     hm_node_doubt_keeper(node, id,
                          effect->notice != HM_SWIM_ALIVE && effect->notice != HM_SWIM_BACK);
     switch (effect->notice) {
+    case HM_SWIM_DOUBT:
+        tell_suspicion(node, effect, false);
+        break;
     case HM_SWIM_SUSPECT:
+        tell_suspicion(node, effect, true);
         hm_node_log(node, HM_LOG_INFO, "suspect", "name=%s", name_of(node, id));
         hint(node, id, effect->number, true);
         break;
@@ -346,14 +299,35 @@ static void note_places(struct hm_node *node, const struct hm_peer *from,
     }
 }
 
+/* From an observer to the leader; from the leader to the observers. */
+static void on_suspect(struct hm_node *node, const struct hm_peer *from,
+                       const struct hm_suspect *suspect)
+{
+    const struct hm_member *teller = hm_members_find(&node->view->members, &from->id);
+    bool asked = teller && hm_member_has_role(teller, "control");
+    bool own = hm_id_equal(&from->id, &node->id);
+    if (node->control.raft) { /* control nodes observe, too: only the leader passes suspicions on */
+        struct hm_id leader = hm_raft_leader(node->control.raft);
+        asked = hm_id_equal(&leader, &from->id);
+    }
+    if (asked && (!own || !hm_id_equal(&suspect->by, &node->id))) {
+        hm_swim_inquire(&node->swim, node->now, suspect);
+    }
+    if (!own || hm_id_equal(&suspect->by, &node->id)) {
+        hm_node_on_report(node, from,
+                          &(struct hm_message){.kind = HM_MSG_suspect, .suspect = *suspect});
+    }
+}
+
 void hm_node_on_swim(struct hm_node *node, const struct hm_peer *from,
                      const struct hm_message *message)
 {
+    if (message->kind == HM_MSG_suspect && !hm_id_equal(&message->suspect.target, &node->id)) {
+        on_suspect(node, from, &message->suspect);
+        return;
+    }
     (void)hm_swim_input(&node->swim, node->now, from, message);
-    if (message->kind == HM_MSG_suspect) {
-        /* The first report makes all observers probe at once; the leader tells us so. */
-        hm_swim_probe_now(&node->swim, node->now, &message->suspect.target);
-    } else if (message->kind == HM_MSG_ping) {
+    if (message->kind == HM_MSG_ping) {
         note_places(node, from, &message->ping.members, &message->ping.state);
     } else if (message->kind == HM_MSG_ack) {
         note_places(node, from, &message->ack.members, &message->ack.state);
@@ -374,8 +348,8 @@ void hm_node_tell_stopping(struct hm_node *node)
 {
     struct hm_message message = {.kind = HM_MSG_stopping,
                                  .stopping = {.incarnation = node->incarnation}};
-    size_t count;
-    const struct hm_peer *observers = hm_slice_observers(&node->slice, &count);
+    struct hm_peer observers[HM_RINGS_MAX];
+    size_t count = hm_slice_observers(&node->slice, observers);
     for (size_t i = 0; i < count; i++) {
         hm_node_send(node, &observers[i], &message);
     }
@@ -408,8 +382,8 @@ void hm_node_check_ready(struct hm_node *node)
 {
     if (!node->ready_told && hm_node_is_ready(node)) {
         node->ready_told = true;
-        hm_node_log(node, HM_LOG_INFO, "ready", "name=%s members=%zu", node->config.name.text,
-                    node->view->members.count);
+        hm_node_log(node, HM_LOG_INFO, "ready", "name=%s members=%llu", node->config.name.text,
+                    (unsigned long long)node->view->total);
         hm_node_act(node, &(struct hm_act){.kind = HM_ACT_READY});
     }
 }

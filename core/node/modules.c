@@ -209,6 +209,29 @@ void hm_node_run_event(struct hm_node *node, const struct hm_event *event,
     }
 }
 
+const char *hm_node_next_wanted_role(const struct hm_node *node, size_t *cursor)
+{
+    size_t at = (*cursor)++;
+    if (at == 0) {
+        return "control";
+    }
+    if (node->consumes && --at == 0) {
+        return HM_ROLE_HOST;
+    }
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        const struct hm_module *module = node->modules[i].module;
+        const char *const *lists[] = {module->requires, module->bootstraps};
+        for (size_t j = 0; j < 2; j++) {
+            for (const char *const *role = lists[j]; role && *role; role++) {
+                if (--at == 0) {
+                    return *role;
+                }
+            }
+        }
+    }
+    return NULL;
+}
+
 /* ---- module.h ---- */
 
 void *hm_module_state(struct hm_module_ctx *ctx)

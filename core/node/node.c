@@ -10,7 +10,8 @@
 #define REMOVAL_BRAKE_MS 30000u
 #define FANOUT           2u
 #define VOTERS_TARGET    3u
-#define STOP_MS          150u /* what is queued goes out, a leader hands over */
+#define LEAP_EVENTS      1000u /* member events: who is further behind fetches a fresh slice */
+#define STOP_MS          150u  /* what is queued goes out, a leader hands over */
 
 /* ---- made ---- */
 
@@ -47,7 +48,7 @@ static bool roles_have_modules(struct hm_node *node, struct hm_buf *error)
 
 static void set_defaults(struct hm_node_config *config)
 {
-    config->rings = config->rings ? config->rings : HM_SLICE_RINGS_DEFAULT;
+    config->rings = config->rings ? config->rings : HM_RINGS_DEFAULT;
     config->push_fanout = config->push_fanout ? config->push_fanout : FANOUT;
     config->voters_target = config->voters_target ? config->voters_target : VOTERS_TARGET;
     config->found_wait_ms = config->found_wait_ms ? config->found_wait_ms : FOUND_WAIT_MS;
@@ -69,6 +70,8 @@ struct hm_node *hm_node_new(const struct hm_node_config *config, struct hm_buf *
     node->disk.retry_at = HM_NEVER;
     node->joining.found_at = HM_NEVER;
     node->bootstrap.retry_at = HM_NEVER;
+    node->fresh.at = HM_NEVER;
+    node->control.joins.flush_at = HM_NEVER;
     if (!roles_have_modules(node, error) || hm_node_open_modules(node, error) != HM_OK) {
         hm_node_free(node);
         return NULL;
@@ -79,7 +82,6 @@ struct hm_node *hm_node_new(const struct hm_node_config *config, struct hm_buf *
 static void free_engines(struct hm_node *node)
 {
     hm_slice_fini(&node->slice);
-    hm_slice_fini(&node->state_slice);
     hm_swim_fini(&node->swim);
     hm_feed_fini(&node->feeds[HM_FEED_MEMBERS]);
     hm_feed_fini(&node->feeds[HM_FEED_STATE]);
@@ -204,13 +206,15 @@ static void open_engines(struct hm_node *node)
     struct hm_swim_config swim = {.self = self,
                                   .incarnation = node->incarnation,
                                   .restart_grace_ms = node->config.restart_grace_ms};
-    hm_slice_init(&node->slice, &slice);
-    hm_slice_init(&node->state_slice, &slice);
-    hm_slice_add(&node->slice, &self);
-    hm_slice_add(&node->state_slice, &self);
+    hm_slice_init(&node->slice, &slice, hm_random_u64(&node->random));
+    hm_members_keep_rings(&node->own_view.members, node->config.rings, false);
     hm_swim_init(&node->swim, &swim, hm_random_u64(&node->random));
     for (unsigned feed = 0; feed < HM_FEED_COUNT; feed++) {
         struct hm_feed_config config = {.feed = (uint8_t)feed, .source = node->is_control};
+        if (feed == HM_FEED_MEMBERS && !node->is_control) {
+            config.leap = LEAP_EVENTS;
+            config.ring_events = LEAP_EVENTS;
+        }
         hm_feed_init(&node->feeds[feed], &config, hm_random_u64(&node->random));
     }
     hm_reconcile_init(&node->reconcile, hm_random_u64(&node->random));
@@ -408,8 +412,10 @@ void hm_node_pump(struct hm_node *node)
         hm_node_note_caught_up(node);
         hm_node_refresh_slices(node);
         hm_node_pump_feeds(node);
+        hm_node_pump_slice(node);
         hm_node_pump_swim(node);
         hm_node_pump_keeper(node);
+        hm_node_pump_verdict(node);
         hm_node_pump_reconcile(node);
         hm_node_pump_host(node);
         pump_push(node);
@@ -430,7 +436,9 @@ void hm_node_tick(struct hm_node *node, hm_ms now)
     hm_node_tick_disk(node);
     hm_node_tick_control(node);
     if (node->phase == HM_PHASE_MEMBER || node->phase == HM_PHASE_LEAVING) {
+        hm_slice_tick(&node->slice, now);
         hm_swim_tick(&node->swim, now);
+        hm_node_tick_fresh_slice(node);
         hm_feed_tick(&node->feeds[HM_FEED_MEMBERS], now);
         hm_feed_tick(&node->feeds[HM_FEED_STATE], now);
         hm_reconcile_tick(&node->reconcile, now);
@@ -467,6 +475,8 @@ hm_ms hm_node_deadline(const struct hm_node *node)
     }
     if (node->phase == HM_PHASE_MEMBER || node->phase == HM_PHASE_LEAVING) {
         at = sooner(at, hm_swim_deadline(&node->swim));
+        at = sooner(at, hm_slice_deadline(&node->slice));
+        at = sooner(at, node->phase == HM_PHASE_MEMBER ? node->fresh.at : HM_NEVER);
         at = sooner(at, hm_feed_deadline(&node->feeds[HM_FEED_MEMBERS]));
         at = sooner(at, hm_feed_deadline(&node->feeds[HM_FEED_STATE]));
         at = sooner(at, hm_reconcile_deadline(&node->reconcile));
@@ -500,6 +510,11 @@ const struct hm_view *hm_node_view(const struct hm_node *node)
 const struct hm_catalog *hm_node_catalog(const struct hm_node *node)
 {
     return node->catalog;
+}
+
+const struct hm_slice *hm_node_slice(const struct hm_node *node)
+{
+    return &node->slice;
 }
 
 struct hm_id hm_node_id(const struct hm_node *node)

@@ -143,6 +143,9 @@ struct hm_catalog;
 const struct hm_view *hm_node_view(const struct hm_node *node);
 /* NULL where the node is no consumer. */
 const struct hm_catalog *hm_node_catalog(const struct hm_node *node);
+struct hm_slice;
+/* Whom it knows of the rings. */
+const struct hm_slice *hm_node_slice(const struct hm_node *node);
 struct hm_id hm_node_id(const struct hm_node *node);
 bool hm_node_is_ready(const struct hm_node *node);
 /* Of the event log; false, 0 and none where the node has none. */

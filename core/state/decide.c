@@ -162,6 +162,23 @@ static void decide_join(struct hm_state *state, const struct hm_request_join *re
     }
 }
 
+/* Each by itself: who is refused keeps nobody else out. */
+static void decide_joins(struct hm_state *state, const struct hm_request_joins *request,
+                         struct hm_outcome *out)
+{
+    for (uint32_t i = 0; i < request->joiners_count; i++) {
+        const struct hm_joiner *joiner = &request->joiners[i];
+        struct hm_outcome one = {.status = HM_OK};
+        state->origin = joiner->member.id;
+        decide_join(state, &(struct hm_request_join){joiner->member, joiner->cluster}, &one);
+        out->events += one.events;
+        out->index = one.index ? one.index : out->index;
+        if (one.status != HM_OK) {
+            hm_state_refuse(out, one.status, "%s", one.reason);
+        }
+    }
+}
+
 void hm_state_remove_member(struct hm_state *state, const struct hm_id *id, enum hm_going how,
                             struct hm_outcome *out)
 {
@@ -380,6 +397,9 @@ void hm_state_decide(struct hm_state *state, const struct hm_message *request,
         break;
     case HM_MSG_request_join:
         decide_join(state, &request->request_join, out);
+        break;
+    case HM_MSG_request_joins:
+        decide_joins(state, &request->request_joins, out);
         break;
     case HM_MSG_request_leave:
         decide_leave(state, &request->request_leave, out);

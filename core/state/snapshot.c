@@ -65,7 +65,9 @@ static void fill(struct hm_state *state, const struct hm_state_snapshot *snapsho
                              .index = snapshot->index,
                              .members_position = snapshot->members_position,
                              .state_position = snapshot->state_position,
-                             .time_ms = snapshot->time_ms};
+                             .time_ms = snapshot->time_ms,
+                             .total = snapshot->members_count,
+                             .members = view->members};
     state->feature = snapshot->feature;
     for (uint32_t i = 0; i < snapshot->members_count; i++) {
         hm_members_put(&view->members, &snapshot->members[i]);
@@ -98,7 +100,7 @@ enum hm_status hm_state_install(void *context, struct hm_bytes bytes)
     }
     if (status == HM_OK) {
         hm_state_forget_events(state);
-        hm_view_fini(&state->view);
+        hm_view_clear(&state->view);
         hm_claims_fini(&state->claims);
         fill(state, &message.state_snapshot);
     }

@@ -12,6 +12,11 @@ struct hm_state *hm_state_new(void)
     return state;
 }
 
+void hm_state_keep_rings(struct hm_state *state, uint32_t rings)
+{
+    hm_members_keep_rings(&state->view.members, rings, true);
+}
+
 void hm_state_free(struct hm_state *state)
 {
     if (!state) {

@@ -28,6 +28,8 @@ struct hm_state;
 extern const struct hm_machine hm_state_machine;
 
 struct hm_state *hm_state_new(void);
+/* The order of the members on so many rings is kept from now on; for a new state. */
+void hm_state_keep_rings(struct hm_state *state, uint32_t rings);
 void hm_state_free(struct hm_state *state);
 const struct hm_view *hm_state_view(const struct hm_state *state);
 /* The committed feature level: the lowest that a member has, as soon as that is higher than before;

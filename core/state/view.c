@@ -152,15 +152,18 @@ static enum hm_status evolve_body(struct hm_view *view, const struct hm_event *e
     switch (body->kind) {
     case HM_MSG_member_joined:
         hm_members_put(&view->members, &body->member_joined.member);
+        view->total++;
         return HM_OK;
     case HM_MSG_member_changed:
         hm_members_put(&view->members, &body->member_changed.member);
         return HM_OK;
     case HM_MSG_member_left:
         hm_members_remove(&view->members, &body->member_left.id);
+        view->total -= view->total > 0;
         return HM_OK;
     case HM_MSG_member_failed:
         hm_members_remove(&view->members, &body->member_failed.id);
+        view->total -= view->total > 0;
         return HM_OK;
     case HM_MSG_epoch_raised:
         /* What was committed behind the survivor's last event had versions too. */
@@ -238,6 +241,13 @@ bool hm_view_host(const struct hm_view *view, const struct hm_id *host, struct h
     }
     *out = push.push.state;
     return true;
+}
+
+void hm_view_clear(struct hm_view *view)
+{
+    hm_members_clear(&view->members);
+    hm_records_fini(&view->records);
+    *view = (struct hm_view){.members = view->members};
 }
 
 void hm_view_fini(struct hm_view *view)

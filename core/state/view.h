@@ -32,7 +32,8 @@ struct hm_view {
     uint64_t members_position; /* of the latest event of feed members */
     uint64_t state_position;   /* of the latest event of feed state */
     uint64_t time_ms;          /* log time of the latest event */
-    struct hm_members members;
+    uint64_t total;            /* members that there are */
+    struct hm_members members; /* those that this node knows: all, on the control plane */
     /* scope hosts: key is the id in hex, value a message `push`; scope lites: key is the name in
      * lower case, value a message `lite_record`, and what it serves is in scope hosts */
     struct hm_records records;
@@ -58,6 +59,8 @@ bool hm_view_braked(const struct hm_view *view, const struct hm_id *host, struct
 /* Walks them in order of ids: start with an id of none, which it moves on; false at the end. */
 bool hm_view_next_braked(const struct hm_view *view, struct hm_id *host, struct hm_braked *out);
 
+/* Empty again; the rings of its members are kept as before. */
+void hm_view_clear(struct hm_view *view);
 void hm_view_fini(struct hm_view *view);
 
 #endif

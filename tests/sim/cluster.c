@@ -511,5 +511,6 @@ void cluster_fini(struct cluster *cluster)
     sim_world_fini(&cluster->world);
     writers_fini(cluster);
     hm_free(cluster->facts);
+    hm_free(cluster->lists);
     hm_free(cluster->leaders);
 }

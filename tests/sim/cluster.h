@@ -2,6 +2,7 @@
 #ifndef TESTS_SIM_CLUSTER_H
 #define TESTS_SIM_CLUSTER_H
 
+#include "core/engine/slice.h"
 #include "core/include/hivemind/module.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
@@ -51,6 +52,14 @@ struct cluster_fact {
     uint64_t hash; /* 0: not known yet */
 };
 
+#define CLUSTER_MEMBERS_MAX 64
+
+/* The members at a position of feed `members`. */
+struct cluster_list {
+    size_t count; /* 0: not known */
+    struct hm_id ids[CLUSTER_MEMBERS_MAX];
+};
+
 struct cluster {
     struct sim_world world;
     struct sim_net net;
@@ -66,6 +75,8 @@ struct cluster {
     struct cluster_node nodes[CLUSTER_NODES_MAX];
     struct cluster_fact *facts;
     size_t fact_count;
+    struct cluster_list *lists; /* by position */
+    size_t list_count;
     struct hm_id *leaders; /* by term */
     size_t leader_count;
     struct hm_id joined[64]; /* ids that some control node knew as members */

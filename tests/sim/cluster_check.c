@@ -1,4 +1,5 @@
 /* The invariants of a whole cluster. */
+#include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/base/memory.h"
 #include "tests/sim/cluster.h"
@@ -53,6 +54,79 @@ static bool was_joined(const struct cluster *cluster, const struct hm_id *id)
     return false;
 }
 
+/* ---- slices ---- */
+
+/* The members at a position of feed `members`, as a control node first said. */
+static struct cluster_list *list_at(struct cluster *cluster, uint64_t position)
+{
+    cluster->lists =
+        zeroed_up_to(cluster->lists, &cluster->list_count, position, sizeof *cluster->lists);
+    return &cluster->lists[position];
+}
+
+static void note_list(struct cluster *cluster, const struct hm_view *view)
+{
+    struct cluster_list *list = list_at(cluster, view->members_position);
+    for (size_t i = 0; list->count == 0 && i < view->members.count; i++) {
+        HM_ASSERT(i < CLUSTER_MEMBERS_MAX);
+        list->ids[i] = view->members.items[i]->id;
+    }
+    list->count = view->members.count;
+}
+
+static uint64_t distance(uint32_t ring, bool forward, const struct hm_id *from,
+                         const struct hm_id *to)
+{
+    uint64_t a = hm_ring_place(ring, hm_ring_hash(from));
+    uint64_t b = hm_ring_place(ring, hm_ring_hash(to));
+    return forward ? b - a : a - b;
+}
+
+/* The nearest of a list beyond `limit`, by looking at all. NULL: there is none. */
+static const struct hm_id *nearest_beyond(const struct cluster_list *list, uint32_t ring,
+                                          bool forward, const struct hm_id *self, uint64_t limit)
+{
+    const struct hm_id *best = NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        uint64_t there = distance(ring, forward, self, &list->ids[i]);
+        if (there > limit && (!best || there < distance(ring, forward, self, best))) {
+            best = &list->ids[i];
+        }
+    }
+    return best;
+}
+
+/* What a node knows of each side is where the list of all begins there, at its position. */
+static void check_slice(struct cluster_node *node, const struct hm_view *view)
+{
+    const struct hm_slice *slice = hm_node_slice(node->node);
+    struct cluster_list *list = list_at(node->cluster, slice->position);
+    if (!slice->started || list->count == 0) {
+        return; /* no control node has stopped there */
+    }
+    for (uint32_t side = 0; side < 2 * slice->config.rings; side++) {
+        struct hm_peer known[HM_RINGS_DEPTH];
+        size_t count = hm_slice_beside(slice, side / 2, side % 2 == 0, known);
+        uint64_t limit = 0;
+        for (size_t i = 0; i < count; i++) {
+            const struct hm_id *expected =
+                nearest_beyond(list, side / 2, side % 2 == 0, &node->id, limit);
+            if (!expected || !hm_id_equal(expected, &known[i].id)) {
+                sim_fail(&node->cluster->world,
+                         "%s: its slice is not that of position %llu (ring %u, %s, number %zu)",
+                         node->config.name.text, (unsigned long long)slice->position, side / 2,
+                         side % 2 ? "backward" : "forward", i);
+                return;
+            }
+            limit = distance(side / 2, side % 2 == 0, &node->id, expected);
+            if (!hm_members_find(&view->members, &known[i].id)) {
+                sim_fail(&node->cluster->world, "%s: has no record of a neighbour",
+                         node->config.name.text);
+            }
+        }
+    }
+}
+
 /* Control nodes have the state machine: at one index all have the same. What they know as members
  * was committed. */
 static void check_control(struct cluster_node *node, const struct hm_view *view)
@@ -71,6 +145,7 @@ static void check_control(struct cluster_node *node, const struct hm_view *view)
         }
     }
     hash = hash ? hash : 1;
+    note_list(cluster, view);
     cluster->facts =
         zeroed_up_to(cluster->facts, &cluster->fact_count, view->index, sizeof *cluster->facts);
     struct cluster_fact *fact = &cluster->facts[view->index];
@@ -147,6 +222,9 @@ void cluster_check(struct cluster_node *node)
         }
         node->seen_index = view->index;
     }
+    if (view->cluster) {
+        check_slice(node, view);
+    }
     if (hm_node_is_ready(node->node) && !was_joined(node->cluster, &node->id)) {
         sim_fail(&node->cluster->world, "%s: serves without a commit that lets it in",
                  node->config.name.text);
@@ -207,9 +285,11 @@ void cluster_check_end(struct cluster *cluster)
         const struct hm_view *view = hm_node_view(node->node);
         if (!hm_node_is_ready(node->node)) {
             sim_fail(&cluster->world, "%s is not ready", node->config.name.text);
-        } else if (view->members.count != running) {
-            sim_fail(&cluster->world, "%s knows %zu members, %zu nodes run", node->config.name.text,
-                     view->members.count, running);
+        } else if (view->total != running) {
+            sim_fail(&cluster->world, "%s knows of %llu members, %zu nodes run",
+                     node->config.name.text, (unsigned long long)view->total, running);
+        } else if (!hm_slice_is_whole(hm_node_slice(node->node))) {
+            sim_fail(&cluster->world, "%s does not know its slice", node->config.name.text);
         } else if (strcmp(node->role, "dns") == 0) {
             check_consumer_end(node);
         }

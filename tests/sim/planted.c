@@ -63,6 +63,7 @@ static const struct {
     {"feed_skips_gap", "cluster"},
     {"founds_beside", "wiped_founder"},
     {"join_before_commit", "cluster"},
+    {"slice_skips_join", "cluster"},
     {"takes_older_version", "cluster"},
     {"epoch_not_raised", "recovery"},
     {"no_fence", "recovery"},

@@ -1,6 +1,6 @@
 /* A feed on a small network: everyone gets every event once, in order, whatever is lost. */
 #include "core/engine/feed.h"
-#include "core/engine/slice.h"
+#include "core/engine/rings.h"
 #include "tests/unit/net.h"
 
 #include <setjmp.h>
@@ -17,7 +17,8 @@ enum { FEED_MEMBERS = 0, FEED_STATE = 1 };
 
 struct node {
     struct hm_feed feed;
-    struct hm_slice slice;
+    struct hm_peer peers[2 * RINGS];
+    size_t peer_count;
     uint64_t applied; /* position of the last APPLY */
     uint64_t epoch;
     unsigned behind;
@@ -33,6 +34,30 @@ struct world {
     uint64_t quiets;
 };
 
+static const struct hm_id *id_of(const void *context, uint32_t member)
+{
+    static struct hm_id ids[NODES];
+    (void)context;
+    ids[member] = net_peer(member).id;
+    return &ids[member];
+}
+
+/* Those beside it on the rings, each once. */
+static void find_neighbours(const struct hm_rings *rings, size_t number, struct node *node)
+{
+    uint32_t around[HM_RINGS_SLICE_MAX];
+    for (uint32_t side = 0; side < 2 * RINGS; side++) {
+        size_t at = 0;
+        hm_rings_beside(rings, side / 2, id_of(NULL, (uint32_t)number), side % 2 == 0, around, 1);
+        while (at < node->peer_count && net_node(&node->peers[at].id) != around[0]) {
+            at++;
+        }
+        if (at == node->peer_count) {
+            node->peers[node->peer_count++] = net_peer(around[0]);
+        }
+    }
+}
+
 static struct world *found(uint64_t seed, uint32_t loss_permille, uint32_t ring_events)
 {
     struct world *world = hm_alloc(1, sizeof *world);
@@ -41,23 +66,22 @@ static struct world *found(uint64_t seed, uint32_t loss_permille, uint32_t ring_
     world->net.loss_permille = loss_permille;
     world->net.duplicate_permille = 20;
     world->net.delay_max_ms = 5;
+    struct hm_rings rings;
+    hm_rings_init(&rings, &(struct hm_rings_config){.rings = RINGS, .id_of = id_of});
+    for (uint32_t i = 0; i < NODES; i++) {
+        hm_rings_add(&rings, i);
+    }
     for (size_t i = 0; i < NODES; i++) {
         struct node *node = &world->nodes[i];
-        hm_slice_init(&node->slice, &(struct hm_slice_config){net_peer(i).id, RINGS});
-        for (size_t j = 0; j < NODES; j++) {
-            struct hm_peer peer = net_peer(j);
-            hm_slice_add(&node->slice, &peer);
-        }
-        size_t count;
-        const struct hm_peer *peers = hm_slice_neighbours(&node->slice, &count);
-        assert_true(count <= 2 * RINGS);
+        find_neighbours(&rings, i, node);
         hm_feed_init(&node->feed,
                      &(struct hm_feed_config){
                          .feed = FEED_STATE, .ring_events = ring_events, .source = i < SOURCES},
                      hm_random_u64(&world->net.random));
-        hm_feed_set_neighbours(&node->feed, peers, count);
+        hm_feed_set_neighbours(&node->feed, node->peers, node->peer_count);
         hm_feed_start(&node->feed, (struct hm_place){1, 0});
     }
+    hm_rings_fini(&rings);
     return world;
 }
 
@@ -65,7 +89,6 @@ static void end(struct world *world)
 {
     for (size_t i = 0; i < NODES; i++) {
         hm_feed_fini(&world->nodes[i].feed);
-        hm_slice_fini(&world->nodes[i].slice);
     }
     net_fini(&world->net);
     hm_free(world);
@@ -126,14 +149,13 @@ static void deliver(struct world *world)
 /* What failure detection does all the time: show our place to a neighbour. */
 static void ping(struct world *world, size_t i)
 {
-    size_t count;
     struct node *node = &world->nodes[i];
-    const struct hm_peer *peers = hm_slice_neighbours(&node->slice, &count);
     struct hm_message message = {.kind = HM_MSG_ping};
     struct hm_buf buf = {0};
     message.ping.state = hm_feed_place(&node->feed);
     hm_message_encode(&buf, &message);
-    net_send(&world->net, i, net_node(&peers[hm_random_below(&world->net.random, count)].id),
+    net_send(&world->net, i,
+             net_node(&node->peers[hm_random_below(&world->net.random, node->peer_count)].id),
              hm_buf_view(&buf));
     hm_buf_fini(&buf);
 }
@@ -297,6 +319,28 @@ static void test_too_far_behind(void **state)
 
 /* One that is at the predecessor's end crosses; one that knows more of the old history, which the
  * survivors of a recovery never had, must not. */
+/* Who may leap does not pull what it could have again for less. */
+static void test_far_behind_leaps(void **state)
+{
+    (void)state;
+    struct hm_feed feed;
+    struct hm_effect effect;
+    struct hm_peer peer = net_peer(1);
+    hm_feed_init(&feed, &(struct hm_feed_config){.feed = FEED_MEMBERS, .leap = 100}, 1);
+    hm_feed_start(&feed, (struct hm_place){1, 50});
+    hm_feed_peer_place(&feed, 0, &peer, (struct hm_place){1, 150});
+    hm_feed_tick(&feed, 1000);
+    assert_true(hm_feed_output(&feed, &effect));
+    assert_int_equal(effect.kind, HM_EFFECT_SEND);
+    hm_feed_peer_place(&feed, 0, &peer, (struct hm_place){1, 151});
+    hm_feed_tick(&feed, 2000);
+    assert_true(hm_feed_output(&feed, &effect));
+    assert_int_equal(effect.kind, HM_EFFECT_NOTIFY);
+    assert_int_equal(effect.notice, HM_FEED_BEHIND);
+    assert_false(hm_feed_output(&feed, &effect));
+    hm_feed_fini(&feed);
+}
+
 static void test_epochs(void **state)
 {
     (void)state;
@@ -440,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_tree_mends),
         cmocka_unit_test(test_absent_catches_up_in_ranges),
         cmocka_unit_test(test_too_far_behind),
+        cmocka_unit_test(test_far_behind_leaps),
         cmocka_unit_test(test_epochs),
         cmocka_unit_test(test_epoch_names_its_predecessor),
         cmocka_unit_test(test_source_begins_at_a_snapshot),

@@ -320,7 +320,7 @@ static void finish(struct cluster *cluster)
 
 static size_t members(const struct cluster *cluster, size_t number)
 {
-    return hm_node_view(cluster->nodes[number])->members.count;
+    return hm_node_view(cluster->nodes[number])->total;
 }
 
 static void count_instance(void *context, const struct hm_catalog_instance *instance)

@@ -153,6 +153,8 @@ static void start(struct victim *victim, const struct hm_module *module, uint64_
                                             .members_place = {1, FRIENDS},
                                             .state_place = {1, 1},
                                             .index = FRIENDS,
+                                            .total = FRIENDS,
+                                            .whole = true,
                                             .members = friends,
                                             .members_count = FRIENDS}});
     }

@@ -144,6 +144,32 @@ static void test_joins_are_decided(void **unused)
     free_state(state);
 }
 
+/* A refusal keeps nobody else of the batch out, nor does one that asks twice. */
+static void test_joins_are_decided_each_by_itself(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    struct hm_joiner joiners[] = {
+        {.member = member_of(2, "web1")},
+        {.member = member_of(3, "WEB1")},
+        {.member = member_of(4, "web2")},
+        {.member = member_of(4, "web2")},
+        {.member = member_of(5, "web3"), .cluster = CLUSTER + 1},
+    };
+    struct hm_message batch = {.kind = HM_MSG_request_joins,
+                               .request_joins = {.joiners = joiners, .joiners_count = 5}};
+    struct hm_outcome outcome = apply(state, 1, 0, &batch);
+    assert_int_equal(outcome.events, 2);
+    assert_int_equal(outcome.status, HM_WRONG_CLUSTER);
+    const struct hm_view *view = hm_state_view(state);
+    assert_int_equal(view->total, 3);
+    assert_int_equal(view->members.count, 3);
+    struct hm_id id = id_of(4);
+    assert_int_equal(hm_members_find(&view->members, &id)->joined, view->index);
+    assert_true(hm_id_equal(&hm_state_event(state, view->index)->origin, &id));
+    free_state(state);
+}
+
 static void test_a_restart_elsewhere_is_a_change(void **unused)
 {
     (void)unused;
@@ -790,6 +816,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_joins_are_decided),
+        cmocka_unit_test(test_joins_are_decided_each_by_itself),
         cmocka_unit_test(test_a_restart_elsewhere_is_a_change),
         cmocka_unit_test(test_the_feature_level_rises_when_all_support_it),
         cmocka_unit_test(test_a_vhost_belongs_to_the_first_until_nobody_holds_it),

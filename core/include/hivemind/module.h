@@ -38,9 +38,11 @@ struct hm_module {
     uint32_t abi;
     enum hm_module_kind kind;
     const char *name;
-    const char *const *performs;   /* role names, NULL at the end; NULL: none */
-    const char *const *requires;   /* roles of which a live node is needed to be ready */
-    const char *const *bootstraps; /* roles whose nodes it wants to know */
+    const char *const *performs; /* role names, NULL at the end; NULL: none */
+    const char *const *requires; /* roles of which a live node is needed to be ready */
+    /* Roles whose nodes it wants to know; what it publishes is pushed to those of them that
+     * consume. A node knows few others. */
+    const char *const *bootstraps;
     uint32_t feeds;
     const struct hm_conf_schema *schema; /* of its section, which has its name; or NULL */
     const struct hm_conf_schema *root;   /* keys that it adds to the root, or NULL */
