@@ -563,7 +563,7 @@ static void on_fini(struct hm_module_ctx *ctx)
 
 static const char *const performs[] = {ROLE, NULL};
 static const char *const requires[] = {"control", NULL};
-static const char *const bootstraps[] = {ROLE, ROLE_PROXY, NULL};
+static const char *const bootstraps[] = {ROLE, NULL};
 
 extern const struct hm_module hm_module;
 
