@@ -374,9 +374,11 @@ static void the_brake_keeps_instances(void **state)
     evolve(fixture, &mark);
     hm_catalog_refresh(fixture->catalog, &one);
     expect_notes(fixture, "service:web members:host");
-    expect_instances(fixture, "web", "a 10.0.0.1:8080 served healthy suspect");
+    expect_instances(fixture, "web",
+                     "a 10.0.0.1:8080 served healthy failed, kept by the removal brake");
     hm_catalog_reload(fixture->catalog);
-    expect_instances(fixture, "web", "a 10.0.0.1:8080 served healthy suspect");
+    expect_instances(fixture, "web",
+                     "a 10.0.0.1:8080 served healthy failed, kept by the removal brake");
 
     evolve(fixture,
            &(struct hm_message){.kind = HM_MSG_host_removed, .host_removed = {.host = one}});

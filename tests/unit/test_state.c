@@ -812,6 +812,53 @@ static void test_lite_hosts_end_once_and_by_the_right_word(void **unused)
     free_state(state);
 }
 
+/* A survivor goes on: a new epoch that names the one before, the other control nodes are out, who
+ * serves stays, and no version of a scope is told twice. */
+static void test_a_survivor_goes_on(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    struct hm_label control = {hm_name_of("control")};
+    struct hm_name scope = hm_name_of(HM_SCOPE_HOSTS);
+    for (uint8_t i = 2; i <= 3; i++) {
+        struct hm_message request = {
+            .kind = HM_MSG_request_join,
+            .request_join = {.member = member_of(i, i == 2 ? "c2" : "c3")}};
+        request.request_join.member.roles = &control;
+        request.request_join.member.roles_count = 1;
+        assert_int_equal(apply(state, i, 0, &request).status, HM_OK);
+    }
+    join(state, 4, "web1");
+    assert_int_equal(change_host(state, 4, 1, "", "").status, HM_OK);
+    const struct hm_view *view = hm_state_view(state);
+    uint64_t index = view->index;
+    uint64_t version = hm_records_version(&view->records, &scope);
+    struct hm_message request = {.kind = HM_MSG_request_recover,
+                                 .request_recover = {.epoch = HM_EPOCH_RECOVERY,
+                                                     .history = id_of(98),
+                                                     .survivor = member_of(2, "c2")}};
+    struct hm_outcome outcome = apply(state, 2, 0, &request);
+    assert_int_equal(outcome.status, HM_OK);
+    assert_int_equal(outcome.index, index + 1);
+    struct hm_arena arena = {0};
+    struct hm_message raised;
+    assert_int_equal(hm_message_decode_only(hm_state_event(state, index + 1)->body,
+                                            HM_MSG_epoch_raised, &arena, &raised),
+                     HM_OK);
+    assert_int_equal(raised.epoch_raised.epoch, 1 + HM_EPOCH_RECOVERY);
+    assert_int_equal(raised.epoch_raised.last_index, index);
+    struct hm_id before = id_of(99);
+    assert_true(hm_id_equal(&raised.epoch_raised.last_history, &before));
+    hm_arena_fini(&arena);
+    assert_int_equal(view->epoch, 1 + HM_EPOCH_RECOVERY);
+    struct hm_id lost = id_of(3);
+    struct hm_id host = id_of(4);
+    assert_null(hm_members_find(&view->members, &lost));
+    assert_non_null(hm_members_find(&view->members, &host));
+    assert_int_equal(hm_records_version(&view->records, &scope), version + (1u << 20));
+    free_state(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -828,6 +875,7 @@ int main(void)
         cmocka_unit_test(test_a_retried_host_config_is_told_its_index),
         cmocka_unit_test(test_no_request_emits_more_than_is_held),
         cmocka_unit_test(test_scopes_are_bounded),
+        cmocka_unit_test(test_a_survivor_goes_on),
         cmocka_unit_test(test_strangers_open_no_session),
         cmocka_unit_test(test_what_is_allowed_is_granted),
         cmocka_unit_test(test_who_waits_is_granted_what_is_allowed_later),
