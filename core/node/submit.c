@@ -300,7 +300,9 @@ static void expire(struct hm_node *node, const struct hm_call *call)
                               "the leave is not committed: the control plane has no quorum; node "
                               "%s stays",
                               node->config.name.text);
-        node->phase = HM_PHASE_MEMBER;
+        if (node->phase == HM_PHASE_LEAVING) { /* it may have been fenced meanwhile */
+            node->phase = HM_PHASE_MEMBER;
+        }
         node->stop_at = HM_NEVER;
         break;
     default:
