@@ -49,7 +49,7 @@ enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_b
     if (index > raft->durable_index || raft->installing) {
         return HM_NOT_READY;
     }
-    if (state.size > HM_WIRE_MESSAGE_BYTES_MAX - ENVELOPE_BYTES) {
+    if (state.size > HM_WIRE_STORED_BYTES_MAX - ENVELOPE_BYTES) {
         return HM_TOO_LARGE;
     }
     struct hm_voter voters[HM_RAFT_VOTERS_MAX];
@@ -169,7 +169,7 @@ static bool is_sound(const struct hm_snapshot_chunk *chunk)
     return chunk->term > 0 && chunk->term <= RAFT_NUMBER_MAX && chunk->last_index > 0 &&
            chunk->last_index <= RAFT_NUMBER_MAX && chunk->last_term > 0 &&
            chunk->last_term <= chunk->term && chunk->total > 0 &&
-           chunk->total <= HM_WIRE_MESSAGE_BYTES_MAX && chunk->offset < chunk->total &&
+           chunk->total <= HM_WIRE_STORED_BYTES_MAX && chunk->offset < chunk->total &&
            chunk->data.size > 0 && chunk->data.size <= HM_RAFT_CHUNK_BYTES &&
            chunk->data.size <= chunk->total - chunk->offset;
 }

@@ -15,6 +15,7 @@ struct hm_log_entry {
     struct hm_bytes request; /* opaque to the log */
     struct hm_sessions
         *sessions; /* the log's writers; a machine may end some (hm_sessions_remove) */
+    bool refused;  /* of a repeated one: the answer was no */
 };
 
 /* What became of a request. */
@@ -22,6 +23,7 @@ struct hm_outcome {
     enum hm_status status;
     uint64_t index; /* told to whoever asked: the entry's, unless the machine counts otherwise */
     size_t events;  /* how many the machine emitted, in its own terms */
+    struct hm_bytes data; /* what it says besides; its own memory, valid until it is called next */
     char reason[256];
 };
 
@@ -39,6 +41,9 @@ struct hm_machine {
      * request is applied whenever it comes. Any other status is the answer. A session that
      * `sessions` lacks may have been forgotten: see hm_admit_recent. */
     enum hm_status (*admit)(void *context, const struct hm_log_entry *entry);
+    /* Answers a question from what it is now, and changes nothing. `out` is OK with the index of
+     * the last entry before. */
+    void (*query)(void *context, struct hm_bytes question, struct hm_outcome *out);
     /* Appends the whole state. */
     void (*snapshot)(void *context, struct hm_buf *out);
     /* Becomes what a snapshot says; HM_BAD_BYTES: the state is as before. */

@@ -20,6 +20,7 @@ static void recall(struct hm_replica *replica, const struct hm_log_entry *entry,
                    struct hm_outcome *out)
 {
     const struct hm_session *session = hm_sessions_find(&replica->sessions, &entry->session);
+    struct hm_log_entry again = *entry;
     if (session && session->last_seq == entry->seq) {
         out->status = (enum hm_status)session->last_status;
         out->index = session->last_index;
@@ -29,7 +30,8 @@ static void recall(struct hm_replica *replica, const struct hm_log_entry *entry,
         out->index = item ? item->index : 0;
     }
     if (replica->machine->repeat) {
-        replica->machine->repeat(replica->context, entry, out);
+        again.refused = hm_sessions_refused(&replica->sessions, &entry->session, entry->seq);
+        replica->machine->repeat(replica->context, &again, out);
     }
 }
 

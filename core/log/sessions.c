@@ -55,6 +55,7 @@ enum hm_status hm_sessions_note(struct hm_sessions *sessions, const struct hm_id
     if (seq > session->last_seq) {
         uint64_t step = seq - session->last_seq;
         session->window = step < WINDOW_BITS ? session->window << step : 0;
+        session->refused = step < WINDOW_BITS ? session->refused << step : 0;
         session->window |= 1;
         session->last_seq = seq;
         session->last_status = HM_OK;
@@ -77,10 +78,22 @@ void hm_sessions_answered(struct hm_sessions *sessions, const struct hm_id *id, 
                           const struct hm_outcome *outcome)
 {
     struct hm_session *session = find(sessions, id);
-    if (session && session->last_seq == seq) {
+    uint64_t back = session ? session->last_seq - seq : WINDOW_BITS;
+    if (back >= WINDOW_BITS) {
+        return;
+    }
+    if (back == 0) {
         session->last_status = (uint16_t)outcome->status;
         session->last_index = outcome->index;
     }
+    session->refused |= (uint64_t)(outcome->status != HM_OK) << back;
+}
+
+bool hm_sessions_refused(const struct hm_sessions *sessions, const struct hm_id *id, uint64_t seq)
+{
+    const struct hm_session *session = find(sessions, id);
+    uint64_t back = session ? session->last_seq - seq : WINDOW_BITS;
+    return back < WINDOW_BITS && (session->refused >> back & 1);
 }
 
 const struct hm_session *hm_sessions_find(const struct hm_sessions *sessions,

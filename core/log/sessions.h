@@ -19,9 +19,12 @@ struct hm_sessions {
  * can tell; it must not be applied. HM_FULL: there is no room for another session. */
 HM_MUST_USE enum hm_status hm_sessions_note(struct hm_sessions *sessions, const struct hm_id *id,
                                             uint64_t seq, uint64_t now_ms);
-/* Remembers what became of the latest seq, so that a retry hears the same. */
+/* Remembers what became of it, so that a retry hears the same: of the latest seq all that fits, of
+ * those before whether they were refused. */
 void hm_sessions_answered(struct hm_sessions *sessions, const struct hm_id *id, uint64_t seq,
                           const struct hm_outcome *outcome);
+/* Was this seq, which was applied, answered with anything but OK? */
+bool hm_sessions_refused(const struct hm_sessions *sessions, const struct hm_id *id, uint64_t seq);
 /* NULL when there is none; valid until the next change. */
 const struct hm_session *hm_sessions_find(const struct hm_sessions *sessions,
                                           const struct hm_id *id);

@@ -138,7 +138,8 @@ static struct hm_addr get_addr(struct hm_reader *in)
 
 static struct hm_bytes get_bytes(struct hm_reader *in)
 {
-    return hm_get_bytes(in, (size_t)get_at_most(in, HM_WIRE_MESSAGE_BYTES_MAX));
+    /* As many as there are: what is read is bounded where it comes in. */
+    return hm_get_bytes(in, (size_t)get_at_most(in, HM_WIRE_STORED_BYTES_MAX));
 }
 
 static struct hm_bytes get_text(struct hm_reader *in)

@@ -11,6 +11,10 @@
 #define HM_WIRE_DATAGRAM_BYTES_MAX 1200u
 /* The longest message: what a stream frame may carry. */
 #define HM_WIRE_MESSAGE_BYTES_MAX (16u << 20)
+/* The longest run of bytes in what is only stored: the state in a snapshot, which travels in
+ * pieces.
+ */
+#define HM_WIRE_STORED_BYTES_MAX (512u << 20)
 /* The longest text field. */
 #define HM_WIRE_TEXT_BYTES_MAX 4096u
 
