@@ -10,6 +10,7 @@
 #define NODE_MS        2000u
 #define FOLLOW_MS      10000u
 #define DATA_BYTES_MAX ((1u << 20) - 64u)
+#define ROLE_PREFIX    "role."
 
 enum { KEY_KEEP = 'k', KEY_BYTES = 'b', KEY_SESSION = 's', KEY_SEQ = 'q' };
 enum { KEY_FROM = 'n', KEY_TO = 'e', KEY_LOCAL = 'l', KEY_RAW = 'r' };
@@ -491,6 +492,19 @@ static bool parse_session(const char *text, struct hm_id *out)
     return count == 2 * sizeof out->bytes;
 }
 
+/* The log of a role is role.NAME. */
+static struct hm_name parse_name(struct argp_state *state, const char *word)
+{
+    struct hm_name name;
+    size_t prefix =
+        strncmp(word, ROLE_PREFIX, sizeof ROLE_PREFIX - 1) == 0 ? sizeof ROLE_PREFIX - 1 : 0;
+    name = hm_option_name(state, word + prefix, "the name of a log");
+    if (!hm_name_set(&name, word, strlen(word))) {
+        argp_error(state, "the name of a log has at most %d letters", HM_NAME_MAX);
+    }
+    return name;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct arguments *out = state->input;
@@ -535,7 +549,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "it takes %s", out->verb->words);
         }
         if (out->word_count) {
-            out->name = hm_option_name(state, out->words[0], "the name of a log");
+            out->name = parse_name(state, out->words[0]);
         }
         if (hm_id_is_none(&out->session) != (out->seq == 0)) {
             argp_error(state, "--session and --seq come together");

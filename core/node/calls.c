@@ -5,6 +5,7 @@
 struct hm_call *hm_calls_add(struct hm_calls *calls, enum hm_call_kind kind, uint64_t user)
 {
     calls->items = hm_grow(calls->items, calls->count, &calls->capacity, sizeof *calls->items);
+    calls->due = calls->count ? calls->due : HM_NEVER;
     struct hm_call *call = &calls->items[calls->count++];
     *call = (struct hm_call){.id = ++calls->last_id,
                              .kind = kind,
@@ -44,15 +45,23 @@ void hm_calls_remove(struct hm_calls *calls, uint64_t id)
     }
 }
 
+void hm_calls_timed(struct hm_calls *calls, const struct hm_call *call)
+{
+    hm_ms due = call->retry_at < call->deadline ? call->retry_at : call->deadline;
+    calls->due = due < calls->due ? due : calls->due;
+}
+
 hm_ms hm_calls_deadline(const struct hm_calls *calls)
 {
-    hm_ms soonest = HM_NEVER;
+    return calls->count ? calls->due : HM_NEVER;
+}
+
+void hm_calls_look(struct hm_calls *calls)
+{
+    calls->due = HM_NEVER;
     for (size_t i = 0; i < calls->count; i++) {
-        const struct hm_call *call = &calls->items[i];
-        hm_ms due = call->retry_at < call->deadline ? call->retry_at : call->deadline;
-        soonest = due < soonest ? due : soonest;
+        hm_calls_timed(calls, &calls->items[i]);
     }
-    return soonest;
 }
 
 void hm_calls_fini(struct hm_calls *calls)

@@ -41,13 +41,18 @@ struct hm_calls {
     size_t capacity;
     uint64_t last_id;
     struct hm_index by_id;
+    hm_ms due; /* nothing is due before; meaningless while there are none */
 };
 
 /* A new call; valid until the next add or remove. */
 struct hm_call *hm_calls_add(struct hm_calls *calls, enum hm_call_kind kind, uint64_t user);
 struct hm_call *hm_calls_find(struct hm_calls *calls, uint64_t id);
 void hm_calls_remove(struct hm_calls *calls, uint64_t id);
+/* After its times were set: they count for the deadline. */
+void hm_calls_timed(struct hm_calls *calls, const struct hm_call *call);
+/* Nothing is due before, but perhaps not at this time either: hm_calls_look finds when. */
 hm_ms hm_calls_deadline(const struct hm_calls *calls);
+void hm_calls_look(struct hm_calls *calls);
 void hm_calls_fini(struct hm_calls *calls);
 
 #endif

@@ -412,6 +412,7 @@ void hm_node_tick_control(struct hm_node *node)
         hm_node_tick_joins(node);
     }
     hm_node_tick_named(node);
+    hm_node_found_role_logs(node);
 }
 
 hm_ms hm_node_control_deadline(const struct hm_node *node)

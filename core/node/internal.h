@@ -41,6 +41,8 @@ struct hm_module_ctx {
     const struct hm_module *module;
     const struct hm_conf_node *section;
     void *state;
+    struct hm_machine machine; /* of its log, if it has one */
+    uint32_t log;              /* the id of that; 0: it has none */
     hm_ms wake_at;
 };
 
@@ -119,8 +121,9 @@ struct hm_joins {
 /* The voters of a log, as this node looks after them while it leads. */
 struct hm_upkeep {
     struct hm_raft *raft;
-    const char *log;                       /* its name, for people */
-    hm_ms look_at;                         /* next look at the voters */
+    const char *log;  /* its name, for people */
+    const char *role; /* who carries it must have this besides `control`; NULL: nothing */
+    hm_ms look_at;    /* next look at the voters */
     struct hm_id left[HM_RAFT_VOTERS_MAX]; /* voters that left: to be removed from the voters */
     size_t left_count;
     struct hm_id excluded[HM_RAFT_VOTERS_MAX]; /* control nodes that are not to carry it */
@@ -162,6 +165,7 @@ struct hm_control {
     size_t named_count;
     size_t named_capacity;
     uint64_t logs_version; /* of scope logs, when the named ones were looked at last */
+    hm_ms role_logs_at;    /* the logs of roles are founded, or asked for again, not before */
     hm_ms silent_at;       /* until then nothing may say that this node is in; then it asks */
     hm_ms release_at;      /* next look at what the removal brake keeps */
     hm_ms tell_at;         /* next time that those who were left behind are told */
@@ -485,6 +489,15 @@ HM_MUST_USE enum hm_status hm_node_may_join(struct hm_node *node, const struct h
 #define HM_SCOPE_LOG_IDS "log.ids"
 #define HM_NAMED_MAX     64u
 
+/* The log of a role has this name, which nobody can make, and an id made from it with this bit, so
+ * that what a journal has of it finds its machine before any record is known. */
+#define HM_ROLE_LOG_PREFIX "role."
+#define HM_ROLE_LOG_BIT    0x80000000u
+struct hm_name hm_node_role_log_name(const char *role);
+uint32_t hm_node_role_log_id(const char *role);
+/* The role whose log has this name; NULL: it is none of a role. */
+const char *hm_node_role_of_log(const struct hm_name *name);
+
 /* For a log that was found in the journal. */
 bool hm_node_use_log(void *context, uint32_t log, struct hm_participant_config *out);
 /* Once the journal is read. */
@@ -509,6 +522,8 @@ void hm_node_free_named(struct hm_node *node);
 
 /* ---- log_admin.c, log_calls.c, log_reads.c ---- */
 
+/* Makes the logs of this node's roles, if there is none yet. */
+void hm_node_found_role_logs(struct hm_node *node);
 void hm_node_on_log_create(struct hm_node *node, const struct hm_request *request);
 void hm_node_on_log_delete(struct hm_node *node, const struct hm_request *request);
 void hm_node_on_log_list(struct hm_node *node, const struct hm_request *request);
@@ -548,6 +563,9 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
 void hm_node_tick_calls(struct hm_node *node);
 /* A control node to ask, another at every try; false when none is known. */
 bool hm_node_pick_control(struct hm_node *node, uint32_t attempt, struct hm_peer *out);
+/* Another node with this role, another at every try; false when none is known. */
+bool hm_node_pick_with_role(struct hm_node *node, const char *role, uint32_t attempt,
+                            struct hm_peer *out);
 /* The stream to this address broke: what was asked there is asked elsewhere. */
 void hm_node_call_lost(struct hm_node *node, const struct hm_addr *addr);
 /* Asks a control node, another one when its stream breaks. `call_field` is the question's; returns

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define COMMIT_MS    5000u
+#define ROLE_LOGS_MS 500u
 #define KEEP_ENTRIES 65536u
 #define KEEP_BYTES   (4u << 20)
 
@@ -103,18 +104,56 @@ void hm_node_log_record_submitted(struct hm_node *node, uint64_t token,
 
 /* ---- create and delete ---- */
 
-/* The voters of the event log begin it, as far as they are members. */
-static uint32_t first_voters(const struct hm_node *node, struct hm_voter *out)
+/* The voters of the event log begin it, as far as they are members and have the role, if it takes
+ * one. */
+static uint32_t first_voters(const struct hm_node *node, const char *role, struct hm_voter *out)
 {
     size_t count;
     uint32_t taken = 0;
     const struct hm_voter *voters = hm_raft_voters(node->control.raft, &count);
     for (size_t i = 0; i < count; i++) {
-        if (voters[i].voting && hm_members_find(&node->view->members, &voters[i].id)) {
+        const struct hm_member *member = hm_members_find(&node->view->members, &voters[i].id);
+        if (voters[i].voting && member && (!role || hm_member_has_role(member, role))) {
             out[taken++] = voters[i];
         }
     }
     return taken;
+}
+
+/* Begun by the voters that have the role, or by this node when none has. All nodes with the role
+ * may try at once: one of them is first. */
+static void found_role_log(struct hm_node *node, const char *role)
+{
+    struct hm_name name = hm_node_role_log_name(role);
+    struct hm_name scope = hm_name_of(HM_SCOPE_LOGS);
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    const struct hm_member *self = hm_members_find(&node->view->members, &node->id);
+    if (hm_records_find(&node->view->records, &scope, key_of(&name)) || !self ||
+        !hm_member_has_role(self, role)) {
+        return;
+    }
+    struct hm_log_record record = {.id = hm_node_role_log_id(role),
+                                   .voters = voters,
+                                   .voters_count = first_voters(node, role, voters)};
+    if (record.voters_count == 0) {
+        voters[record.voters_count++] =
+            (struct hm_voter){.id = node->id, .addr = node->config.addr, .voting = true};
+    }
+    submit_record(node, 0, &name, 0, &record, 0);
+}
+
+void hm_node_found_role_logs(struct hm_node *node)
+{
+    if (node->phase != HM_PHASE_MEMBER || node->now < node->control.role_logs_at ||
+        !hm_raft_has_quorum(node->control.raft, node->now)) {
+        return;
+    }
+    node->control.role_logs_at = node->now + ROLE_LOGS_MS;
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        if (node->modules[i].log) {
+            found_role_log(node, node->modules[i].module->performs[0]);
+        }
+    }
 }
 
 void hm_node_on_log_create(struct hm_node *node, const struct hm_request *request)
@@ -135,7 +174,7 @@ void hm_node_on_log_create(struct hm_node *node, const struct hm_request *reques
         .keep_entries = create->keep_entries ? create->keep_entries : KEEP_ENTRIES,
         .keep_bytes = create->keep_bytes ? create->keep_bytes : KEEP_BYTES,
         .voters = voters,
-        .voters_count = first_voters(node, voters)};
+        .voters_count = first_voters(node, NULL, voters)};
     if (!hm_name_is_label(&name)) {
         hm_node_answer_status(node, request->token, HM_BAD_ARGUMENT,
                               "'%s' is no name for a log: letters, digits and hyphens, at most 63",
@@ -178,7 +217,11 @@ void hm_node_on_log_delete(struct hm_node *node, const struct hm_request *reques
     struct hm_arena arena = {0};
     struct hm_log_record known;
     uint64_t index;
-    if (hm_node_log_record(node, &name, &arena, &known, &index)) {
+    if (hm_node_role_of_log(&name)) {
+        hm_node_answer_status(node, request->token, HM_DENIED,
+                              "log %s belongs to the role: it is there as long as the cluster is",
+                              name.text);
+    } else if (hm_node_log_record(node, &name, &arena, &known, &index)) {
         submit_record(node, request->token, &name, index, NULL, 0);
     } else {
         answer_unknown(node, request->token, &name);

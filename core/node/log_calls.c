@@ -1,6 +1,6 @@
-/* What the leader of a named log has to do, asked of any node: it is handed on until it gets there,
- * and tried again while the log has no leader. Appends carry a session, so that a second try is the
- * same entry. */
+/* What the leader of a log besides log 0 has to do, asked of any node: it is handed on until it
+ * gets there, and tried again while the log has no leader. Appends carry a session, so that a
+ * second try is the same entry. */
 #include "core/node/internal.h"
 
 #include <stdio.h>
@@ -25,6 +25,8 @@ static const struct hm_name *name_of(const struct hm_message *message)
         return &message->log_write.name;
     case HM_MSG_log_read:
         return &message->log_read.name;
+    case HM_MSG_log_query:
+        return &message->log_query.name;
     case HM_MSG_log_members:
         return &message->log_members.name;
     default:
@@ -39,6 +41,8 @@ static uint8_t *hops_of(struct hm_message *message)
         return &message->log_write.hops;
     case HM_MSG_log_read:
         return &message->log_read.hops;
+    case HM_MSG_log_query:
+        return &message->log_query.hops;
     case HM_MSG_log_members:
         return &message->log_members.hops;
     default:
@@ -53,6 +57,8 @@ static uint64_t *call_of(struct hm_message *message)
         return &message->log_write.call;
     case HM_MSG_log_read:
         return &message->log_read.call;
+    case HM_MSG_log_query:
+        return &message->log_query.call;
     case HM_MSG_log_members:
         return &message->log_members.call;
     default:
@@ -152,6 +158,7 @@ void hm_node_log_call_answered(struct hm_node *node, struct hm_call *call,
     if (answer->kind == HM_MSG_answer && try_again(answer->answer.status)) {
         hm_ms soon = node->now + HM_RETRY_STEP_MS;
         call->retry_at = soon < call->retry_at ? soon : call->retry_at;
+        hm_calls_timed(&node->calls, call);
         return;
     }
     uint64_t token = call->user;
@@ -199,7 +206,7 @@ static void do_here(struct hm_node *node, struct hm_call *call, const struct hm_
                                                            .seq = message->log_write.seq,
                                                            .request = message->log_write.data,
                                                            .token = call->id});
-    } else if (message->kind == HM_MSG_log_read) {
+    } else if (message->kind == HM_MSG_log_read || message->kind == HM_MSG_log_query) {
         status = hm_participant_read(named->participant, node->now, call->id);
     } else if (message->kind == HM_MSG_log_change) {
         change_here(node, call, named, &message->log_change);
@@ -220,6 +227,56 @@ static void do_here(struct hm_node *node, struct hm_call *call, const struct hm_
     }
 }
 
+static void end_with_outcome(struct hm_node *node, const struct hm_call *call,
+                             const struct hm_outcome *outcome)
+{
+    uint64_t token = call->user;
+    const char *reason = outcome->reason[0] ? outcome->reason : hm_status_text(outcome->status);
+    end_call(node, call->id);
+    hm_node_answer(node, token,
+                   &(struct hm_message){.kind = HM_MSG_answer,
+                                        .answer = {.status = (uint16_t)outcome->status,
+                                                   .reason = hm_bytes_of_text(reason),
+                                                   .index = outcome->index,
+                                                   .data = outcome->data}});
+}
+
+static void query_here(struct hm_node *node, const struct hm_call *call,
+                       const struct hm_named *named, struct hm_bytes question)
+{
+    const struct hm_replica *replica = hm_participant_replica(named->participant);
+    struct hm_outcome outcome = {.status = HM_OK, .index = replica->index};
+    if (replica->machine->query) {
+        replica->machine->query(replica->context, question, &outcome);
+        end_with_outcome(node, call, &outcome);
+    } else {
+        end_with_status(node, call, HM_BAD_ARGUMENT, "this log has entries, which are read");
+    }
+}
+
+/* What this node has applied is up to date for this call. */
+static void read_here(struct hm_node *node, const struct hm_call *call)
+{
+    struct hm_buf asked = call->message;
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    struct hm_reader in = hm_reader_of(hm_buf_view(&asked));
+    const struct hm_named *named = hm_message_decode(&in, &arena, &message) == HM_OK
+                                       ? hm_node_find_named(node, name_of(&message))
+                                       : NULL;
+    if (!named) {
+        end_with_status(node, call, HM_NOT_FOUND, "the log was deleted");
+    } else if (message.kind == HM_MSG_log_query) {
+        query_here(node, call, named, message.log_query.data);
+    } else {
+        uint64_t token = call->user;
+        struct hm_log_read read = message.log_read;
+        end_call(node, call->id);
+        hm_node_serve_log(node, token, named, &read);
+    }
+    hm_arena_fini(&arena);
+}
+
 void hm_node_log_outcome(struct hm_node *node, uint64_t call_id, const struct hm_outcome *outcome)
 {
     struct hm_call *call = hm_calls_find(&node->calls, call_id);
@@ -228,46 +285,32 @@ void hm_node_log_outcome(struct hm_node *node, uint64_t call_id, const struct hm
     }
     if (outcome->status == HM_NOT_LEADER) {
         call->retry_at = node->now + HM_RETRY_STEP_MS;
+        hm_calls_timed(&node->calls, call);
         return;
     }
-    uint64_t token = call->user;
     struct hm_reader kind = hm_reader_of(hm_buf_view(&call->message));
     if (hm_get_varint(&kind) == HM_MSG_log_write) {
-        end_call(node, call_id);
-        hm_node_answer(node, token,
-                       &(struct hm_message){
-                           .kind = HM_MSG_answer,
-                           .answer = {.status = (uint16_t)outcome->status,
-                                      .reason = hm_bytes_of_text(
-                                          outcome->reason[0] ? outcome->reason
-                                                             : hm_status_text(outcome->status)),
-                                      .index = outcome->index}});
-        return;
-    }
-    struct hm_arena arena = {0};
-    struct hm_message message;
-    enum hm_status status =
-        hm_message_decode_only(hm_buf_view(&call->message), HM_MSG_log_read, &arena, &message);
-    const struct hm_named *named =
-        status == HM_OK ? hm_node_find_named(node, &message.log_read.name) : NULL;
-    if (named) {
-        struct hm_log_read read = message.log_read;
-        end_call(node, call_id);
-        hm_node_serve_log(node, token, named, &read);
+        end_with_outcome(node, call, outcome);
     } else {
-        end_with_status(node, call, HM_NOT_FOUND, "the log was deleted");
+        read_here(node, call);
     }
-    hm_arena_fini(&arena);
 }
 
 /* ---- on the way there ---- */
 
-/* Where it goes from here: the leader, as far as this node knows; false: nobody. */
-static bool next_stop(struct hm_node *node, const struct hm_call *call,
+/* Where it goes from here: the leader, as far as this node knows; false: nobody. Who does not carry
+ * the log asks one who does, or a control node, which knows those. */
+static bool next_stop(struct hm_node *node, const struct hm_call *call, const char *role,
                       const struct hm_named *named, struct hm_peer *out)
 {
+    if (!named && role && hm_node_pick_with_role(node, role, call->attempt, out)) {
+        return true;
+    }
     if (!node->control.logs) {
         return hm_node_pick_control(node, call->attempt, out);
+    }
+    if (!named) {
+        return false; /* it is not open here yet */
     }
     struct hm_id leader = hm_raft_leader(named->upkeep.raft);
     return !hm_id_is_none(&leader) && !hm_id_equal(&leader, &node->id) &&
@@ -277,9 +320,14 @@ static bool next_stop(struct hm_node *node, const struct hm_call *call,
 static void send_on(struct hm_node *node, struct hm_call *call, struct hm_message *message)
 {
     const struct hm_named *named = hm_node_find_named(node, name_of(message));
+    const char *role = hm_node_role_of_log(name_of(message));
     struct hm_peer to;
     char reason[256];
-    if (node->control.logs && !named) {
+    if (node->control.logs && !named && role &&
+        hm_members_count_role(&node->view->members, role) == 0) {
+        snprintf(reason, sizeof reason, "no node of this cluster has role %s", role);
+        end_with_status(node, call, HM_NOT_FOUND, reason);
+    } else if (node->control.logs && !named && !role) {
         if (call->attempt >= UNKNOWN_TRIES) {
             snprintf(reason, sizeof reason,
                      "there is no log %s; `hivemind log list` shows those that there are",
@@ -290,7 +338,7 @@ static void send_on(struct hm_node *node, struct hm_call *call, struct hm_messag
         do_here(node, call, named, message);
     } else if (*hops_of(message) > HOPS_MAX) {
         end_with_status(node, call, HM_NOT_LEADER, "this node does not lead the log");
-    } else if (next_stop(node, call, named, &to)) {
+    } else if (next_stop(node, call, role, named, &to)) {
         call->asked = to.addr;
         call->retry_at = node->now + REMOTE_MS;
         hm_node_send_bytes(node, &to, hm_buf_view(&call->message));
@@ -304,6 +352,7 @@ void hm_node_send_log_call(struct hm_node *node, struct hm_call *call)
     struct hm_reader in = hm_reader_of(hm_buf_view(&call->message));
     hm_ms wait = (hm_ms)HM_RETRY_STEP_MS * ++call->attempt;
     call->retry_at = node->now + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS);
+    hm_calls_timed(&node->calls, call);
     if (hm_message_decode(&in, &arena, &message) == HM_OK) {
         send_on(node, call, &message);
     }
@@ -316,7 +365,9 @@ static void begin(struct hm_node *node, uint64_t token, const struct hm_message 
     struct hm_lane *lane = NULL;
     bool writes = message->kind == HM_MSG_log_write;
     bool own = writes && hm_id_is_none(&message->log_write.session);
-    size_t bytes = writes ? message->log_write.data.size : 0;
+    size_t bytes = writes                              ? message->log_write.data.size
+                   : message->kind == HM_MSG_log_query ? message->log_query.data.size
+                                                       : 0;
     if (node->log_call_count >= CALLS_MAX || node->log_call_bytes + bytes > CALLS_BYTES_MAX ||
         (own && !(lane = find_lane(node)))) {
         hm_node_answer_status(node, token, HM_FULL,

@@ -22,6 +22,23 @@ static enum hm_status check(const struct hm_module_ctx *ctx, const struct hm_con
     return status;
 }
 
+/* The log of the module's role. Two roles whose logs would have one id cannot be in one node. */
+static enum hm_status open_machine(struct hm_module_ctx *ctx, struct hm_buf *error)
+{
+    const char *role = ctx->module->performs[0];
+    ctx->machine = *ctx->module->machine;
+    ctx->machine.admit = ctx->machine.admit ? ctx->machine.admit : hm_list_machine.admit;
+    ctx->log = hm_node_role_log_id(role);
+    for (const struct hm_module_ctx *other = ctx->node->modules; other < ctx; other++) {
+        if (other->log == ctx->log) {
+            hm_buf_printf(error, "roles %s and %s cannot be in one cluster: rename one of them",
+                          other->module->performs[0], role);
+            return HM_BAD_CONFIG;
+        }
+    }
+    return HM_OK;
+}
+
 enum hm_status hm_node_open_modules(struct hm_node *node, struct hm_buf *error)
 {
     const struct hm_node_config *config = &node->config;
@@ -36,6 +53,9 @@ enum hm_status hm_node_open_modules(struct hm_node *node, struct hm_buf *error)
             .wake_at = HM_NEVER,
         };
         enum hm_status status = check(ctx, config->root, error);
+        if (status == HM_OK && ctx->module->machine) {
+            status = open_machine(ctx, error);
+        }
         if (status == HM_OK && ctx->module->init) {
             status = ctx->module->init(ctx, ctx->section, config->root, error);
         }

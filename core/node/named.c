@@ -2,6 +2,9 @@
  * event log say. */
 #include "core/node/internal.h"
 
+#include "core/base/hash.h"
+
+#include <stdio.h>
 #include <string.h>
 
 /* As much as there may be, until the record says how much it is. */
@@ -45,24 +48,66 @@ bool hm_node_log_record(const struct hm_node *node, const struct hm_name *name,
 
 /* ---- opened ---- */
 
+struct hm_name hm_node_role_log_name(const char *role)
+{
+    char text[HM_NAME_MAX + 1];
+    snprintf(text, sizeof text, HM_ROLE_LOG_PREFIX "%s", role);
+    return hm_name_of(text);
+}
+
+uint32_t hm_node_role_log_id(const char *role)
+{
+    return HM_ROLE_LOG_BIT | (uint32_t)hm_hash(0, hm_bytes_of_text(role));
+}
+
+const char *hm_node_role_of_log(const struct hm_name *name)
+{
+    size_t size = sizeof HM_ROLE_LOG_PREFIX - 1;
+    return strncmp(name->text, HM_ROLE_LOG_PREFIX, size) == 0 ? name->text + size : NULL;
+}
+
+static const struct hm_module_ctx *module_of(const struct hm_node *node, uint32_t log)
+{
+    for (size_t i = 0; i < node->config.module_count; i++) {
+        if (log != 0 && node->modules[i].log == log) {
+            return &node->modules[i];
+        }
+    }
+    return NULL;
+}
+
+/* What the journal has of a role that this node has no more stays in it: should the role come back,
+ * the node knows what it has promised. */
 bool hm_node_use_log(void *context, uint32_t log, struct hm_participant_config *out)
 {
     struct hm_node *node = context;
+    const struct hm_module_ctx *ctx = module_of(node, log);
     out->raft.log = log;
-    out->machine = log == 0 ? &hm_state_machine : &hm_list_machine;
-    out->context = log == 0 ? node->control.state : NULL;
-    out->keep = log == 0 ? (struct hm_keep){0} : keep_all;
-    return true;
+    out->keep = (struct hm_keep){0};
+    if (log == 0) {
+        out->machine = &hm_state_machine;
+        out->context = node->control.state;
+    } else if (ctx) {
+        out->machine = &ctx->machine;
+        out->context = ctx->state;
+    } else {
+        out->machine = &hm_list_machine;
+        out->keep = keep_all;
+    }
+    return ctx || !(log & HM_ROLE_LOG_BIT);
 }
 
 static struct hm_named *add(struct hm_node *node, uint32_t id, struct hm_participant *participant)
 {
     struct hm_control *control = &node->control;
     struct hm_named *named = hm_alloc(1, sizeof *named);
+    const struct hm_module_ctx *ctx = module_of(node, id);
     named->id = id;
     named->participant = participant;
-    named->upkeep = (struct hm_upkeep){
-        .raft = hm_participant_raft(participant), .log = named->name.text, .look_at = node->now};
+    named->upkeep = (struct hm_upkeep){.raft = hm_participant_raft(participant),
+                                       .log = named->name.text,
+                                       .role = ctx ? ctx->module->performs[0] : NULL,
+                                       .look_at = node->now};
     control->named = hm_grow(control->named, control->named_count, &control->named_capacity,
                              sizeof(struct hm_named *));
     control->named[control->named_count++] = named;
@@ -87,7 +132,9 @@ void hm_node_adopt_logs(struct hm_node *node)
 static struct hm_named *open_log(struct hm_node *node, const struct hm_log_record *record)
 {
     struct hm_participant_config config = {0};
-    (void)hm_node_use_log(node, record->id, &config);
+    if (!hm_node_use_log(node, record->id, &config)) {
+        return NULL; /* of a role that this node has not */
+    }
     struct hm_participant *participant = hm_logs_open(node->control.logs, node->now, &config);
     if (!participant) {
         return NULL;

@@ -139,6 +139,7 @@ static void ask_version(struct hm_node *node, struct hm_change_wait *wait, size_
 {
     struct hm_call *call = hm_calls_add(&node->calls, HM_CALL_VERSION, wait->number);
     call->deadline = wait->until;
+    hm_calls_timed(&node->calls, call);
     wait->awaited =
         hm_grow(wait->awaited, wait->awaited_count, &wait->awaited_capacity, sizeof *wait->awaited);
     wait->awaited[wait->awaited_count++] =

@@ -8,7 +8,7 @@
 #define HASTY_TRIES   20u
 #define FORWARD_MS    5000u
 #define HOPS_MAX      4u
-#define CONTROLS_MAX  64u
+#define PEERS_MAX     64u
 
 /* The leader as a node of the control plane knows it; one that has fallen silent is none. */
 static bool find_leader(const struct hm_node *node, struct hm_peer *out)
@@ -28,15 +28,21 @@ static bool is_doubtful(const struct hm_node *node, const struct hm_id *id)
 
 bool hm_node_pick_control(struct hm_node *node, uint32_t attempt, struct hm_peer *out)
 {
-    struct hm_peer controls[CONTROLS_MAX];
     if (node->control.raft && find_leader(node, out)) {
         return true;
     }
-    size_t count = hm_node_peers_with_role(node, "control", controls, CONTROLS_MAX);
-    size_t start = attempt ? attempt : (size_t)hm_random_below(&node->random, CONTROLS_MAX);
+    return hm_node_pick_with_role(node, "control", attempt, out);
+}
+
+bool hm_node_pick_with_role(struct hm_node *node, const char *role, uint32_t attempt,
+                            struct hm_peer *out)
+{
+    struct hm_peer peers[PEERS_MAX];
+    size_t count = hm_node_peers_with_role(node, role, peers, PEERS_MAX);
+    size_t start = attempt ? attempt : (size_t)hm_random_below(&node->random, PEERS_MAX);
     /* At first only those in good health, then whoever there is. */
     for (size_t i = 0; i < 2 * count; i++) {
-        *out = controls[(start + i) % count];
+        *out = peers[(start + i) % count];
         if (!hm_id_equal(&out->id, &node->id) && (i >= count || !is_doubtful(node, &out->id))) {
             return true;
         }
@@ -69,12 +75,14 @@ static void send_call(struct hm_node *node, struct hm_call *call)
     hm_ms wait = HM_RETRY_STEP_MS * call->attempt;
     call->retry_at =
         is_submit(call) ? node->now + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS) : HM_NEVER;
+    hm_calls_timed(&node->calls, call);
 }
 
-static void hasten(const struct hm_node *node, struct hm_call *call, hm_ms wait)
+static void hasten(struct hm_node *node, struct hm_call *call, hm_ms wait)
 {
     if (call->attempt < HASTY_TRIES && node->now + wait < call->retry_at) {
         call->retry_at = node->now + wait;
+        hm_calls_timed(&node->calls, call);
     }
 }
 
@@ -312,6 +320,9 @@ static void expire(struct hm_node *node, const struct hm_call *call)
 
 void hm_node_tick_calls(struct hm_node *node)
 {
+    if (node->now < hm_calls_deadline(&node->calls)) {
+        return;
+    }
     for (size_t i = node->calls.count; i > 0; i--) {
         struct hm_call *call = &node->calls.items[i - 1];
         if (node->now >= call->deadline) {
@@ -322,4 +333,5 @@ void hm_node_tick_calls(struct hm_node *node)
             send_call(node, call);
         }
     }
+    hm_calls_look(&node->calls);
 }

@@ -28,12 +28,6 @@ static bool is_among(const struct hm_id *ids, size_t count, const struct hm_id *
     return false;
 }
 
-static bool has_left(const struct hm_upkeep *upkeep, const struct hm_id *id)
-{
-    return is_among(upkeep->left, upkeep->left_count, id) ||
-           is_among(upkeep->excluded, upkeep->excluded_count, id);
-}
-
 static void note_left(struct hm_upkeep *upkeep, const struct hm_id *id)
 {
     size_t most = sizeof upkeep->left / sizeof *upkeep->left;
@@ -91,6 +85,15 @@ void hm_node_recall_leaves(struct hm_node *node)
     }
 }
 
+/* A member that is not to carry the log: it is kept out, or has not the role (any more). */
+static bool is_unwanted(const struct hm_node *node, const struct hm_upkeep *upkeep,
+                        const struct hm_id *id)
+{
+    const struct hm_member *member = hm_members_find(&node->view->members, id);
+    return is_among(upkeep->excluded, upkeep->excluded_count, id) ||
+           (member && upkeep->role && !hm_member_has_role(member, upkeep->role));
+}
+
 struct tally {
     size_t voting;
     size_t dead; /* voters that are no members */
@@ -107,9 +110,10 @@ static struct tally count(struct hm_node *node, const struct hm_upkeep *upkeep,
     const struct hm_members *members = &node->view->members;
     for (size_t i = 0; i < voter_count; i++) {
         const struct hm_voter *voter = &voters[i];
-        bool excluded = is_among(upkeep->excluded, upkeep->excluded_count, &voter->id);
-        bool member = hm_members_find(members, &voter->id) != NULL && !excluded;
-        bool leaves = !member && (has_left(upkeep, &voter->id) || !voter->voting);
+        bool unwanted = is_unwanted(node, upkeep, &voter->id);
+        bool member = hm_members_find(members, &voter->id) != NULL && !unwanted;
+        bool left = unwanted || is_among(upkeep->left, upkeep->left_count, &voter->id);
+        bool leaves = !member && (left || !voter->voting);
         if (leaves && (!tally.leaver || !voter->voting)) {
             tally.leaver = voter; /* learners first: that changes no quorum */
         }
@@ -134,8 +138,7 @@ static bool add_newcomer(struct hm_node *node, const struct hm_upkeep *upkeep,
     for (size_t i = 0; i < node->view->members.count; i++) {
         const struct hm_member *member = node->view->members.items[i];
         const struct hm_voter *voter = find(voters, voter_count, &member->id);
-        if (!hm_member_has_role(member, "control") ||
-            is_among(upkeep->excluded, upkeep->excluded_count, &member->id) ||
+        if (!hm_member_has_role(member, "control") || is_unwanted(node, upkeep, &member->id) ||
             (voter && hm_addr_equal(&voter->addr, &member->addr))) {
             continue;
         }

@@ -12,6 +12,7 @@
 #include "core/conf/errors.h"
 #include "core/conf/schema.h"
 #include "core/conf/tree.h"
+#include "core/log/machine.h"
 #include "core/node/catalog.h"
 #include "core/node/node.h"
 #include "core/wire/message.h"
@@ -47,6 +48,11 @@ struct hm_module {
     const struct hm_conf_schema *schema; /* of its section, which has its name; or NULL */
     const struct hm_conf_schema *root;   /* keys that it adds to the root, or NULL */
     size_t state_size;                   /* bytes of hm_module_state, zeroed */
+    /* Of a role: the state machine of a log of its own, role.NAME, which is there as soon as a
+     * control node has the role, and is carried by those that have it. Its context is what
+     * hm_module_state gives. Any node hands log_write to it and asks it by log_query. Without
+     * `admit` it takes writers as a log without a machine does (core/log/replica.h). */
+    const struct hm_machine *machine;
     /* Judges a configuration: adds every finding that the tables cannot make, at its place. Asked
      * before init and before reload, which are given nothing that has one; it has no node. */
     void (*check)(const struct hm_conf_node *section, const struct hm_conf_node *root,
