@@ -8,5 +8,6 @@ extern const struct hm_module hm_auth_module;
 extern const struct hm_module hm_control_module;
 extern const struct hm_module hm_host_module;
 extern const struct hm_module hm_log_module;
+extern const struct hm_module hm_names_module;
 
 #endif

@@ -1,0 +1,279 @@
+/* Which names are whose: decided entry by entry, alike on every participant of the log. */
+#include "core/base/utf8.h"
+#include "modules/names/names.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SNAPSHOT_FORMAT 1u
+
+/* ---- what is said ---- */
+
+static bool is_good(struct hm_bytes text)
+{
+    return text.size >= 1 && text.size <= NAMES_TEXT_BYTES_MAX && hm_utf8_is_plain(text);
+}
+
+static void refuse(struct hm_outcome *out, enum hm_status status, const char *reason)
+{
+    out->status = status;
+    snprintf(out->reason, sizeof out->reason, "%s", reason);
+}
+
+static void refuse_text(struct hm_outcome *out, const char *what)
+{
+    out->status = HM_BAD_ARGUMENT;
+    snprintf(out->reason, sizeof out->reason,
+             "%s is no text of 1 to %u bytes of UTF-8 without control characters", what,
+             NAMES_TEXT_BYTES_MAX);
+}
+
+static struct hm_names_item item_of(const struct names_entry *entry)
+{
+    return (struct hm_names_item){.name = names_name(entry),
+                                  .owner = names_owner(entry),
+                                  .index = entry->index,
+                                  .time_ms = entry->time_ms};
+}
+
+static void say(struct names *names, const struct hm_message *message, struct hm_outcome *out)
+{
+    hm_buf_clear(&names->answer);
+    hm_message_encode(&names->answer, message);
+    out->data = hm_buf_view(&names->answer);
+}
+
+static void say_holder(struct names *names, const struct names_entry *entry, enum hm_status status,
+                       struct hm_outcome *out)
+{
+    out->status = status;
+    out->index = entry->index;
+    say(names, &(struct hm_message){.kind = HM_MSG_names_holder, .names_holder = {item_of(entry)}},
+        out);
+}
+
+/* ---- requests ---- */
+
+static void register_name(struct names *names, const struct hm_log_entry *entry,
+                          const struct hm_names_register *request, struct hm_outcome *out)
+{
+    struct names_map *map = &names->map;
+    size_t bytes = map->text_bytes + (map->count + 1) * NAMES_ENTRY_BYTES + request->name.size +
+                   request->owner.size;
+    const struct names_entry *known;
+    if (!is_good(request->name)) {
+        refuse_text(out, "the name");
+    } else if (!is_good(request->owner)) {
+        refuse_text(out, "the owner");
+    } else if ((known = names_map_find(map, request->name))) {
+        if (hm_bytes_equal(names_owner(known), request->owner)) {
+            out->index = known->index;
+        } else {
+            say_holder(names, known, HM_NAME_TAKEN, out);
+        }
+    } else if (bytes > NAMES_BYTES_MAX) {
+        refuse(out, HM_FULL, "there is no room for more names; release some");
+    } else {
+        names_map_add(map, request->name, request->owner, entry->index, entry->time_ms);
+    }
+}
+
+static void release_name(struct names *names, const struct hm_names_release *request,
+                         struct hm_outcome *out)
+{
+    const struct names_entry *known = names_map_find(&names->map, request->name);
+    if (!known) {
+        refuse(out, HM_NOT_FOUND, "nobody has registered this name");
+    } else if (!hm_bytes_equal(names_owner(known), request->owner)) {
+        say_holder(names, known, HM_DENIED, out);
+    } else {
+        names_map_erase(&names->map, request->name);
+    }
+}
+
+static bool decode(struct names *names, struct hm_bytes bytes, struct hm_message *out)
+{
+    struct hm_reader in = hm_reader_of(bytes);
+    hm_arena_clear(&names->arena);
+    return hm_message_decode(&in, &names->arena, out) == HM_OK && hm_reader_left(&in) == 0;
+}
+
+static void refuse_kind(struct hm_outcome *out)
+{
+    refuse(out, HM_BAD_ARGUMENT, "role names does not understand this; use `hivemind names`");
+}
+
+static void apply(void *context, const struct hm_log_entry *entry, struct hm_outcome *out)
+{
+    struct names *names = context;
+    struct hm_message request;
+    bool decoded = decode(names, entry->request, &request);
+    if (decoded && request.kind == HM_MSG_names_register) {
+        register_name(names, entry, &request.names_register, out);
+    } else if (decoded && request.kind == HM_MSG_names_release) {
+        release_name(names, &request.names_release, out);
+    } else {
+        refuse_kind(out);
+    }
+}
+
+/* It is known whether a request that comes again was refused; why, and when it was registered, is
+ * what the names say now. */
+static void repeat(void *context, const struct hm_log_entry *entry, struct hm_outcome *out)
+{
+    struct names *names = context;
+    struct hm_message request;
+    if (!decode(names, entry->request, &request)) {
+        refuse_kind(out);
+        return;
+    }
+    bool registers = request.kind == HM_MSG_names_register;
+    struct hm_bytes name = registers ? request.names_register.name : request.names_release.name;
+    struct hm_bytes owner = registers ? request.names_register.owner : request.names_release.owner;
+    const struct names_entry *known = names_map_find(&names->map, name);
+    bool own = known && hm_bytes_equal(names_owner(known), owner);
+    if (!entry->refused) {
+        out->status = HM_OK;
+        out->index = registers && own ? known->index : out->index;
+        return;
+    }
+    if (out->status == HM_OK) {
+        out->status = registers ? HM_NAME_TAKEN : known ? HM_DENIED : HM_NOT_FOUND;
+    }
+    if (known && !own && (out->status == HM_NAME_TAKEN || out->status == HM_DENIED)) {
+        say_holder(names, known, out->status, out);
+    }
+}
+
+/* ---- questions ---- */
+
+struct page {
+    const struct hm_names_list *list;
+    struct hm_names_item *items; /* room for one more than `most` */
+    uint32_t most;
+    uint32_t count;
+    size_t bytes;
+    bool more;
+};
+
+static bool begins_with(struct hm_bytes text, struct hm_bytes prefix)
+{
+    return text.size >= prefix.size &&
+           (prefix.size == 0 || memcmp(text.data, prefix.data, prefix.size) == 0);
+}
+
+static bool add_to_page(void *context, const struct names_entry *entry)
+{
+    struct page *page = context;
+    struct hm_bytes name = names_name(entry);
+    if (!begins_with(name, page->list->prefix)) {
+        return false;
+    }
+    if (hm_bytes_equal(name, page->list->after)) {
+        return true;
+    }
+    if (page->count == page->most || page->bytes >= NAMES_PAGE_BYTES) {
+        page->more = true;
+        return false;
+    }
+    page->items[page->count++] = item_of(entry);
+    page->bytes += name.size + entry->owner_size + NAMES_ENTRY_BYTES;
+    return true;
+}
+
+static void list(struct names *names, const struct hm_names_list *question, struct hm_outcome *out)
+{
+    bool bounded = question->most && question->most < NAMES_PAGE_MAX;
+    struct page page = {.list = question, .most = bounded ? question->most : NAMES_PAGE_MAX};
+    struct hm_bytes from = hm_bytes_compare(question->after, question->prefix) > 0
+                               ? question->after
+                               : question->prefix;
+    page.items = hm_arena_alloc(&names->arena, page.most, sizeof *page.items);
+    names_map_walk(&names->map, from, add_to_page, &page);
+    say(names,
+        &(struct hm_message){
+            .kind = HM_MSG_names_page,
+            .names_page = {.items = page.items, .items_count = page.count, .last = !page.more}},
+        out);
+}
+
+static void query(void *context, struct hm_bytes question, struct hm_outcome *out)
+{
+    struct names *names = context;
+    struct hm_message message;
+    bool decoded = decode(names, question, &message);
+    if (decoded && message.kind == HM_MSG_names_list) {
+        list(names, &message.names_list, out);
+    } else if (decoded && message.kind == HM_MSG_names_check) {
+        const struct names_entry *known = names_map_find(&names->map, message.names_check.name);
+        if (known) {
+            say_holder(names, known, HM_OK, out);
+        } else {
+            refuse(out, HM_NOT_FOUND, "nobody has registered this name");
+        }
+    } else {
+        refuse_kind(out);
+    }
+}
+
+/* ---- snapshots: a format (u8), how many (varint), then each name in order: both sizes (u8), both
+ * texts, index and time (varints) ---- */
+
+static bool put_entry(void *context, const struct names_entry *entry)
+{
+    struct hm_buf *out = context;
+    hm_put_u8(out, entry->name_size);
+    hm_put_u8(out, entry->owner_size);
+    hm_buf_append(out, entry->text, (size_t)entry->name_size + entry->owner_size);
+    hm_put_varint(out, entry->index);
+    hm_put_varint(out, entry->time_ms);
+    return true;
+}
+
+static void snapshot(void *context, struct hm_buf *out)
+{
+    const struct names *names = context;
+    hm_put_u8(out, SNAPSHOT_FORMAT);
+    hm_put_varint(out, names->map.count);
+    names_map_walk(&names->map, (struct hm_bytes){0}, put_entry, out);
+}
+
+static bool get_entry(struct hm_reader *in, struct names_map *map, struct hm_bytes *last)
+{
+    size_t name_size = hm_get_u8(in);
+    size_t owner_size = hm_get_u8(in);
+    struct hm_bytes name = hm_get_bytes(in, name_size);
+    struct hm_bytes owner = hm_get_bytes(in, owner_size);
+    uint64_t index = hm_get_varint(in);
+    uint64_t time_ms = hm_get_varint(in);
+    if (in->bad || !is_good(name) || !is_good(owner) ||
+        (last->size && hm_bytes_compare(*last, name) >= 0)) {
+        return false;
+    }
+    names_map_add(map, name, owner, index, time_ms);
+    *last = name;
+    return true;
+}
+
+static enum hm_status install(void *context, struct hm_bytes state)
+{
+    struct names *names = context;
+    struct names_map map = {0};
+    struct hm_bytes last = {0};
+    struct hm_reader in = hm_reader_of(state);
+    bool good = hm_get_u8(&in) == SNAPSHOT_FORMAT;
+    uint64_t count = hm_get_varint(&in);
+    for (uint64_t i = 0; i < count && good; i++) {
+        good = get_entry(&in, &map, &last);
+    }
+    if (!good || in.bad || hm_reader_left(&in)) {
+        names_map_fini(&map);
+        return HM_BAD_BYTES;
+    }
+    names_map_fini(&names->map);
+    names->map = map;
+    return HM_OK;
+}
+
+const struct hm_machine names_machine = {
+    .apply = apply, .repeat = repeat, .query = query, .snapshot = snapshot, .install = install};

@@ -1,0 +1,43 @@
+/* Names and their owners, in order of the names' bytes: a B+ tree, so that whatever is asked takes
+ * time in the logarithm of how many there are. */
+#ifndef HM_MODULES_NAMES_MAP_H
+#define HM_MODULES_NAMES_MAP_H
+
+#include "core/base/bytes.h"
+
+#define NAMES_TEXT_BYTES_MAX 255u /* of a name, of an owner */
+
+/* Of a name: how it is kept. The name, then the owner, without anything between or behind. */
+struct names_entry {
+    uint64_t index; /* of the log's entry that registered it */
+    uint64_t time_ms;
+    uint8_t name_size;
+    uint8_t owner_size;
+    uint8_t text[];
+};
+
+/* All zero is a valid empty map. */
+struct names_map {
+    struct names_node *root;
+    size_t count;
+    size_t text_bytes; /* of all names and owners */
+};
+
+struct hm_bytes names_name(const struct names_entry *entry);
+struct hm_bytes names_owner(const struct names_entry *entry);
+
+/* NULL: nobody's. Valid until it is erased. */
+const struct names_entry *names_map_find(const struct names_map *map, struct hm_bytes name);
+/* A name that is not in the map; name and owner have 1..NAMES_TEXT_BYTES_MAX bytes (asserted). */
+const struct names_entry *names_map_add(struct names_map *map, struct hm_bytes name,
+                                        struct hm_bytes owner, uint64_t index, uint64_t time_ms);
+/* False: it is not there. */
+bool names_map_erase(struct names_map *map, struct hm_bytes name);
+/* Calls `visit` with the names from `from` on (empty: from the first), until it says false. The map
+ * does not change meanwhile. */
+void names_map_walk(const struct names_map *map, struct hm_bytes from,
+                    bool (*visit)(void *context, const struct names_entry *entry), void *context);
+/* Leaves a valid empty map. */
+void names_map_fini(struct names_map *map);
+
+#endif
