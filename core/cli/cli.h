@@ -108,6 +108,7 @@ int hm_command_keygen(int argc, char **argv);
 int hm_command_leave(int argc, char **argv);
 int hm_command_log(int argc, char **argv);
 int hm_command_members(int argc, char **argv);
+int hm_command_names(int argc, char **argv);
 int hm_command_protocol(int argc, char **argv);
 int hm_command_run(int argc, char **argv);
 int hm_command_schema(int argc, char **argv);

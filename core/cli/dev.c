@@ -22,6 +22,7 @@ struct dev {
     struct hm_name name;
     const char *zone;
     bool has_dns;
+    bool has_names;
     uint16_t port;
     uint16_t dns_port;
     struct hm_dev_nginx nginx;
@@ -107,7 +108,7 @@ static bool free_port(uint16_t *out)
     return found;
 }
 
-static bool dns_is_installed(void)
+static bool is_installed(const char *module)
 {
     struct hm_loader loader = {0};
     bool found = false;
@@ -115,7 +116,7 @@ static bool dns_is_installed(void)
     hm_loader_add_defaults(&loader);
     char **names = hm_loader_names(&loader, &count);
     for (size_t i = 0; i < count; i++) {
-        found = found || strcmp(names[i], "dns") == 0;
+        found = found || strcmp(names[i], module) == 0;
     }
     hm_loader_names_free(names, count);
     hm_loader_fini(&loader);
@@ -126,9 +127,10 @@ static bool write_config(const struct dev *dev, const char *path)
 {
     struct hm_buf text = {0};
     hm_buf_printf(&text,
-                  "key: %s/key\nname: %s\nroles: [control, host%s]\nadvertise: 127.0.0.1:%u\n"
+                  "key: %s/key\nname: %s\nroles: [control, host%s%s]\nadvertise: 127.0.0.1:%u\n"
                   "control: {bootstrap: true}\nlog_level: warn\n",
-                  dev->directory, dev->name.text, dev->has_dns ? ", dns" : "", dev->port);
+                  dev->directory, dev->name.text, dev->has_names ? ", names" : "",
+                  dev->has_dns ? ", dns" : "", dev->port);
     if (dev->has_dns) {
         hm_buf_printf(&text, "dns:\n  listen: [\"127.0.0.1:%u\"]\n  zones: [{name: %s}]\n",
                       dev->dns_port, dev->zone);
@@ -167,11 +169,11 @@ static void on_ready(void *context)
 {
     struct dev *dev = context;
     bool nginx = hm_dev_nginx_start(&dev->nginx);
-    printf("Node %s runs with the roles control, host%s%s. In another terminal:\n\n"
+    printf("Node %s runs with the roles control, host%s%s%s. In another terminal:\n\n"
            "  python3 -m http.server 8080 &\n"
            "  hivemind announce web 8080 --vhost www.%s\n",
-           dev->name.text, dev->has_dns ? ", dns" : "", nginx ? ", an nginx beside it" : "",
-           dev->zone);
+           dev->name.text, dev->has_names ? ", names" : "", dev->has_dns ? ", dns" : "",
+           nginx ? ", an nginx beside it" : "", dev->zone);
     if (dev->has_dns) {
         printf("  dig @127.0.0.1 -p %u web.%s\n"
                "  dig @127.0.0.1 -p %u _web._tcp.%s SRV\n",
@@ -182,8 +184,10 @@ static void on_ready(void *context)
     }
     printf("  hivemind services\n"
            "  hivemind events --follow\n"
+           "%s"
            "  hivemind withdraw web\n\n"
-           "Ctrl-C ends it and leaves nothing behind.\n");
+           "Ctrl-C ends it and leaves nothing behind.\n",
+           dev->has_names ? "  hivemind names register printer --owner me\n" : "");
     fflush(stdout);
 }
 
@@ -193,7 +197,8 @@ int hm_command_dev(int argc, char **argv)
     char file[DIRECTORY_BYTES + 16];
     int code = EXIT_FAILED;
     argp_parse(&argp, argc, argv, 0, NULL, &dev);
-    dev.has_dns = dns_is_installed();
+    dev.has_dns = is_installed("dns");
+    dev.has_names = is_installed("names");
     if (!make_directory(&dev)) {
         return EXIT_FAILED;
     }

@@ -22,6 +22,7 @@ static const struct hm_command commands[] = {
     {"undrain", "send traffic to them again", hm_command_undrain},
     {"log", "logs of your own: create, append, read, follow", hm_command_log},
     {"control", "the control plane: how it is, and its recovery", hm_command_control},
+    {"names", "unique names for applications: register, check, release", hm_command_names},
     {"leave", "leave the cluster, then stop", hm_command_leave},
     {"schema", "the JSON Schema of a configuration, or its manual", hm_command_schema},
     {"protocol", "the protocol document", hm_command_protocol},
