@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/memory.h"
+#include "modules/modules.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -185,7 +186,11 @@ static void pump(struct cluster_node *node)
             node->stopped = true;
             break;
         case HM_ACT_REPLY:
-            writer_answered(node->cluster, act.number, act.bytes);
+            if (registrar_has(act.number)) {
+                registrar_answered(node->cluster, act.number, act.bytes);
+            } else {
+                writer_answered(node->cluster, act.number, act.bytes);
+            }
             break;
         case HM_ACT_NONE:
             break;
@@ -442,6 +447,10 @@ static void configure(struct cluster *cluster, size_t slot)
                                            .modules = node->modules,
                                            .module_count = 1};
     node->config.roles[0] = hm_name_of(node->role);
+    if (slot < cluster->names_count) {
+        node->modules[node->config.module_count++] = &hm_names_module;
+        node->config.roles[node->config.role_count++] = hm_name_of("names");
+    }
     for (size_t i = 0; i < cluster->control_count; i++) {
         if (i != slot) {
             node->config.join[node->config.join_count++] = addr_of(i);
@@ -482,6 +491,9 @@ void cluster_start(struct cluster *cluster)
         return;
     }
     writers_start(cluster);
+    if (cluster->names_count) {
+        registrars_start(cluster);
+    }
     if (cluster->host_count > 1) {
         sim_after(world, sim_between(world, 5000, cluster->until), kill_for_good, cluster,
                   cluster->count - 1);

@@ -7,6 +7,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/net.h"
+#include "tests/sim/registrar.h"
 #include "tests/sim/writer.h"
 
 #define CLUSTER_NODES_MAX     14
@@ -33,7 +34,7 @@ struct cluster_node {
     hm_ms paused_until;
     struct hm_node *node;
     struct hm_node_config config;
-    const struct hm_module *modules[1];
+    const struct hm_module *modules[2];
     struct sim_disk disk;
     enum hm_status disk_status; /* of a batch that ended during a pause */
     uint64_t disk_number;
@@ -86,6 +87,10 @@ struct cluster {
     uint64_t highest;
     uint64_t versions; /* published */
     struct cluster_writer writers[WRITERS];
+    size_t names_count; /* so many control nodes have role names; 0: nobody, and no registrars */
+    struct registrar registrars[REGISTRARS];
+    uint64_t names_step; /* counts what happened to names */
+    size_t names_checked;
 };
 
 /* A cluster whose shape follows from the seed; scenarios change it before cluster_start. */

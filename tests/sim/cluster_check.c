@@ -297,4 +297,7 @@ void cluster_check_end(struct cluster *cluster)
     if (!cluster->calm) {
         writers_check_end(cluster);
     }
+    if (cluster->names_count) {
+        registrars_check_end(cluster);
+    }
 }

@@ -38,10 +38,14 @@ static bool run_log(uint64_t seed, bool loud, struct sim_totals *totals, char wh
     return !failed;
 }
 
-static bool run_cluster(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+static bool run_nodes(bool names, uint64_t seed, bool loud, struct sim_totals *totals,
+                      char why[256])
 {
     static struct cluster cluster;
     cluster_init(&cluster, seed, loud);
+    if (names) {
+        cluster.names_count = sim_between(&cluster.world, 1, cluster.control_count);
+    }
     cluster_start(&cluster);
     cluster_run(&cluster, cluster.until + 40000);
     cluster_check_end(&cluster);
@@ -60,8 +64,20 @@ static bool run_cluster(uint64_t seed, bool loud, struct sim_totals *totals, cha
     return !failed;
 }
 
+static bool run_cluster(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    return run_nodes(false, seed, loud, totals, why);
+}
+
+/* The same with role names on some control nodes, and those who want names. */
+static bool run_names(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    return run_nodes(true, seed, loud, totals, why);
+}
+
 const struct sim_kind sim_kinds[] = {
     {"cluster", run_cluster, "events committed"},
+    {"names", run_names, "events committed"},
     {"log", run_log, "operations acknowledged"},
 };
 const size_t sim_kind_count = sizeof sim_kinds / sizeof *sim_kinds;
