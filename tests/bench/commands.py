@@ -103,12 +103,16 @@ class Control:
         self.send(LOG_CREATE, name(log) + varint(0) + varint(0))
         self.answered(ANSWER)
 
-    def leader_of_log(self):
-        """Of the first log by name, as this node knows; empty: nobody leads it, or there is none."""
+    def leader_of_log(self, log):
+        """As this node knows; empty: nobody leads it, or there is none of that name."""
         self.send(LOG_LIST, b"")
         reader = self.answered(LOG_LISTED)
-        if reader.varint() == 0:
-            return ""
-        reader.name()
-        reader.varint()
-        return reader.name()
+        for _ in range(reader.varint()):
+            found = reader.name()
+            reader.varint()
+            leader = reader.name()
+            for _ in range(6):
+                reader.varint()
+            if found == log:
+                return leader
+        return ""

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOG_NAME "bench" /* made by the harness */
+#define LOG_NAME        "bench" /* made by the harness */
+#define NAMES           "role.names"
+#define OWNER_BYTES_MAX 255u
 
 struct verb {
     const char *name;
@@ -20,7 +22,8 @@ struct verb {
 
 struct load_log {
     const struct verb *verb;
-    uint64_t *written; /* by client: the entry that it wrote last; 0: none yet */
+    uint64_t *written;  /* by client: the entry that it wrote last; 0: none yet */
+    struct hm_buf body; /* of the request that is made */
 };
 
 struct link_state {
@@ -97,10 +100,38 @@ static const char *check_read(const struct load *load, uint32_t client, enum hm_
     return check_kind(kind, HM_MSG_log_page);
 }
 
+/* Each a name that nobody has, for an owner as long as the values of others are. */
+static void fill_register(const struct load *load, uint32_t client, struct hm_message *request)
+{
+    struct load_log *log = load->context;
+    char name[200];
+    char owner[OWNER_BYTES_MAX];
+    size_t owner_bytes = load->value_bytes < sizeof owner ? load->value_bytes : sizeof owner;
+    (void)snprintf(name, sizeof name, "%.64s-%u-%llu", load->run, client,
+                   (unsigned long long)load->turns[client]);
+    memset(owner, 'o', sizeof owner);
+    hm_buf_clear(&log->body);
+    hm_message_encode(&log->body,
+                      &(struct hm_message){.kind = HM_MSG_names_register,
+                                           .names_register = {hm_bytes_of_text(name),
+                                                              {(uint8_t *)owner, owner_bytes}}});
+    request->kind = HM_MSG_log_write;
+    request->log_write = (struct hm_log_write){
+        .call = client, .name = hm_name_of(NAMES), .data = hm_buf_view(&log->body)};
+}
+
+static const char *check_register(const struct load *load, uint32_t client,
+                                  enum hm_message_kind kind, struct hm_reader *rest)
+{
+    (void)load, (void)client, (void)rest;
+    return check_kind(kind, HM_MSG_answer);
+}
+
 static const struct verb verbs[] = {
     {"status", fill_status, check_status},
     {"append", fill_append, check_append},
     {"read", fill_read, check_read},
+    {"register", fill_register, check_register},
 };
 
 static void request(struct load_link *link, uint32_t client)
@@ -202,7 +233,8 @@ int main(int argc, char **argv)
     static const struct load_protocol protocol = {
         .usage = "  status  how the node is: what a command costs that waits for nobody\n"
                  "  append  a value to the log\n"
-                 "  read    an entry of the log, linearizable\n",
+                 "  read    an entry of the log, linearizable\n"
+                 "  register  a name that nobody has\n",
         .choose = choose,
         .open = open_state,
         .request = request,

@@ -27,7 +27,7 @@ MEASURES = {
     "1 writer": ("append", "put", 1, {"p50": 0.45}),
     "64 writers": ("append", "put", 64, {"rate": 7}),
     "256 writers": ("append", "put", 256, {"rate": 9, "p99": 0.07}),
-    "names register, 64 clients": (None, "create", 64, {"rate": 10}),
+    "names register, 64 clients": ("register", "create", 64, {"rate": 10}),
     "linearizable read, 64 clients": ("read", "get", 64, {"rate": 13}),
 }
 GAP_VERBS = ("append", "put")
@@ -53,7 +53,7 @@ def command_of(side, verb, clients, seconds, run, *more):
     return [side.generator, verb, "--clients", str(clients),
             "--connections", str(min(clients, CONNECTIONS)), "--warm-up", str(WARM_UP_S),
             "--seconds", str(seconds), "--bytes", str(VALUE_BYTES), "--run", run, *more,
-            *side.targets()]
+            *side.targets(verb)]
 
 
 def outcome(side, done, said):

@@ -4,6 +4,7 @@ from commands import Control, Refused
 from demo import CONTROLS, Cluster, until
 
 LOG = "bench"
+NAMES = "role.names"
 
 
 class Hivemind(Cluster):
@@ -30,27 +31,29 @@ class Hivemind(Cluster):
 
     def settled(self):
         until("three voters", lambda: self.voters() == 3)
-        until("the log has a leader", self.leader_of_log)
+        for log in (LOG, NAMES):
+            until(f"log {log} has a leader", lambda log=log: self.leader_of_log(log))
         for node in CONTROLS:
             until(f"{node} is well",
                   lambda n=node: self.ask(n, "status", check=False).returncode == 0)
 
-    def leader_of_log(self):
+    def leader_of_log(self, log=LOG):
         """Its name, once all that run agree; else None."""
         found = set()
         for node in self.processes:
             try:
                 control = Control(self.socket(node))
-                found.add(control.leader_of_log())
+                found.add(control.leader_of_log(log))
                 control.close()
             except (OSError, Refused):
                 return None
         leader = found.pop() if len(found) == 1 else None
         return leader if leader in self.processes else None
 
-    def targets(self):
-        """Where the generator connects: the leader, then the others."""
-        first, _ = until("the log has a leader", self.leader_of_log)
+    def targets(self, verb):
+        """Where the generator connects: the leader of the verb's log, then the others."""
+        log = NAMES if verb == "register" else LOG
+        first, _ = until(f"log {log} has a leader", lambda: self.leader_of_log(log))
         return [self.socket(node) for node in sorted(CONTROLS, key=lambda n: n != first)]
 
     def pids(self):

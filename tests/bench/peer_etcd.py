@@ -79,7 +79,7 @@ class Etcd:
         until("three etcd members with a leader",
               lambda: len(self.processes) == len(MEMBERS) and self.leader())
 
-    def targets(self):
+    def targets(self, _verb):
         """Where the generator connects: the leader, then the others."""
         first, _ = until("a leader of etcd", self.leader)
         return [f"{self.net}{n}:{CLIENT_PORT}" for n in sorted(MEMBERS, key=lambda n: n != first)]
