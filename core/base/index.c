@@ -10,9 +10,11 @@ struct hm_index_cell {
     uint32_t slot; /* HM_INDEX_END when free */
 };
 
+/* Numbers that count up make hashes too: multiplied (Knuth 6.4), they do not lie side by side in
+ * one run that every removal walks. */
 static uint32_t fold(uint64_t hash)
 {
-    return (uint32_t)(hash ^ hash >> 32);
+    return (uint32_t)((hash ^ hash >> 32) * UINT64_C(0x9E3779B97F4A7C15) >> 32);
 }
 
 static size_t home(const struct hm_index *index, uint32_t hash)

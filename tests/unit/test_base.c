@@ -98,6 +98,29 @@ static void test_known_hashes(void **state)
     assert_true(hm_hash_name_nocase(&upper) == hm_hash_name_nocase(&lower));
 }
 
+/* Calls, tokens and pages are numbered: their hashes count up. A run of them would be walked by
+ * every removal and by every look for what is not there. */
+static void test_index_of_numbers_that_count_up(void **state)
+{
+    (void)state;
+    enum { NUMBERS = 3000, FROM = 7000, WINDOW = 1000 };
+    struct hm_index index = {0};
+    size_t probes = 0;
+    for (uint64_t number = FROM; number < FROM + NUMBERS; number++) {
+        hm_index_add(&index, number, (uint32_t)(number % WINDOW));
+        if (number >= FROM + WINDOW) {
+            hm_index_remove(&index, number - WINDOW, (uint32_t)(number % WINDOW));
+        }
+    }
+    for (uint64_t absent = 0; absent < FROM; absent++) {
+        size_t cursor = 0;
+        assert_int_equal(hm_index_next(&index, absent, &cursor), HM_INDEX_END);
+        probes += cursor;
+    }
+    assert_true(probes < (size_t)FROM * 8); /* by chance it would be 2.5 at half full */
+    hm_index_fini(&index);
+}
+
 static void test_index_against_a_model(void **state)
 {
     (void)state;
@@ -173,6 +196,7 @@ int main(void)
         cmocka_unit_test(test_addr_text),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_known_hashes),
+        cmocka_unit_test(test_index_of_numbers_that_count_up),
         cmocka_unit_test(test_index_against_a_model),
         cmocka_unit_test(test_arena_gives_zeroed_memory_again),
         cmocka_unit_test(test_status_rows),
