@@ -267,7 +267,9 @@ static void run_thread(void *argument)
             do_batch(disk, batch);
             uv_mutex_lock(&disk->mutex);
             push(&disk->finished, batch);
-            uv_async_send(disk->wake);
+            uv_mutex_unlock(&disk->mutex);
+            uv_async_send(disk->wake); /* whom it wakes takes the mutex first */
+            uv_mutex_lock(&disk->mutex);
         } else if (disk->stop) {
             break;
         } else {
@@ -393,8 +395,8 @@ void hm_disk_submit(struct hm_disk *disk, const struct hm_disk_op *ops, size_t c
     batch->failures = disk->failures_told;
     uv_mutex_lock(&disk->mutex);
     push(disk->memory ? &disk->finished : &disk->todo, batch);
-    uv_cond_signal(&disk->work);
     uv_mutex_unlock(&disk->mutex);
+    uv_cond_signal(&disk->work); /* whom it wakes takes the mutex first */
     if (disk->memory) {
         uv_async_send(disk->wake);
     }

@@ -136,8 +136,8 @@ static bool take_frames(struct hm_in_link *link)
     return true;
 }
 
-/* One read; false when there is nothing more for now. Sets `*gone` when the link is to be closed.
- */
+/* One read; false when there is nothing more for now, as far as a read tells that was not filled.
+ * Sets `*gone` when the link is to be closed. */
 static bool read_once(struct hm_in_link *link, bool *gone)
 {
     size_t before = link->got.size;
@@ -159,7 +159,7 @@ static bool read_once(struct hm_in_link *link, bool *gone)
     if (!*gone && link->stage != IN_PREAMBLE) {
         *gone = !take_frames(link);
     }
-    return !*gone;
+    return !*gone && (size_t)got == room;
 }
 
 static void on_readable(void *user, int events)
