@@ -2,6 +2,7 @@
 #include "core/io/control.h"
 
 #include "core/base/assert.h"
+#include "core/base/index.h"
 #include "core/base/memory.h"
 #include "core/io/watch.h"
 
@@ -12,7 +13,8 @@
 #include <unistd.h>
 
 #define READ_BYTES      (16u << 10)
-#define KEEP_BYTES      (256u << 10)
+#define KEEP_BYTES      (16u << 10) /* of a connection that has nothing under way */
+#define LARGE_BYTES     (64u << 10) /* of a connection whose bytes count against what all may have */
 #define ACCEPT_PAUSE_MS 100
 
 struct connection {
@@ -24,6 +26,8 @@ struct connection {
     struct hm_buf in;
     struct hm_buf out;
     size_t out_at; /* bytes before are written */
+    bool dirty;    /* it has something for the flush */
+    bool waits;    /* the system takes no more for now */
     bool doomed;   /* shut down; its end is handled in the loop */
 };
 
@@ -37,18 +41,36 @@ struct hm_control {
     struct hm_timer *again; /* when there were no descriptors left */
     struct connection *connections[HM_CONTROL_CONNECTIONS_MAX];
     size_t count;
+    size_t dirty; /* of them */
+    struct hm_index by_number;
     uint64_t last_number;
 };
+
+static struct connection *find(const struct hm_control *control, uint64_t number, uint32_t *place)
+{
+    size_t cursor = 0;
+    while ((*place = hm_index_next(&control->by_number, number, &cursor)) != HM_INDEX_END) {
+        if (control->connections[*place]->number == number) {
+            return control->connections[*place];
+        }
+    }
+    return NULL;
+}
 
 static void drop(struct connection *connection)
 {
     struct hm_control *control = connection->control;
-    for (size_t i = 0; i < control->count; i++) {
-        if (control->connections[i] == connection) {
-            control->connections[i] = control->connections[--control->count];
-            break;
-        }
+    uint32_t place;
+    HM_ASSERT(find(control, connection->number, &place) == connection);
+    uint32_t last = (uint32_t)--control->count;
+    hm_index_remove(&control->by_number, connection->number, place);
+    if (place != last) {
+        struct connection *moved = control->connections[last];
+        hm_index_remove(&control->by_number, moved->number, last);
+        hm_index_add(&control->by_number, moved->number, place);
+        control->connections[place] = moved;
     }
+    control->dirty -= connection->dirty;
     if (control->count == HM_CONTROL_CONNECTIONS_MAX - 1 && control->watch != NULL) {
         hm_watch_set(control->watch, HM_WATCH_READ);
     }
@@ -69,6 +91,24 @@ static void doom(struct connection *connection)
     hm_watch_set(connection->watch, HM_WATCH_READ);
 }
 
+/* Whether the connections together hold too much, asked by one of which that much comes. */
+static bool is_too_much(const struct hm_control *control, size_t own)
+{
+    size_t held = 0;
+    for (size_t i = 0; i < control->count && own > LARGE_BYTES; i++) {
+        held += control->connections[i]->in.size + control->connections[i]->out.size;
+    }
+    return held > HM_CONTROL_BYTES_MAX;
+}
+
+static void set_waits(struct connection *connection, bool waits)
+{
+    if (connection->waits != waits) {
+        connection->waits = waits;
+        hm_watch_set(connection->watch, HM_WATCH_READ | (waits ? HM_WATCH_WRITE : 0));
+    }
+}
+
 static void write_out(struct connection *connection)
 {
     struct hm_buf *out = &connection->out;
@@ -79,7 +119,7 @@ static void write_out(struct connection *connection)
             continue;
         }
         if (done < 0 && errno == EAGAIN) {
-            hm_watch_set(connection->watch, HM_WATCH_READ | HM_WATCH_WRITE);
+            set_waits(connection, true);
             return;
         }
         if (done < 0) {
@@ -88,12 +128,26 @@ static void write_out(struct connection *connection)
         }
         connection->out_at += (size_t)done;
     }
-    hm_watch_set(connection->watch, HM_WATCH_READ);
+    set_waits(connection, false);
     connection->out_at = 0;
     if (out->capacity > KEEP_BYTES) {
         hm_buf_fini(out);
     } else {
         hm_buf_clear(out);
+    }
+}
+
+void hm_control_flush(struct hm_control *control)
+{
+    for (size_t i = 0; i < control->count && control->dirty > 0; i++) {
+        struct connection *connection = control->connections[i];
+        if (connection->dirty) {
+            connection->dirty = false;
+            control->dirty--;
+            if (!connection->waits && !connection->doomed) {
+                write_out(connection);
+            }
+        }
     }
 }
 
@@ -143,7 +197,7 @@ static void on_ready(void *user, int events)
     connection->in.size = before + (got > 0 ? (size_t)got : 0);
     bool alive = got > 0 || (got < 0 && (why == EAGAIN || why == EINTR));
     if (got > 0 && !connection->doomed) {
-        alive = take_messages(connection);
+        alive = take_messages(connection) && !is_too_much(control, connection->in.size);
     }
     if (!alive) {
         uint64_t number = connection->number;
@@ -176,6 +230,7 @@ static void on_accept(void *user, int events)
     connection->peer = (struct hm_control_peer){credentials.pid, credentials.uid, credentials.gid};
     connection->fd = fd;
     connection->watch = hm_watch_open(control->loop, fd, HM_WATCH_READ, on_ready, connection);
+    hm_index_add(&control->by_number, connection->number, (uint32_t)control->count);
     control->connections[control->count++] = connection;
     if (control->count == HM_CONTROL_CONNECTIONS_MAX) {
         hm_watch_set(control->watch, 0); /* others wait in the backlog */
@@ -192,21 +247,20 @@ static void on_again(void *user)
 
 void hm_control_reply(struct hm_control *control, uint64_t number, struct hm_bytes message)
 {
-    for (size_t i = 0; i < control->count; i++) {
-        struct connection *connection = control->connections[i];
-        if (connection->number != number || connection->doomed) {
-            continue;
-        }
-        size_t waiting = connection->out.size - connection->out_at;
-        if (waiting + message.size > HM_CONTROL_QUEUE_BYTES_MAX) {
-            doom(connection);
-            return;
-        }
-        hm_put_u32(&connection->out, (uint32_t)message.size);
-        hm_buf_append(&connection->out, message.data, message.size);
-        write_out(connection);
+    uint32_t place;
+    struct connection *connection = find(control, number, &place);
+    if (connection == NULL || connection->doomed) {
         return;
     }
+    size_t waiting = connection->out.size - connection->out_at + message.size;
+    if (waiting > HM_CONTROL_QUEUE_BYTES_MAX || is_too_much(control, waiting)) {
+        doom(connection);
+        return;
+    }
+    hm_put_u32(&connection->out, (uint32_t)message.size);
+    hm_buf_append(&connection->out, message.data, message.size);
+    control->dirty += !connection->dirty;
+    connection->dirty = true;
 }
 
 struct hm_control *hm_control_adopt(uv_loop_t *loop, int fd, const struct hm_control_events *events)
@@ -237,12 +291,14 @@ void hm_control_free(struct hm_control *control)
     if (control == NULL) {
         return;
     }
+    hm_control_flush(control);
     hm_timer_close(control->again);
     hm_watch_close(control->watch);
     control->watch = NULL;
     while (control->count > 0) {
         drop(control->connections[control->count - 1]);
     }
+    hm_index_fini(&control->by_number);
     close(control->fd);
     if (control->path[0]) {
         unlink(control->path);

@@ -11,7 +11,9 @@
 
 #define HM_CONTROL_REQUEST_BYTES_MAX (2u << 20)
 #define HM_CONTROL_QUEUE_BYTES_MAX   (HM_WIRE_MESSAGE_BYTES_MAX * 2)
-#define HM_CONTROL_CONNECTIONS_MAX   64
+#define HM_CONTROL_CONNECTIONS_MAX   512
+/* Of all connections together, in requests that have begun and answers that were not read. */
+#define HM_CONTROL_BYTES_MAX (128u << 20)
 
 /* ---- where sockets are ---- */
 
@@ -59,9 +61,12 @@ struct hm_control *hm_control_adopt(uv_loop_t *loop, int fd,
 /* Both in one, and the file is its own. NULL with a sentence in `error`. */
 struct hm_control *hm_control_new(uv_loop_t *loop, const char *path,
                                   const struct hm_control_events *events, struct hm_buf *error);
-/* Queues one encoded message (copied). A connection that is gone is passed over; one that reads too
- * slowly is closed, and `closed` is called from the loop. */
+/* Queues one encoded message (copied) for the next hm_control_flush. A connection that is gone is
+ * passed over; one that reads too slowly is closed, and `closed` is called from the loop. */
 void hm_control_reply(struct hm_control *control, uint64_t connection, struct hm_bytes message);
+/* Writes what is queued, as far as the system takes it; the rest follows by itself. To be called
+ * before the loop sleeps: answers of one turn to one connection are one write. */
+void hm_control_flush(struct hm_control *control);
 /* Writes what the system takes at once, closes everything, removes a file of its own, tells nobody.
  * The loop must run once more. NULL is fine. */
 void hm_control_free(struct hm_control *control);

@@ -23,6 +23,7 @@ struct world {
     uv_loop_t loop;
     struct hm_control *control;
     size_t repeat;
+    bool holds; /* answers are left to the test to flush */
     size_t messages;
     size_t closed;
     struct hm_control_peer peer;
@@ -36,6 +37,9 @@ static void on_message(void *context, uint64_t connection, const struct hm_contr
     world->peer = *peer;
     for (size_t i = 0; i < world->repeat; i++) {
         hm_control_reply(world->control, connection, message);
+    }
+    if (!world->holds) {
+        hm_control_flush(world->control);
     }
 }
 
@@ -174,6 +178,96 @@ static void test_messages_in_pieces(void **state)
     world_fini(&world);
 }
 
+static void test_answers_of_a_turn_are_one_write(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world.holds = true;
+    int fd = connect_raw(&world);
+    const uint8_t two[] = {3, 0, 0, 0, 'o', 'n', 'e', 3, 0, 0, 0, 't', 'w', 'o'};
+    uint8_t back[sizeof two];
+    put(fd, two, sizeof two);
+    while (world.messages < 2) {
+        uv_run(&world.loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(recv(fd, back, sizeof back, MSG_DONTWAIT), -1);
+    hm_control_flush(world.control);
+    assert_int_equal(recv(fd, back, sizeof back, MSG_DONTWAIT), (ssize_t)sizeof back);
+    assert_memory_equal(back, two, sizeof two);
+    close(fd);
+    world_fini(&world);
+}
+
+/* More clients than most machines have, each with an answer of its own. */
+static void test_many_connections(void **state)
+{
+    (void)state;
+    enum { MANY = 300 };
+    struct world world;
+    struct rlimit limit;
+    int fds[MANY];
+    world_init(&world);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max < 4 * MANY ? limit.rlim_max : 4 * MANY;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (uint32_t i = 0; i < MANY; i++) {
+        const uint8_t frame[] = {2, 0, 0, 0, (uint8_t)(i >> 8), (uint8_t)i};
+        fds[i] = connect_raw(&world);
+        put(fds[i], frame, sizeof frame);
+        uv_run(&world.loop, UV_RUN_NOWAIT);
+    }
+    while (world.messages < MANY) {
+        uv_run(&world.loop, UV_RUN_ONCE);
+    }
+    for (uint32_t i = 0; i < MANY; i++) {
+        /* Some go in between: those behind them are still found. */
+        uint32_t at = (i * 7) % MANY;
+        uint8_t back[6];
+        assert_int_equal(recv(fds[at], back, sizeof back, MSG_WAITALL), (ssize_t)sizeof back);
+        assert_int_equal(back[4] << 8 | back[5], at);
+        put(fds[at], back, sizeof back);
+        close(fds[at]);
+        uv_run(&world.loop, UV_RUN_NOWAIT);
+    }
+    while (world.closed < MANY) {
+        uv_run(&world.loop, UV_RUN_ONCE);
+    }
+    world_fini(&world);
+}
+
+/* Each has the right to its request, all together have not. */
+static void test_begun_requests_have_a_bound(void **state)
+{
+    (void)state;
+    enum { BEGUN = HM_CONTROL_BYTES_MAX / HM_CONTROL_REQUEST_BYTES_MAX + 1 };
+    struct world world;
+    struct hm_buf frame = {0};
+    int fds[BEGUN];
+    world_init(&world);
+    hm_put_u32(&frame, HM_CONTROL_REQUEST_BYTES_MAX);
+    memset(hm_buf_extend(&frame, HM_CONTROL_REQUEST_BYTES_MAX - 1), 'x',
+           HM_CONTROL_REQUEST_BYTES_MAX - 1);
+    for (size_t i = 0; i < BEGUN; i++) {
+        fds[i] = connect_raw(&world);
+        for (size_t at = 0; at < frame.size && world.closed == 0;) {
+            ssize_t done =
+                send(fds[i], frame.data + at, frame.size - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+            at += done > 0 ? (size_t)done : 0;
+            uv_run(&world.loop, UV_RUN_NOWAIT);
+        }
+    }
+    while (world.closed == 0) {
+        uv_run(&world.loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(world.closed, 1);
+    for (size_t i = 0; i < BEGUN; i++) {
+        close(fds[i]);
+    }
+    hm_buf_fini(&frame);
+    world_fini(&world);
+}
+
 static void test_broken_lengths_end_the_connection(void **state)
 {
     (void)state;
@@ -306,6 +400,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_call),
         cmocka_unit_test(test_messages_in_pieces),
+        cmocka_unit_test(test_answers_of_a_turn_are_one_write),
+        cmocka_unit_test(test_many_connections),
+        cmocka_unit_test(test_begun_requests_have_a_bound),
         cmocka_unit_test(test_broken_lengths_end_the_connection),
         cmocka_unit_test(test_who_does_not_read_is_closed),
         cmocka_unit_test(test_out_of_descriptors),
