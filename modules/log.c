@@ -39,6 +39,10 @@ static const struct hm_name *subject_of(const struct hm_message *message)
 static enum hm_status request(struct hm_module_ctx *ctx, const struct hm_request *request)
 {
     char from[HM_NAME_MAX + 1 + HM_ID_TEXT_BYTES];
+    enum hm_log_level level = level_of(request->message->kind);
+    if (!hm_module_logs(ctx, level)) {
+        return HM_OK;
+    }
     const struct hm_member *member = hm_members_find(&hm_module_view(ctx)->members, &request->from);
     if (hm_id_is_none(&request->from)) {
         snprintf(from, sizeof from, "control-socket");
@@ -49,7 +53,7 @@ static enum hm_status request(struct hm_module_ctx *ctx, const struct hm_request
     }
     const struct hm_name *subject = subject_of(request->message);
     bool has_subject = subject && hm_name_is_label(subject);
-    hm_module_log(ctx, level_of(request->message->kind), "request", "kind=%s from=%s%s%s",
+    hm_module_log(ctx, level, "request", "kind=%s from=%s%s%s",
                   hm_message_name(request->message->kind), from, has_subject ? " subject=" : "",
                   has_subject ? subject->text : "");
     return HM_OK;

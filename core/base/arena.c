@@ -44,6 +44,10 @@ void hm_arena_clear(struct hm_arena *arena)
         hm_free(arena->chunks);
         arena->chunks = older;
     }
+    if (arena->chunks && arena->chunks->capacity > CHUNK_BYTES) {
+        hm_free(arena->chunks);
+        arena->chunks = NULL;
+    }
     arena->used = 0;
 }
 

@@ -118,6 +118,7 @@ static void reload(struct run *run)
     run->old[run->old_count++] = run->settings;
     run->settings = fresh;
     run->log.level = level_of(&fresh);
+    hm_daemon_set_log_level(run->daemon, run->log.level);
     hm_daemon_reload(run->daemon, run->settings.sections, fresh.root,
                      (const char *const *)fresh.join, fresh.join_count);
 }
@@ -211,6 +212,9 @@ static enum hm_status open_daemon(struct run *run, struct hm_buf *error)
                      place.name.text, hm_addr_format(&place.addr, addr),
                      config.data ? config.data : "none", config.control);
         status = hm_daemon_open(&run->loop, &config, &run->daemon, error);
+        if (status == HM_OK) {
+            hm_daemon_set_log_level(run->daemon, run->log.level);
+        }
     }
     hm_key_wipe(&key);
     hm_place_fini(&place);

@@ -28,7 +28,9 @@ struct hm_daemon {
     struct hm_resolver *resolver;
     struct hm_timer *resolve; /* due until the node is ready */
     struct hm_timer *timer;
-    hm_ms armed; /* what the timer is set for */
+    hm_ms armed;       /* what the timer is set for */
+    uv_check_t *check; /* the end of a turn of the loop */
+    bool fed;          /* the node was told something in this turn that it has not acted on */
     uint32_t key_id;
     struct hm_disk_times disk_times;
     uint64_t malformed_commands;
@@ -88,12 +90,16 @@ static void do_act(struct hm_daemon *daemon, const struct hm_act *act)
     }
 }
 
-/* After everything that the node was told. */
+/* After what the node was told. */
 static void settle(struct hm_daemon *daemon)
 {
     struct hm_act act;
+    daemon->fed = false;
     while (hm_node_output(daemon->node, &act)) {
         do_act(daemon, &act);
+    }
+    if (daemon->control) {
+        hm_control_flush(daemon->control);
     }
     hm_ms at = daemon->stopped ? HM_NEVER : hm_node_deadline(daemon->node);
     if (at != daemon->armed) {
@@ -101,6 +107,18 @@ static void settle(struct hm_daemon *daemon)
         daemon->armed = at;
         /* Never 0: libuv would run the timer again and again before it looks at anything else. */
         hm_timer_set(daemon->timer, at == HM_NEVER ? HM_NEVER : at > now ? at - now : 1);
+    }
+}
+
+/* What comes many times in a turn of the loop (frames, commands, the disk) only feeds the node; it
+ * acts once, when all of that is in: what it writes, sends and answers then travels together. This
+ * is after the poll, so that nothing waits for a loop that is run once and left, as in nginx. */
+static void on_turn(uv_check_t *check)
+{
+    struct hm_daemon *daemon = check->data;
+    if (daemon->fed) {
+        settle(daemon);
+        hm_transport_flush(daemon->transport);
     }
 }
 
@@ -137,7 +155,7 @@ static void on_received(void *context, const struct hm_addr *from, bool stream, 
 {
     struct hm_daemon *daemon = context;
     hm_node_receive(daemon->node, now_of(daemon), from, stream, cluster, payload);
-    settle(daemon);
+    daemon->fed = true;
 }
 
 static void on_stream_up(void *context, const struct hm_addr *addr)
@@ -184,7 +202,7 @@ static void on_disk_done(void *context, uint64_t number, enum hm_status status)
 {
     struct hm_daemon *daemon = context;
     hm_node_disk_done(daemon->node, now_of(daemon), number, status);
-    settle(daemon);
+    daemon->fed = true;
 }
 
 static void on_control(void *context, uint64_t connection, const struct hm_control_peer *peer,
@@ -193,7 +211,7 @@ static void on_control(void *context, uint64_t connection, const struct hm_contr
     struct hm_daemon *daemon = context;
     (void)peer; /* the file's mode has decided */
     hm_node_control(daemon->node, now_of(daemon), connection, message);
-    settle(daemon);
+    daemon->fed = true;
 }
 
 static void on_control_closed(void *context, uint64_t connection)
@@ -377,6 +395,10 @@ enum hm_status hm_daemon_open(uv_loop_t *loop, const struct hm_daemon_config *co
     daemon->timer = hm_timer_open(loop, on_timer, daemon);
     daemon->transport = hm_transport_new(loop, &config->sockets, config->key, &limits, &events);
     name_counters(daemon);
+    daemon->check = hm_alloc(1, sizeof *daemon->check);
+    uv_check_init(loop, daemon->check);
+    daemon->check->data = daemon;
+    uv_check_start(daemon->check, on_turn);
     daemon->resolve = hm_timer_open(loop, on_resolve, daemon);
     open_resolver(daemon, config->join, config->join_count);
     enum hm_status status = start_node(daemon, config, error);
@@ -411,9 +433,19 @@ void hm_daemon_reload(struct hm_daemon *daemon, const struct hm_conf_node *const
     settle(daemon);
 }
 
+void hm_daemon_set_log_level(struct hm_daemon *daemon, enum hm_log_level level)
+{
+    hm_node_set_log_level(daemon->node, level);
+}
+
 struct hm_node *hm_daemon_node(struct hm_daemon *daemon)
 {
     return daemon->node;
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    hm_free(handle);
 }
 
 void hm_daemon_close(struct hm_daemon *daemon)
@@ -421,6 +453,7 @@ void hm_daemon_close(struct hm_daemon *daemon)
     if (!daemon) {
         return;
     }
+    uv_close((uv_handle_t *)daemon->check, free_handle);
     hm_timer_close(daemon->resolve);
     hm_resolver_free(daemon->resolver);
     hm_control_free(daemon->control);

@@ -48,6 +48,8 @@ void hm_daemon_stop(struct hm_daemon *daemon);
 /* New live configuration (hm_node_reload), and whom to join from now on. */
 void hm_daemon_reload(struct hm_daemon *daemon, const struct hm_conf_node *const *sections,
                       const struct hm_conf_node *root, const char *const *join, size_t join_count);
+/* The least severe lines that `log` is given from now on; at first all. */
+void hm_daemon_set_log_level(struct hm_daemon *daemon, enum hm_log_level level);
 struct hm_node *hm_daemon_node(struct hm_daemon *daemon);
 /* Ends it without a word to anyone. The loop must run once more. NULL is fine. */
 void hm_daemon_close(struct hm_daemon *daemon);

@@ -43,6 +43,7 @@ struct hm_participant {
     uint32_t passed;        /* how many have left the queue, modulo SLOT_MASK + 1 */
     struct hm_index by_seq; /* of (session, seq); the slot is (passed + place) & SLOT_MASK */
 
+    struct hm_arena arena;          /* of an entry that is being applied */
     struct hm_outcome outcome;      /* of the entry applied last */
     uint64_t answering[ASKERS_MAX]; /* tokens that wait for it */
     size_t answering_count;
@@ -70,6 +71,7 @@ void hm_participant_free(struct hm_participant *participant)
     hm_raft_free(participant->raft);
     hm_replica_fini(&participant->replica);
     hm_index_fini(&participant->by_seq);
+    hm_arena_fini(&participant->arena);
     hm_free(participant->pending);
     hm_free(participant->answers);
     hm_free(participant);
@@ -278,13 +280,13 @@ static void apply_request(struct hm_participant *participant, uint64_t index,
 static bool apply(struct hm_participant *participant, const struct hm_effect *effect,
                   struct hm_log_effect *out)
 {
-    struct hm_arena arena = {0};
+    struct hm_arena *arena = &participant->arena;
     struct hm_message entry = {0};
     struct hm_reader in = hm_reader_of(effect->message);
     if (participant->broken) {
         return false; /* what follows an entry that was not understood is not for this release */
     }
-    enum hm_status status = effect->message.size ? hm_message_decode(&in, &arena, &entry) : HM_OK;
+    enum hm_status status = effect->message.size ? hm_message_decode(&in, arena, &entry) : HM_OK;
     out->kind = HM_LOG_APPLIED;
     out->number = effect->number;
     out->message = effect->message;
@@ -301,7 +303,7 @@ static bool apply(struct hm_participant *participant, const struct hm_effect *ef
     } else {
         participant->applied = effect->number;
     }
-    hm_arena_fini(&arena);
+    hm_arena_clear(arena);
     return true;
 }
 

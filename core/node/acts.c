@@ -20,6 +20,10 @@ void hm_node_act(struct hm_node *node, const struct hm_act *act)
 
 bool hm_node_output(struct hm_node *node, struct hm_act *out)
 {
+    if (node->act_first == node->act_count && node->fed) {
+        node->fed = false;
+        hm_node_pump(node);
+    }
     if (node->act_first == node->act_count) {
         return false;
     }
@@ -33,6 +37,9 @@ void hm_node_log(struct hm_node *node, enum hm_log_level level, const char *even
                  const char *format, ...)
 {
     char line[1024];
+    if (level > node->log_level) {
+        return;
+    }
     int used = snprintf(line, sizeof line, "msg=\"%s\" ", event);
     va_list arguments;
     va_start(arguments, format);
@@ -166,10 +173,9 @@ void hm_node_receive(struct hm_node *node, hm_ms now, const struct hm_addr *from
     if (!stream && hm_addr_is_none(&peer.addr)) {
         peer.addr = *from;
     }
-    struct hm_arena arena = {0};
     while (hm_reader_left(&in)) {
         struct hm_message message;
-        if (hm_message_decode(&in, &arena, &message) != HM_OK) {
+        if (hm_message_decode(&in, &node->arena, &message) != HM_OK) {
             node->dropped++;
             break;
         }
@@ -182,6 +188,6 @@ void hm_node_receive(struct hm_node *node, hm_ms now, const struct hm_addr *from
             break;
         }
     }
-    hm_arena_fini(&arena);
-    hm_node_pump(node);
+    hm_arena_clear(&node->arena);
+    node->fed = true;
 }

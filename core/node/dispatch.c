@@ -350,17 +350,16 @@ void hm_node_control(struct hm_node *node, hm_ms now, uint64_t connection, struc
 {
     node->now = now;
     struct hm_reader in = hm_reader_of(bytes);
-    struct hm_arena arena = {0};
     struct hm_message message;
-    if (hm_message_decode(&in, &arena, &message) != HM_OK || hm_reader_left(&in) ||
+    if (hm_message_decode(&in, &node->arena, &message) != HM_OK || hm_reader_left(&in) ||
         hm_message_class(message.kind) != HM_CLASS_CONTROL) {
         node->dropped++;
     } else {
         struct hm_origin origin = {.local = true, .connection = connection};
         open_and_request(node, &origin, &message);
     }
-    hm_arena_fini(&arena);
-    hm_node_pump(node);
+    hm_arena_clear(&node->arena);
+    node->fed = true;
 }
 
 void hm_node_control_closed(struct hm_node *node, hm_ms now, uint64_t connection)

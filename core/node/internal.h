@@ -222,6 +222,7 @@ struct hm_node {
     bool carries_state;
     bool consumes;
     bool ready_told;
+    enum hm_log_level log_level;
     bool returned;        /* a control node has told the log of its restart */
     bool caught_up;       /* a control node has applied what was committed before it came (back) */
     struct hm_place told; /* the last event of feed members that modules were told of */
@@ -275,6 +276,8 @@ struct hm_node {
     size_t lane_capacity;
 
     struct hm_disk_queue disk;
+    struct hm_arena arena; /* of the event that is being looked into */
+    bool fed;              /* an event came in since the last pump */
     struct hm_queued_act *acts;
     size_t act_first;
     size_t act_count;
@@ -676,7 +679,7 @@ const char *hm_node_next_bootstrap_role(const struct hm_node *node, size_t *curs
  * for a consumer `host`. One may come twice. */
 const char *hm_node_next_wanted_role(const struct hm_node *node, size_t *cursor);
 
-/* Does everything that is due after an event: engines' effects, mail, disk. */
+/* Does everything that is due after events: engines' effects, mail, disk. */
 void hm_node_pump(struct hm_node *node);
 
 #endif

@@ -1,6 +1,7 @@
 /* What the leader of a log besides log 0 has to do, asked of any node: it is handed on until it
  * gets there, and tried again while the log has no leader. Appends carry a session, so that a
  * second try is the same entry. */
+#include "core/base/assert.h"
 #include "core/node/internal.h"
 
 #include <stdio.h>
@@ -345,17 +346,23 @@ static void send_on(struct hm_node *node, struct hm_call *call, struct hm_messag
     }
 }
 
+/* `message` is what the call has encoded. */
+static void try_call(struct hm_node *node, struct hm_call *call, struct hm_message *message)
+{
+    hm_ms wait = (hm_ms)HM_RETRY_STEP_MS * ++call->attempt;
+    call->retry_at = node->now + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS);
+    hm_calls_timed(&node->calls, call);
+    send_on(node, call, message);
+}
+
 void hm_node_send_log_call(struct hm_node *node, struct hm_call *call)
 {
     struct hm_arena arena = {0};
     struct hm_message message;
     struct hm_reader in = hm_reader_of(hm_buf_view(&call->message));
-    hm_ms wait = (hm_ms)HM_RETRY_STEP_MS * ++call->attempt;
-    call->retry_at = node->now + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS);
-    hm_calls_timed(&node->calls, call);
-    if (hm_message_decode(&in, &arena, &message) == HM_OK) {
-        send_on(node, call, &message);
-    }
+    enum hm_status status = hm_message_decode(&in, &arena, &message);
+    HM_ASSERT(status == HM_OK);
+    try_call(node, call, &message);
     hm_arena_fini(&arena);
 }
 
@@ -390,7 +397,7 @@ static void begin(struct hm_node *node, uint64_t token, const struct hm_message 
     hm_message_encode(&call->message, &onward);
     node->log_call_count++;
     node->log_call_bytes += call->message.size;
-    hm_node_send_log_call(node, call);
+    try_call(node, call, &onward);
 }
 
 static void read_locally(struct hm_node *node, const struct hm_request *request)

@@ -107,7 +107,7 @@ void hm_node_reload(struct hm_node *node, hm_ms now, const struct hm_conf_node *
             ctx->module->reload(ctx, ctx->section, root);
         }
     }
-    hm_node_pump(node);
+    node->fed = true;
 }
 
 void hm_node_tick_modules(struct hm_node *node)
@@ -269,11 +269,19 @@ void hm_module_wake(struct hm_module_ctx *ctx, hm_ms at)
     ctx->wake_at = at;
 }
 
+bool hm_module_logs(const struct hm_module_ctx *ctx, enum hm_log_level level)
+{
+    return level <= ctx->node->log_level;
+}
+
 void hm_module_log(struct hm_module_ctx *ctx, enum hm_log_level level, const char *event,
                    const char *format, ...)
 {
     char rest[800];
     va_list arguments;
+    if (!hm_module_logs(ctx, level)) {
+        return;
+    }
     va_start(arguments, format);
     vsnprintf(rest, sizeof rest, format, arguments);
     va_end(arguments);

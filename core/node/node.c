@@ -66,6 +66,7 @@ struct hm_node *hm_node_new(const struct hm_node_config *config, struct hm_buf *
     set_defaults(&node->config);
     hm_random_init(&node->random, config->seed);
     node->view = &node->own_view;
+    node->log_level = HM_LOG_DEBUG;
     node->stop_at = HM_NEVER;
     node->disk.retry_at = HM_NEVER;
     node->joining.found_at = HM_NEVER;
@@ -120,6 +121,7 @@ void hm_node_free(struct hm_node *node)
     hm_free(node->acts);
     hm_free(node->facts);
     hm_buf_fini(&node->act_bytes);
+    hm_arena_fini(&node->arena);
     hm_buf_fini(&node->mail);
     hm_buf_fini(&node->own.config);
     hm_buf_fini(&node->bootstrap.after_key);
@@ -257,7 +259,7 @@ enum hm_status hm_node_start(struct hm_node *node, hm_ms now, uint64_t wall_ms,
                                 node->control.raft ? hm_raft_generation(node->control.raft) : 0);
     }
     hm_node_keep_identity(node);
-    hm_node_pump(node);
+    node->fed = true;
     return HM_OK;
 }
 
@@ -317,21 +319,21 @@ void hm_node_stream_down(struct hm_node *node, hm_ms now, const struct hm_addr *
         hm_node_join_peer_lost(node, addr);
         hm_node_call_lost(node, addr);
     }
-    hm_node_pump(node);
+    node->fed = true;
 }
 
 void hm_node_refused(struct hm_node *node, hm_ms now, const struct hm_addr *addr)
 {
     node->now = now;
     evidence(node, addr, false);
-    hm_node_pump(node);
+    node->fed = true;
 }
 
 void hm_node_disk_done(struct hm_node *node, hm_ms now, uint64_t number, enum hm_status status)
 {
     node->now = now;
     hm_node_on_disk_done(node, number, status);
-    hm_node_pump(node);
+    node->fed = true;
 }
 
 void hm_node_set_wall(struct hm_node *node, hm_ms now, uint64_t wall_ms)
@@ -340,6 +342,11 @@ void hm_node_set_wall(struct hm_node *node, hm_ms now, uint64_t wall_ms)
     if (node->control.logs) {
         hm_logs_set_wall(node->control.logs, now, wall_ms);
     }
+}
+
+void hm_node_set_log_level(struct hm_node *node, enum hm_log_level level)
+{
+    node->log_level = level;
 }
 
 void hm_node_set_join(struct hm_node *node, const struct hm_addr *join, size_t count)
@@ -366,7 +373,7 @@ void hm_node_stop(struct hm_node *node, hm_ms now)
         node->stop_at = now;
     }
     node->phase = HM_PHASE_STOPPING;
-    hm_node_pump(node);
+    node->fed = true;
 }
 
 /* ---- driven ---- */
@@ -453,7 +460,7 @@ void hm_node_tick(struct hm_node *node, hm_ms now)
     hm_node_tick_calls(node);
     hm_node_tick_modules(node);
     hm_node_expire_requests(node);
-    hm_node_pump(node);
+    node->fed = true;
 }
 
 static hm_ms sooner(hm_ms a, hm_ms b)

@@ -1,8 +1,10 @@
 /* A node: the engines, the state and the modules as one thing that is fed bytes and the time, and
  * says what is to be done. It does no I/O: the daemon, nginx and the simulator each do it for it.
  *
- * An adapter feeds events in, then pops acts until there are none, then sleeps until the deadline
- * or the next event. Nothing here blocks, and nothing calls back into the adapter. */
+ * An adapter feeds events in, one or as many as there are, then pops acts until there are none,
+ * then sleeps until the deadline or the next event. Most of what an event leads to is done by the
+ * popping: events that were fed in together share messages, writes and syncs. Nothing here blocks,
+ * and nothing calls back into the adapter. */
 #ifndef HM_NODE_NODE_H
 #define HM_NODE_NODE_H
 
@@ -126,6 +128,8 @@ void hm_node_set_wall(struct hm_node *node, hm_ms now, uint64_t wall_ms);
  * `sections` and `root` live on; the old ones are no longer used. */
 void hm_node_reload(struct hm_node *node, hm_ms now, const struct hm_conf_node *const *sections,
                     const struct hm_conf_node *root);
+/* The least severe lines that are wanted from now on; at first all. Others are not even made. */
+void hm_node_set_log_level(struct hm_node *node, enum hm_log_level level);
 /* The names of `join` were resolved anew. */
 void hm_node_set_join(struct hm_node *node, const struct hm_addr *join, size_t count);
 

@@ -134,6 +134,7 @@ static void send(struct cluster_node *node, const struct hm_act *act)
 static void end_process(struct cluster_node *node, bool power)
 {
     node->runs = false;
+    node->in_turn = false;
     node->starts++;
     hm_node_free(node->node);
     node->node = NULL;
@@ -209,13 +210,36 @@ static void pump(struct cluster_node *node)
     }
 }
 
+static void end_turn(void *context, uint64_t starts, struct hm_bytes bytes)
+{
+    (void)bytes;
+    struct cluster_node *node = context;
+    if (node->runs && starts == node->starts) {
+        node->in_turn = false;
+        pump(node);
+    }
+}
+
+/* After an event: with every other seed what comes within one millisecond is one turn of the loop,
+ * as in a daemon under load; else each event is a turn of its own. */
+static void settle(struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    if (!cluster->has_turns) {
+        pump(node);
+    } else if (!node->in_turn) {
+        node->in_turn = true;
+        sim_after(&cluster->world, 0, end_turn, node, node->starts);
+    }
+}
+
 void cluster_ask(struct cluster_node *node, uint64_t connection, const struct hm_message *question)
 {
     struct hm_buf bytes = {0};
     hm_message_encode(&bytes, question);
     hm_node_control(node->node, node->cluster->world.now, connection, hm_buf_view(&bytes));
     hm_buf_fini(&bytes);
-    pump(node);
+    pump(node); /* some look at the answer at once */
 }
 
 /* ---- what comes in, put off while the node is paused ---- */
@@ -245,7 +269,7 @@ static void disk_done(void *context, uint64_t number, enum hm_status status)
         return;
     }
     hm_node_disk_done(node->node, world->now, number, status);
-    pump(node);
+    settle(node);
 }
 
 /* A message in a pause: from, stream, then the payload. */
@@ -270,7 +294,7 @@ static void receive(struct cluster *cluster, size_t to, size_t from, bool stream
     struct hm_addr addr = addr_of(from);
     struct hm_bytes payload = {in.at, hm_reader_left(&in)};
     hm_node_receive(node->node, world->now, stream ? NULL : &addr, stream, header, payload);
-    pump(node);
+    settle(node);
 }
 
 static void receive_late(void *context, uint64_t starts, struct hm_bytes bytes)
@@ -473,6 +497,7 @@ void cluster_init(struct cluster *cluster, uint64_t seed, bool loud)
     bool narrow = sim_chance(world, 500);
     cluster->rings = narrow ? 4 : 0;
     cluster->fanout = narrow ? 1 : 0;
+    cluster->has_turns = seed % 2;
     cluster->until = sim_between(world, 10000, 30000);
 }
 

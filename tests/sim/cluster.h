@@ -29,6 +29,7 @@ struct cluster_node {
     const char *role;
     uint64_t starts; /* of the process; events for older ones are void */
     bool runs;
+    bool in_turn; /* was told something in this turn of its loop, which is to end */
     bool machine; /* answers, if only with a refusal */
     bool gone;    /* killed for good */
     hm_ms paused_until;
@@ -71,7 +72,8 @@ struct cluster {
     size_t count;
     uint32_t rings;
     uint32_t fanout;
-    bool calm; /* nothing goes wrong by itself */
+    bool has_turns; /* events that come together are acted on together */
+    bool calm;      /* nothing goes wrong by itself */
     hm_ms until;
     struct cluster_node nodes[CLUSTER_NODES_MAX];
     struct cluster_fact *facts;

@@ -46,6 +46,12 @@ void hm_module_log(struct hm_module_ctx *ctx, enum hm_log_level level, const cha
     va_end(arguments);
 }
 
+bool hm_module_logs(const struct hm_module_ctx *ctx, enum hm_log_level level)
+{
+    (void)ctx, (void)level;
+    return true;
+}
+
 void hm_module_fact(struct hm_module_ctx *ctx, const char *key, const char *format, ...)
 {
     va_list arguments;

@@ -96,6 +96,8 @@ void hm_module_wake(struct hm_module_ctx *ctx, hm_ms at);
 /* One logfmt line: `event` is the msg, the rest `key=value` pairs. */
 void hm_module_log(struct hm_module_ctx *ctx, enum hm_log_level level, const char *event,
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Lines of this level are wanted; for those who would do some work for one. */
+bool hm_module_logs(const struct hm_module_ctx *ctx, enum hm_log_level level);
 void hm_module_fact(struct hm_module_ctx *ctx, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 const struct hm_view *hm_module_view(const struct hm_module_ctx *ctx);
