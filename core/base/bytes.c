@@ -95,6 +95,14 @@ void hm_buf_clear(struct hm_buf *buf)
     buf->size = 0;
 }
 
+void hm_buf_reuse(struct hm_buf *buf, size_t keep)
+{
+    if (buf->capacity > keep) {
+        hm_buf_fini(buf);
+    }
+    buf->size = 0;
+}
+
 void hm_buf_fini(struct hm_buf *buf)
 {
     hm_free(buf->data);

@@ -44,6 +44,8 @@ void hm_buf_printf(struct hm_buf *buf, const char *format, ...)
 struct hm_bytes hm_buf_view(const struct hm_buf *buf);
 /* Empties it but keeps the memory. */
 void hm_buf_clear(struct hm_buf *buf);
+/* Empties it; the memory stays only if it is at most `keep` bytes. */
+void hm_buf_reuse(struct hm_buf *buf, size_t keep);
 /* Frees it and leaves a valid empty buffer. */
 void hm_buf_fini(struct hm_buf *buf);
 

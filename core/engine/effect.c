@@ -3,6 +3,9 @@
 #include "core/base/assert.h"
 #include "core/base/memory.h"
 
+/* What a snapshot that passed through made large is given back. */
+#define KEEP_BYTES (1u << 20)
+
 static void add(struct hm_outbox *outbox, const struct hm_effect *effect, size_t start, size_t size)
 {
     if (outbox->count == outbox->capacity) {
@@ -23,7 +26,7 @@ void hm_outbox_push(struct hm_outbox *outbox, const struct hm_effect *effect,
 {
     if (outbox->first == outbox->count) {
         outbox->first = outbox->count = 0;
-        hm_buf_clear(&outbox->bytes);
+        hm_buf_reuse(&outbox->bytes, KEEP_BYTES);
     }
     size_t start = outbox->bytes.size;
     if (message) {

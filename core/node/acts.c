@@ -6,11 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What a burst made large is given back. */
+#define KEEP_BYTES (1u << 20)
+
 void hm_node_act(struct hm_node *node, const struct hm_act *act)
 {
     if (node->act_first == node->act_count) {
         node->act_first = node->act_count = 0;
-        hm_buf_clear(&node->act_bytes);
+        hm_buf_reuse(&node->act_bytes, KEEP_BYTES);
     }
     node->acts = hm_grow(node->acts, node->act_count, &node->act_capacity, sizeof *node->acts);
     struct hm_queued_act *queued = &node->acts[node->act_count++];
