@@ -152,6 +152,10 @@ void hm_journal_free(struct hm_journal *journal)
     hm_free(journal->segments);
     hm_free(journal->logs);
     hm_free(journal->removals);
+    for (size_t i = 0; i < journal->side_count; i++) {
+        hm_buf_fini(&journal->sides[i].content);
+    }
+    hm_free(journal->sides);
     hm_buf_fini(&journal->record);
     hm_buf_fini(&journal->snapshot);
     hm_arena_fini(&journal->arena);
@@ -198,17 +202,42 @@ static void encode_mark(struct hm_buf *out, uint32_t log, uint64_t last_index, u
     hm_message_encode(out, &mark);
 }
 
+/* Takes away what waits beside the journal for a log; what is out stays. */
+static void drop_sides(struct hm_journal *journal, uint32_t log)
+{
+    for (size_t i = journal->side_count; i > (journal->side_out ? 1 : 0); i--) {
+        if (journal->sides[i - 1].log == log) {
+            hm_buf_fini(&journal->sides[i - 1].content);
+            journal->side_count--;
+            memmove(journal->sides + i - 1, journal->sides + i,
+                    (journal->side_count - (i - 1)) * sizeof *journal->sides);
+        }
+    }
+}
+
+static void add_side(struct hm_journal *journal, const struct hm_message *persist)
+{
+    const struct hm_log_snapshot *snapshot = &persist->log_snapshot;
+    drop_sides(journal, snapshot->log);
+    journal->sides = hm_grow(journal->sides, journal->side_count, &journal->side_capacity,
+                             sizeof *journal->sides);
+    struct journal_side *side = &journal->sides[journal->side_count++];
+    *side = (struct journal_side){
+        .log = snapshot->log, .last_index = snapshot->last_index, .last_term = snapshot->last_term};
+    encode_snapshot_file(journal, persist, &side->content);
+}
+
 /* Only a place in the record: the content has its own file. */
-static void write_snapshot(struct hm_journal *journal, const struct hm_message *persist,
+static void write_snapshot(struct hm_journal *journal, const struct hm_message *persist, bool keeps,
                            struct journal_pending *added)
 {
     const struct hm_log_snapshot *snapshot = &persist->log_snapshot;
+    drop_sides(journal, added->log);
     added->last_index = snapshot->last_index;
     added->snapshot_term = snapshot->last_term;
     encode_mark(&added->message, added->log, added->last_index, added->snapshot_term);
     encode_snapshot_file(journal, persist, &added->snapshot);
-    if (!keeps_entries(journal_log_of(journal, added->log), snapshot->last_index,
-                       snapshot->last_term)) {
+    if (!keeps) {
         struct hm_message cut = {
             .kind = HM_MSG_log_append,
             .log_append = {.log = added->log, .first_index = snapshot->last_index + 1}};
@@ -233,6 +262,15 @@ static void write_append(struct hm_journal *journal, const struct hm_message *pe
 static void write(struct hm_journal *journal, const struct hm_message *persist,
                   struct hm_bytes encoded, uint64_t number)
 {
+    const struct hm_log_snapshot *snapshot =
+        persist->kind == HM_MSG_log_snapshot ? &persist->log_snapshot : NULL;
+    bool keeps = snapshot && keeps_entries(journal_log_of(journal, snapshot->log),
+                                           snapshot->last_index, snapshot->last_term);
+    journal->number = number;
+    if (keeps && journal->config.sides) {
+        add_side(journal, persist);
+        return;
+    }
     journal->pending = hm_grow(journal->pending, journal->pending_count, &journal->pending_capacity,
                                sizeof *journal->pending);
     struct journal_pending *added = &journal->pending[journal->pending_count++];
@@ -249,10 +287,11 @@ static void write(struct hm_journal *journal, const struct hm_message *persist,
         break;
     case HM_MSG_log_snapshot:
         added->log = persist->log_snapshot.log;
-        write_snapshot(journal, persist, added);
+        write_snapshot(journal, persist, keeps, added);
         break;
     case HM_MSG_log_forget:
         added->log = persist->log_forget.log;
+        drop_sides(journal, added->log);
         hm_message_encode(&added->message, persist);
         break;
     default:
@@ -366,7 +405,14 @@ static void note(struct hm_journal *journal, const struct journal_pending *pendi
  * does what touches such a file otherwise. */
 static bool starts_batch(const struct journal_pending *pending)
 {
-    return pending->kind == HM_MSG_log_snapshot || pending->kind == HM_MSG_log_forget;
+    return pending->snapshot.size || pending->kind == HM_MSG_log_forget;
+}
+
+/* Two never replace one file at the same time, nor does one remove it meanwhile. */
+static bool waits_for_side(const struct hm_journal *journal)
+{
+    const struct journal_pending *first = &journal->pending[0];
+    return journal->side_out && starts_batch(first) && journal->sides[0].log == first->log;
 }
 
 /* Takes the queued messages that fit one record in one segment. */
@@ -382,7 +428,7 @@ static void take_messages(struct hm_journal *journal, uint64_t segment_bytes)
         if (end > segment_bytes || (taken && starts_batch(pending))) {
             break;
         }
-        if (pending->kind == HM_MSG_log_snapshot) {
+        if (pending->kind == HM_MSG_log_snapshot && pending->snapshot.size) {
             hm_buf_fini(&journal->snapshot);
             journal->snapshot = pending->snapshot;
             pending->snapshot = (struct hm_buf){0};
@@ -500,7 +546,7 @@ static bool form(struct hm_journal *journal)
         journal->spare_bytes = journal->config.segment_bytes;
         add_allocate(journal, last_segment(journal)->number + 1, journal->spare_bytes);
         journal->flight = JOURNAL_ALLOCATE;
-    } else if (journal->pending_count) {
+    } else if (journal->pending_count && !waits_for_side(journal)) {
         form_record(journal);
         journal->flight = JOURNAL_RECORDS;
     } else {
@@ -560,6 +606,68 @@ uint64_t hm_journal_done(struct hm_journal *journal, enum hm_status status)
     }
     journal->flight = JOURNAL_IDLE;
     return journal->durable;
+}
+
+bool hm_journal_side_output(struct hm_journal *journal, struct hm_journal_batch *out)
+{
+    if (journal->side_out || journal->side_count == 0) {
+        return false;
+    }
+    const struct journal_side *side = &journal->sides[0];
+    journal->side_out = true;
+    journal->side_op =
+        (struct hm_disk_op){.kind = HM_DISK_REPLACE, .bytes = hm_buf_view(&side->content)};
+    journal_snapshot_name(journal->side_op.file, side->log);
+    *out = (struct hm_journal_batch){&journal->side_op, 1};
+    return true;
+}
+
+/* A newer snapshot of the same log waits already. */
+static bool is_overtaken(const struct hm_journal *journal)
+{
+    for (size_t i = 1; i < journal->side_count; i++) {
+        if (journal->sides[i].log == journal->sides[0].log) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What was queued against the log meanwhile knows better. */
+static bool is_void(const struct hm_journal *journal, uint32_t log)
+{
+    for (size_t i = 0; i < journal->pending_count; i++) {
+        if (journal->pending[i].log == log && starts_batch(&journal->pending[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void hm_journal_side_done(struct hm_journal *journal, enum hm_status status)
+{
+    HM_ASSERT(journal->side_out);
+    struct journal_side side = journal->sides[0];
+    bool is_useless = is_void(journal, side.log);
+    journal->side_out = false;
+    if (status != HM_OK && !is_useless && !is_overtaken(journal)) {
+        return;
+    }
+    journal->side_count--;
+    memmove(journal->sides, journal->sides + 1, journal->side_count * sizeof *journal->sides);
+    hm_buf_fini(&side.content);
+    if (status != HM_OK || is_useless) {
+        return;
+    }
+    journal->pending = hm_grow(journal->pending, journal->pending_count, &journal->pending_capacity,
+                               sizeof *journal->pending);
+    struct journal_pending *mark = &journal->pending[journal->pending_count++];
+    *mark = (struct journal_pending){.number = journal->number,
+                                     .log = side.log,
+                                     .kind = HM_MSG_log_snapshot,
+                                     .last_index = side.last_index,
+                                     .snapshot_term = side.last_term};
+    encode_mark(&mark->message, side.log, side.last_index, side.last_term);
 }
 
 bool hm_journal_failed(const struct hm_journal *journal)

@@ -6,7 +6,8 @@
  * first record, checksum); records follow, each a whole batch: checksum, length, sequence, messages
  * of the table. The first record of a segment repeats hard states and snapshot places, so that
  * older segments can go. Snapshots are files of their own, `snapshot-LOG`, replaced as a whole
- * before the record that names them.
+ * before the record that names them. That of a log that goes on as it is may be written beside the
+ * records: until one names it, what it covers is there twice.
  *
  * A batch is written only when the one before it is durable. So at most the last record can be torn
  * by a crash, whatever order its sectors reached the disk in; a bad record with a good one behind
@@ -24,6 +25,7 @@ struct hm_journal;
 struct hm_journal_config {
     uint64_t segment_bytes; /* 0: HM_JOURNAL_SEGMENT_BYTES; one message may make a segment larger */
     struct hm_id owner;     /* the node: files of another are refused */
+    bool sides;             /* hm_journal_side_output is asked, too */
 };
 
 /* Operations to do in order. Borrowed until hm_journal_done. */
@@ -66,6 +68,14 @@ void hm_journal_write_encoded(struct hm_journal *journal, struct hm_bytes persis
 /* The next batch to do now; false while one is in flight, after a failure, or with nothing to do.
  * All that was written meanwhile is in it, as far as a segment takes it. */
 HM_MUST_USE bool hm_journal_output(struct hm_journal *journal, struct hm_journal_batch *out);
+
+/* One more batch, to be done beside those of hm_journal_output and in no order with them: the file
+ * of a snapshot that leaves the entries of its log. With config.sides, what such a snapshot covers
+ * is durable when it is written. Nobody waits for it, and its number may become durable before.
+ * False while one is out, or with nothing to do. */
+HM_MUST_USE bool hm_journal_side_output(struct hm_journal *journal, struct hm_journal_batch *out);
+/* It is done, or failed: then the next hm_journal_side_output is the same one, or a newer one. */
+void hm_journal_side_done(struct hm_journal *journal, enum hm_status status);
 
 /* The batch in flight is done, or failed at some operation. Returns the highest number that is
  * durable now. After a failure nothing is output until hm_journal_retry, what was durable stays so,

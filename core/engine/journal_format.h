@@ -59,6 +59,15 @@ struct journal_pending {
     uint64_t snapshot_term;
 };
 
+/* A snapshot that leaves the entries of its log where they are: its file is replaced beside the
+ * journal, then a record names it. */
+struct journal_side {
+    uint32_t log;
+    uint64_t last_index;
+    uint64_t last_term;
+    struct hm_buf content; /* of the file */
+};
+
 enum journal_flight {
     JOURNAL_IDLE,
     JOURNAL_RECORDS,  /* a record is being written */
@@ -93,6 +102,14 @@ struct hm_journal {
     uint64_t flight_number;
     struct hm_buf record; /* header of a new segment, if any, and the record */
     struct hm_buf snapshot;
+
+    uint64_t number;            /* highest that was written or queued */
+    struct journal_side *sides; /* at most one a log; the first is out if side_out */
+    size_t side_count;
+    size_t side_capacity;
+    bool side_out;
+    struct hm_disk_op side_op;
+
     struct hm_arena arena;
     struct hm_disk_op ops[JOURNAL_OPS_MAX];
     size_t op_count;

@@ -24,6 +24,7 @@ struct hm_daemon {
     struct hm_node *node;
     struct hm_transport *transport;
     struct hm_disk *disk;
+    struct hm_disk *beside; /* the same directory by another thread */
     struct hm_control *control;
     struct hm_resolver *resolver;
     struct hm_timer *resolve; /* due until the node is ready */
@@ -61,7 +62,8 @@ static void do_act(struct hm_daemon *daemon, const struct hm_act *act)
         hm_transport_send(daemon->transport, &act->addr, act->stream, act->bytes);
         break;
     case HM_ACT_DISK:
-        hm_disk_submit(daemon->disk, act->ops, act->op_count, act->number);
+        hm_disk_submit(act->beside ? daemon->beside : daemon->disk, act->ops, act->op_count,
+                       act->number);
         break;
     case HM_ACT_REPLY:
         if (daemon->control) {
@@ -410,6 +412,7 @@ enum hm_status hm_daemon_open(uv_loop_t *loop, const struct hm_daemon_config *co
         return status;
     }
     daemon->disk = hm_disk_new(loop, config->data, &daemon->disk_times, on_disk_done, daemon);
+    daemon->beside = hm_disk_new(loop, config->data, NULL, on_disk_done, daemon);
     settle(daemon);
     *out = daemon;
     return HM_OK;
@@ -458,6 +461,7 @@ void hm_daemon_close(struct hm_daemon *daemon)
     hm_resolver_free(daemon->resolver);
     hm_control_free(daemon->control);
     hm_disk_free(daemon->disk);
+    hm_disk_free(daemon->beside);
     if (daemon->stopped) {
         hm_transport_flush(daemon->transport); /* last words */
     }

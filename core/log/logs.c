@@ -40,8 +40,10 @@ struct hm_logs *hm_logs_new(const struct hm_logs_config *config)
     logs->config = *config;
     hm_random_init(&logs->random, config->seed);
     if (config->durable) {
-        logs->journal = hm_journal_new(&(struct hm_journal_config){
-            .owner = config->self.id, .segment_bytes = config->segment_bytes});
+        logs->journal =
+            hm_journal_new(&(struct hm_journal_config){.owner = config->self.id,
+                                                       .segment_bytes = config->segment_bytes,
+                                                       .sides = config->sides});
     }
     return logs;
 }
@@ -337,6 +339,16 @@ void hm_logs_disk_done(struct hm_logs *logs, hm_ms now, enum hm_status status)
         }
     }
     logs->failed = failed;
+}
+
+bool hm_logs_side_output(struct hm_logs *logs, struct hm_journal_batch *out)
+{
+    return logs->journal && hm_journal_side_output(logs->journal, out);
+}
+
+void hm_logs_side_done(struct hm_logs *logs, enum hm_status status)
+{
+    hm_journal_side_done(logs->journal, status);
 }
 
 bool hm_logs_disk_failed(const struct hm_logs *logs)

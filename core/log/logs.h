@@ -15,6 +15,7 @@ struct hm_logs_config {
     uint64_t seed;
     bool durable;           /* has a directory; else what would be written counts as written */
     uint64_t segment_bytes; /* of the journal; 0: its default */
+    bool sides;             /* hm_logs_side_output is asked, too */
 };
 
 /* What a log found in the journal is to be opened with; false: this process has no use for it. */
@@ -66,6 +67,9 @@ bool hm_logs_output(struct hm_logs *logs, hm_ms now, struct hm_log_effect *out);
 HM_MUST_USE bool hm_logs_disk_output(struct hm_logs *logs, struct hm_journal_batch *out);
 /* It is done or failed. */
 void hm_logs_disk_done(struct hm_logs *logs, hm_ms now, enum hm_status status);
+/* One more batch, to be done beside those; as hm_journal_side_output. */
+HM_MUST_USE bool hm_logs_side_output(struct hm_logs *logs, struct hm_journal_batch *out);
+void hm_logs_side_done(struct hm_logs *logs, enum hm_status status);
 /* The disk failed: nothing is voted, acknowledged or led until hm_logs_disk_retry succeeded. */
 bool hm_logs_disk_failed(const struct hm_logs *logs);
 void hm_logs_disk_retry(struct hm_logs *logs);

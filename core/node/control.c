@@ -18,7 +18,8 @@ enum hm_status hm_node_open_control(struct hm_node *node, const struct hm_disk_f
     node->view = hm_state_view(control->state);
     control->logs = hm_logs_new(&(struct hm_logs_config){.self = {node->id, node->config.addr},
                                                          .seed = hm_random_u64(&node->random),
-                                                         .durable = node->config.durable});
+                                                         .durable = node->config.durable,
+                                                         .sides = true});
     hm_logs_set_wall(control->logs, node->now, node->now + node->wall_offset);
     enum hm_status status = hm_logs_recover(control->logs, node->now, files, count, hm_node_use_log,
                                             node, error, &report);

@@ -56,15 +56,31 @@ void hm_node_keep_identity(struct hm_node *node)
     hm_buf_fini(&bytes);
 }
 
+static void pump_side(struct hm_node *node)
+{
+    struct hm_disk_queue *disk = &node->disk;
+    struct hm_journal_batch batch;
+    if (disk->side == 0 && disk->side_retry_at == HM_NEVER && node->control.logs &&
+        hm_logs_side_output(node->control.logs, &batch)) {
+        disk->side = ++disk->number_last;
+        hm_node_act(node, &(struct hm_act){.kind = HM_ACT_DISK,
+                                           .beside = true,
+                                           .ops = batch.ops,
+                                           .op_count = batch.count,
+                                           .number = disk->side});
+    }
+}
+
 static void send_batch(struct hm_node *node, const struct hm_disk_op *ops, size_t count,
                        bool journal)
 {
     struct hm_disk_queue *disk = &node->disk;
     disk->busy = true;
     disk->journal_is_out = journal;
+    disk->number = ++disk->number_last;
     hm_node_act(node,
                 &(struct hm_act){
-                    .kind = HM_ACT_DISK, .ops = ops, .op_count = count, .number = ++disk->number});
+                    .kind = HM_ACT_DISK, .ops = ops, .op_count = count, .number = disk->number});
 }
 
 void hm_node_pump_disk(struct hm_node *node)
@@ -72,6 +88,7 @@ void hm_node_pump_disk(struct hm_node *node)
     struct hm_disk_queue *disk = &node->disk;
     struct hm_journal_batch batch;
     bool file_waits = disk->count && node->now < disk->retry_at && disk->retry_at != HM_NEVER;
+    pump_side(node);
     if (disk->busy) {
         return;
     }
@@ -118,6 +135,7 @@ static void journal_done(struct hm_node *node, enum hm_status status)
 void hm_node_tick_disk(struct hm_node *node)
 {
     struct hm_disk_queue *disk = &node->disk;
+    disk->side_retry_at = node->now < disk->side_retry_at ? disk->side_retry_at : HM_NEVER;
     if (node->now < disk->retry_at || disk->busy) {
         return;
     }
@@ -129,9 +147,25 @@ void hm_node_tick_disk(struct hm_node *node)
     }
 }
 
+static void side_done(struct hm_node *node, enum hm_status status)
+{
+    node->disk.side = 0;
+    hm_logs_side_done(node->control.logs, status);
+    if (status != HM_OK) {
+        hm_node_log(node, HM_LOG_ERROR, "cannot write a snapshot",
+                    "reason=\"%s\" consequence=\"the journal grows until it can\"",
+                    hm_status_text(status));
+        node->disk.side_retry_at = node->now + JOURNAL_RETRY_MS;
+    }
+}
+
 void hm_node_on_disk_done(struct hm_node *node, uint64_t number, enum hm_status status)
 {
     struct hm_disk_queue *disk = &node->disk;
+    if (disk->side && number == disk->side) {
+        side_done(node, status);
+        return;
+    }
     if (!disk->busy || number != disk->number) {
         return;
     }

@@ -46,7 +46,8 @@ struct hm_module_ctx {
     hm_ms wake_at;
 };
 
-/* A batch for the disk; one at a time is out. Small files wait in order, the journal comes last. */
+/* A batch for the disk; one at a time is out. Small files wait in order, the journal comes last.
+ * Its large snapshots go beside all that. */
 struct hm_file_write {
     struct hm_disk_op op;
     struct hm_buf content;
@@ -56,11 +57,14 @@ struct hm_disk_queue {
     struct hm_file_write *files;
     size_t count;
     size_t capacity;
+    uint64_t number_last;
     uint64_t number;        /* of the batch that is out */
     bool busy;              /* a batch is out */
     bool journal_is_out;    /* it is that of the logs; else it is files[0] */
     hm_ms retry_at;         /* of a journal that failed; HM_NEVER: it did not */
     enum hm_status failure; /* why something waits to be written again; HM_OK: nothing does */
+    uint64_t side;          /* number of the batch beside it that is out; 0: none */
+    hm_ms side_retry_at;    /* HM_NEVER: the last one did not fail */
 };
 
 /* Joining, as the joiner sees it. */

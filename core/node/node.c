@@ -68,7 +68,7 @@ struct hm_node *hm_node_new(const struct hm_node_config *config, struct hm_buf *
     node->view = &node->own_view;
     node->log_level = HM_LOG_DEBUG;
     node->stop_at = HM_NEVER;
-    node->disk.retry_at = HM_NEVER;
+    node->disk.retry_at = node->disk.side_retry_at = HM_NEVER;
     node->joining.found_at = HM_NEVER;
     node->bootstrap.retry_at = HM_NEVER;
     node->fresh.at = HM_NEVER;
@@ -504,6 +504,7 @@ hm_ms hm_node_deadline(const struct hm_node *node)
     at = sooner(at, hm_node_log_waits_deadline(node));
     at = sooner(at, hm_node_modules_deadline(node));
     at = sooner(at, node->disk.busy ? HM_NEVER : node->disk.retry_at);
+    at = sooner(at, node->disk.side_retry_at);
     return node->catalog ? sooner(at, hm_catalog_deadline(node->catalog)) : at;
 }
 

@@ -78,7 +78,8 @@ enum hm_act_kind {
                        put aside and the node started anew) */
 };
 
-/* What a pointer of an act points to lives until the next call on the node. */
+/* What a pointer of an act points to lives until the next call on the node. For the disk one
+ * batch is out at a time, and one more that says `beside`: it may be done while the other is. */
 struct hm_act {
     enum hm_act_kind kind;
     struct hm_addr addr;
@@ -86,6 +87,7 @@ struct hm_act {
     struct hm_bytes bytes;
     const struct hm_disk_op *ops;
     size_t op_count;
+    bool beside;
     uint64_t number;
     enum hm_log_level level;
     enum hm_status status;

@@ -246,12 +246,14 @@ void cluster_ask(struct cluster_node *node, uint64_t connection, const struct hm
 
 static void disk_done(void *context, uint64_t number, enum hm_status status);
 
+/* A batch that ended in a pause: its status, then its number. */
 static void disk_done_late(void *context, uint64_t starts, struct hm_bytes bytes)
 {
-    (void)bytes;
     struct cluster_node *node = context;
+    struct hm_reader in = hm_reader_of(bytes);
+    enum hm_status status = (enum hm_status)hm_get_u8(&in);
     if (starts == node->starts) {
-        disk_done(node, node->disk_number, node->disk_status);
+        disk_done(node, hm_get_u64(&in), status);
     }
 }
 
@@ -263,9 +265,11 @@ static void disk_done(void *context, uint64_t number, enum hm_status status)
         return;
     }
     if (node->paused_until > world->now) {
-        node->disk_status = status;
-        node->disk_number = number;
-        sim_after(world, node->paused_until - world->now, disk_done_late, node, node->starts);
+        struct hm_buf kept = {0};
+        hm_put_u8(&kept, (uint8_t)status);
+        hm_put_u64(&kept, number);
+        sim_after_with(world, node->paused_until - world->now, disk_done_late, node, node->starts,
+                       hm_buf_view(&kept));
         return;
     }
     hm_node_disk_done(node->node, world->now, number, status);

@@ -37,8 +37,6 @@ struct cluster_node {
     struct hm_node_config config;
     const struct hm_module *modules[2];
     struct sim_disk disk;
-    enum hm_status disk_status; /* of a batch that ended during a pause */
-    uint64_t disk_number;
     hm_ms wake_at;
     uint64_t header_cluster; /* for the clear header */
     bool stopped;

@@ -15,15 +15,20 @@ void sim_disk_init(struct sim_disk *disk, struct sim_world *world, sim_disk_done
         .world = world, .done = done, .context = context, .latency_min = 0, .latency_max = 4};
 }
 
-static void drop_batch(struct sim_disk *disk)
+static void drop_batch(struct sim_batch *batch)
 {
-    for (size_t i = 0; i < disk->op_count; i++) {
-        hm_bytes_free(disk->ops[i].bytes);
+    for (size_t i = 0; i < batch->op_count; i++) {
+        hm_bytes_free(batch->ops[i].bytes);
     }
-    hm_free(disk->ops);
-    disk->ops = NULL;
-    disk->op_count = 0;
-    disk->generation++;
+    hm_free(batch->ops);
+    *batch = (struct sim_batch){0};
+}
+
+static void drop_batches(struct sim_disk *disk)
+{
+    for (size_t i = 0; i < SIM_BATCHES_MAX; i++) {
+        drop_batch(&disk->batches[i]);
+    }
 }
 
 static void drop_file(struct sim_disk *disk, struct sim_file *file)
@@ -35,7 +40,7 @@ static void drop_file(struct sim_disk *disk, struct sim_file *file)
 
 void sim_disk_wipe(struct sim_disk *disk)
 {
-    drop_batch(disk);
+    drop_batches(disk);
     while (disk->file_count) {
         drop_file(disk, &disk->files[0]);
     }
@@ -124,11 +129,11 @@ static enum hm_status apply(struct sim_disk *disk, const struct hm_disk_op *op)
 }
 
 /* Does the operations until one fails, or `stop` are done. */
-static enum hm_status apply_some(struct sim_disk *disk, size_t stop)
+static enum hm_status apply_some(struct sim_disk *disk, const struct sim_batch *batch, size_t stop)
 {
     enum hm_status status = HM_OK;
     for (size_t i = 0; i < stop && status == HM_OK; i++) {
-        status = apply(disk, &disk->ops[i]);
+        status = apply(disk, &batch->ops[i]);
     }
     return status;
 }
@@ -137,34 +142,41 @@ static void complete(void *context, uint64_t generation, struct hm_bytes bytes)
 {
     (void)bytes;
     struct sim_disk *disk = context;
-    if (generation != disk->generation || !disk->ops) {
-        return;
+    struct sim_batch *batch = &disk->batches[0];
+    while (batch->generation != generation) {
+        if (++batch == disk->batches + SIM_BATCHES_MAX) {
+            return;
+        }
     }
     enum hm_status status;
     if (sim_chance(disk->world, disk->error_permille)) {
-        apply_some(disk, sim_between(disk->world, 0, disk->op_count - 1));
+        apply_some(disk, batch, sim_between(disk->world, 0, batch->op_count - 1));
         status = HM_IO;
     } else {
-        status = apply_some(disk, disk->op_count);
+        status = apply_some(disk, batch, batch->op_count);
     }
-    uint64_t number = disk->number;
-    drop_batch(disk);
+    uint64_t number = batch->number;
+    drop_batch(batch);
     disk->done(disk->context, number, status);
 }
 
 void sim_disk_submit(struct sim_disk *disk, const struct hm_disk_op *ops, size_t count,
                      uint64_t number)
 {
-    HM_ASSERT(disk->ops == NULL);
-    disk->ops = hm_alloc(count + 1, sizeof *disk->ops);
-    disk->op_count = count;
-    disk->number = number;
+    struct sim_batch *batch = &disk->batches[0];
+    while (batch->ops) {
+        HM_ASSERT(++batch < disk->batches + SIM_BATCHES_MAX);
+    }
+    *batch = (struct sim_batch){.ops = hm_alloc(count + 1, sizeof *ops),
+                                .op_count = count,
+                                .number = number,
+                                .generation = ++disk->generation};
     for (size_t i = 0; i < count; i++) {
-        disk->ops[i] = ops[i];
-        disk->ops[i].bytes = hm_bytes_copy(ops[i].bytes);
+        batch->ops[i] = ops[i];
+        batch->ops[i].bytes = hm_bytes_copy(ops[i].bytes);
     }
     sim_after(disk->world, sim_between(disk->world, disk->latency_min, disk->latency_max), complete,
-              disk, disk->generation);
+              disk, batch->generation);
 }
 
 static void tear(struct sim_disk *disk, struct sim_file *file)
@@ -184,9 +196,12 @@ static void tear(struct sim_disk *disk, struct sim_file *file)
 
 void sim_disk_crash(struct sim_disk *disk, bool power)
 {
-    if (disk->ops) {
-        apply_some(disk, sim_between(disk->world, 0, disk->op_count));
-        drop_batch(disk);
+    for (size_t i = 0; i < SIM_BATCHES_MAX; i++) {
+        struct sim_batch *batch = &disk->batches[i];
+        if (batch->ops) {
+            apply_some(disk, batch, sim_between(disk->world, 0, batch->op_count));
+        }
+        drop_batch(batch);
     }
     for (size_t i = 0; power && i < disk->file_count; i++) {
         tear(disk, &disk->files[i]);
@@ -195,7 +210,7 @@ void sim_disk_crash(struct sim_disk *disk, bool power)
 
 void sim_disk_lose(struct sim_disk *disk)
 {
-    drop_batch(disk);
+    drop_batches(disk);
 }
 
 size_t sim_disk_read(struct sim_disk *disk, struct hm_disk_file files[SIM_FILES_MAX])

@@ -6,7 +6,8 @@
 #include "core/engine/disk.h"
 #include "tests/sim/world.h"
 
-#define SIM_FILES_MAX 64
+#define SIM_FILES_MAX   64
+#define SIM_BATCHES_MAX 2
 
 struct sim_file {
     struct hm_disk_file seen; /* what a reader would find */
@@ -18,16 +19,21 @@ struct sim_file {
 /* A batch is done: whose, its number, and how. */
 typedef void sim_disk_done(void *context, uint64_t number, enum hm_status status);
 
+struct sim_batch {
+    struct hm_disk_op *ops; /* with bytes of its own; NULL: a free place */
+    size_t op_count;
+    uint64_t number;
+    uint64_t generation; /* completions of older ones are void */
+};
+
 struct sim_disk {
     struct sim_world *world;
     sim_disk_done *done;
     void *context;
     struct sim_file files[SIM_FILES_MAX];
     size_t file_count;
-    struct hm_disk_op *ops; /* the batch in flight, with bytes of its own */
-    size_t op_count;
-    uint64_t number;
-    uint64_t generation; /* of the batch; completions of older ones are void */
+    struct sim_batch batches[SIM_BATCHES_MAX]; /* in flight */
+    uint64_t generation;                       /* of the last one */
     hm_ms latency_min;
     hm_ms latency_max;
     uint32_t error_permille;
@@ -39,13 +45,13 @@ struct sim_disk {
 void sim_disk_init(struct sim_disk *disk, struct sim_world *world, sim_disk_done *done,
                    void *context);
 void sim_disk_fini(struct sim_disk *disk);
-/* One batch at a time; it is copied. */
+/* It is copied. At most SIM_BATCHES_MAX at a time, done in any order. */
 void sim_disk_submit(struct sim_disk *disk, const struct hm_disk_op *ops, size_t count,
                      uint64_t number);
-/* The process ends: of the batch in flight some first operations are done. With `power` everything
+/* The process ends: of a batch in flight some first operations are done. With `power` everything
  * that was not synced is lost or torn. */
 void sim_disk_crash(struct sim_disk *disk, bool power);
-/* The batch in flight will never have touched the disk, when a crash comes next. */
+/* What is in flight will never have touched the disk, when a crash comes next. */
 void sim_disk_lose(struct sim_disk *disk);
 void sim_disk_wipe(struct sim_disk *disk);
 /* What a start finds, unless `unreadable`; all of it is synced first. Valid until the disk changes.

@@ -336,7 +336,11 @@ void group_pump(struct group_node *node)
     check_role(node);
     if (!node->disk_busy && hm_logs_disk_output(node->logs, &batch)) {
         node->disk_busy = true;
-        sim_disk_submit(&node->disk, batch.ops, batch.count, node->starts);
+        sim_disk_submit(&node->disk, batch.ops, batch.count, 2 * node->starts);
+    }
+    if (!node->side_busy && hm_logs_side_output(node->logs, &batch)) {
+        node->side_busy = true;
+        sim_disk_submit(&node->disk, batch.ops, batch.count, 2 * node->starts + 1);
     }
     hm_ms deadline = hm_logs_deadline(node->logs);
     hm_ms delay = deadline == HM_NEVER ? HM_NEVER : until(node, deadline);
@@ -358,25 +362,53 @@ static void retry_disk(void *context, uint64_t starts, struct hm_bytes bytes)
     }
 }
 
-static void disk_done(void *context, uint64_t starts, enum hm_status status);
+static void disk_done(void *context, uint64_t number, enum hm_status status);
 
-static void disk_done_late(void *context, uint64_t starts, struct hm_bytes bytes)
+static void disk_done_late(void *context, uint64_t number, struct hm_bytes status)
+{
+    disk_done(context, number, (enum hm_status)status.data[0]);
+}
+
+static void retry_side(void *context, uint64_t starts, struct hm_bytes bytes)
 {
     (void)bytes;
     struct group_node *node = context;
-    disk_done(node, starts, node->disk_status);
+    if (node->runs && starts == node->starts) {
+        node->side_busy = false;
+        group_pump(node);
+    }
 }
 
-static void disk_done(void *context, uint64_t starts, enum hm_status status)
+static void side_done(struct group_node *node, enum hm_status status)
+{
+    struct sim_world *world = &node->group->world;
+    hm_logs_side_done(node->logs, status);
+    if (status != HM_OK) {
+        sim_trace(world, "node %zu: disk, snapshot: %s", node->slot, hm_status_text(status));
+        sim_after(world, DISK_RETRY_MS, retry_side, node, node->starts);
+        return;
+    }
+    node->side_busy = false;
+    group_pump(node);
+}
+
+/* `number` is twice what `starts` was, and one more for what is done beside the journal. */
+static void disk_done(void *context, uint64_t number, enum hm_status status)
 {
     struct group_node *node = context;
     struct sim_world *world = &node->group->world;
-    if (!node->runs || starts != node->starts) {
+    if (!node->runs || number / 2 != node->starts) {
         return;
     }
     if (node->paused_until > world->now) {
-        node->disk_status = status;
-        sim_after(world, node->paused_until - world->now, disk_done_late, node, starts);
+        struct hm_buf kept = {0};
+        hm_put_u8(&kept, (uint8_t)status);
+        sim_after_with(world, node->paused_until - world->now, disk_done_late, node, number,
+                       hm_buf_view(&kept));
+        return;
+    }
+    if (number % 2) {
+        side_done(node, status);
         return;
     }
     node->disk_busy = false;
@@ -385,7 +417,7 @@ static void disk_done(void *context, uint64_t starts, enum hm_status status)
         sim_trace(world, "node %zu: disk: %s", node->slot, hm_status_text(status));
     }
     if (hm_logs_disk_failed(node->logs)) {
-        sim_after(world, DISK_RETRY_MS, retry_disk, node, starts);
+        sim_after(world, DISK_RETRY_MS, retry_disk, node, node->starts);
     }
     group_pump(node);
 }
@@ -502,6 +534,7 @@ static void open_log(struct group_node *node)
         hm_logs_new(&(struct hm_logs_config){.self = group_peer(node),
                                              .seed = sim_between(world, 0, UINT32_MAX),
                                              .durable = true,
+                                             .sides = true,
                                              .segment_bytes = node->group->options.segment_bytes});
     set_wall(node);
     struct hm_disk_file files[SIM_FILES_MAX];
@@ -547,7 +580,7 @@ void group_boot(struct group *group, size_t slot)
     }
     node->runs = true;
     node->starts++;
-    node->disk_busy = false;
+    node->disk_busy = node->side_busy = false;
     node->paused_until = 0;
     node->wake_at = HM_NEVER;
     node->machine = (struct machine){0};

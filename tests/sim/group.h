@@ -42,7 +42,7 @@ struct group_node {
     struct hm_raft *raft; /* the participant's */
     struct sim_disk disk;
     bool disk_busy;
-    enum hm_status disk_status; /* of a batch that ended during a pause */
+    bool side_busy; /* a snapshot is being written beside the journal */
     hm_ms wake_at;
     struct machine machine;
     uint64_t compact_every;

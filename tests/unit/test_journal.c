@@ -691,6 +691,103 @@ static void test_what_is_written_meanwhile_is_one_batch(void **state)
     disk_fini(&disk);
 }
 
+static void write_snapshot_at(struct hm_journal *journal, uint64_t index, uint64_t number)
+{
+    static uint8_t state[20000];
+    hm_journal_write(
+        journal,
+        &(struct hm_message){
+            .kind = HM_MSG_log_snapshot,
+            .log_snapshot = {.last_index = index, .last_term = 1, .state = {state, sizeof state}}},
+        number);
+}
+
+static void expect(const struct disk *disk, uint64_t snapshot, uint64_t last)
+{
+    static struct outcome outcome;
+    recover(disk, &outcome);
+    assert_string_equal(outcome.error, "");
+    assert_int_equal(outcome.model.snapshot[0], snapshot);
+    assert_int_equal(outcome.model.last[0], last);
+}
+
+static const struct hm_journal_config with_sides = {
+    .segment_bytes = 4096, .owner = {{1, 2, 3}}, .sides = true};
+
+/* A large snapshot takes long; entries do not wait for it, and a crash at any time loses none. */
+static void test_a_snapshot_goes_beside_the_entries(void **state)
+{
+    (void)state;
+    struct disk disk = {.room = UINT64_MAX};
+    struct hm_journal *journal = hm_journal_new(&with_sides);
+    struct hm_journal_batch side, batch;
+    for (uint64_t i = 1; i <= 3; i++) {
+        write_entry(journal, i);
+    }
+    assert_int_equal(run(journal, &disk), 3);
+    assert_false(hm_journal_side_output(journal, &side));
+    write_snapshot_at(journal, 2, 4);
+    assert_false(hm_journal_output(journal, &batch));
+    assert_true(hm_journal_side_output(journal, &side));
+    assert_int_equal(side.count, 1);
+    assert_int_equal(side.ops[0].kind, HM_DISK_REPLACE);
+    write_entry(journal, 4);
+    assert_true(run(journal, &disk) >= 4);
+    expect(&disk, 0, 4);
+    assert_false(hm_journal_side_output(journal, &batch));
+    hm_journal_side_done(journal, HM_NO_SPACE); /* it is tried again */
+    assert_false(hm_journal_failed(journal));
+    assert_true(hm_journal_side_output(journal, &side));
+    assert_int_equal(disk_do(&disk, &side.ops[0]), HM_OK);
+    expect(&disk, 2, 4);
+    write_entry(journal, 5);
+    run(journal, &disk);
+    expect(&disk, 2, 5);
+    hm_journal_side_done(journal, HM_OK);
+    run(journal, &disk);
+    expect(&disk, 2, 5);
+    disk_remove(&disk, "snapshot-00000000");
+    static struct outcome outcome;
+    recover(&disk, &outcome);
+    assert_int_equal(outcome.status, HM_DAMAGED); /* a record names it */
+    hm_journal_free(journal);
+    disk_fini(&disk);
+}
+
+/* The leader's snapshot, and the end of the log, wait for what is being written to the same file.
+ */
+static void test_what_replaces_a_snapshot_waits_for_it(void **state)
+{
+    (void)state;
+    struct hm_message other = {.kind = HM_MSG_log_snapshot,
+                               .log_snapshot = {.last_index = 9, .last_term = 7}};
+    struct hm_message forget = {.kind = HM_MSG_log_forget};
+    for (int round = 0; round < 2; round++) {
+        struct disk disk = {.room = UINT64_MAX};
+        struct hm_journal *journal = hm_journal_new(&with_sides);
+        struct hm_journal_batch side, batch;
+        write_entry(journal, 1);
+        write_entry(journal, 2);
+        run(journal, &disk);
+        write_snapshot_at(journal, 1, 3);
+        assert_true(hm_journal_side_output(journal, &side));
+        write_snapshot_at(journal, 2, 4);
+        hm_journal_write(journal, round ? &forget : &other, 5);
+        assert_false(hm_journal_output(journal, &batch));
+        assert_int_equal(disk_do(&disk, &side.ops[0]), HM_OK);
+        hm_journal_side_done(journal, HM_OK);
+        assert_false(hm_journal_side_output(journal, &side)); /* the second is of no use any more */
+        assert_int_equal(run(journal, &disk), 5);
+        if (round) {
+            assert_null(disk_find(&disk, "snapshot-00000000"));
+        } else {
+            expect(&disk, 9, 9);
+        }
+        hm_journal_free(journal);
+        disk_fini(&disk);
+    }
+}
+
 /* An engine that installs a snapshot first cuts what its log holds behind it, be that nothing. */
 static void test_a_cut_behind_the_end_is_no_hole(void **state)
 {
@@ -732,6 +829,8 @@ int main(void)
         cmocka_unit_test(test_a_full_disk_is_met_early_and_survived),
         cmocka_unit_test(test_a_message_larger_than_a_segment),
         cmocka_unit_test(test_what_is_written_meanwhile_is_one_batch),
+        cmocka_unit_test(test_a_snapshot_goes_beside_the_entries),
+        cmocka_unit_test(test_what_replaces_a_snapshot_waits_for_it),
         cmocka_unit_test(test_a_cut_behind_the_end_is_no_hole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
