@@ -147,9 +147,21 @@ void hm_node_tick_disk(struct hm_node *node)
     }
 }
 
+static void note_failure(struct hm_node *node, enum hm_status status)
+{
+    struct hm_disk_queue *disk = &node->disk;
+    bool waits = disk->count || disk->side_failed ||
+                 (node->control.logs && hm_logs_disk_failed(node->control.logs));
+    /* A segment that could not be made ahead of its need hurts nobody yet. */
+    if (status != HM_OK || !waits) {
+        disk->failure = waits ? status : HM_OK;
+    }
+}
+
 static void side_done(struct hm_node *node, enum hm_status status)
 {
     node->disk.side = 0;
+    node->disk.side_failed = status != HM_OK;
     hm_logs_side_done(node->control.logs, status);
     if (status != HM_OK) {
         hm_node_log(node, HM_LOG_ERROR, "cannot write a snapshot",
@@ -164,6 +176,7 @@ void hm_node_on_disk_done(struct hm_node *node, uint64_t number, enum hm_status 
     struct hm_disk_queue *disk = &node->disk;
     if (disk->side && number == disk->side) {
         side_done(node, status);
+        note_failure(node, status);
         return;
     }
     if (!disk->busy || number != disk->number) {
@@ -177,9 +190,5 @@ void hm_node_on_disk_done(struct hm_node *node, uint64_t number, enum hm_status 
     } else {
         file_done(node, status);
     }
-    bool waits = disk->count || (node->control.logs && hm_logs_disk_failed(node->control.logs));
-    /* A segment that could not be made ahead of its need hurts nobody yet. */
-    if (status != HM_OK || !waits) {
-        disk->failure = waits ? status : HM_OK;
-    }
+    note_failure(node, status);
 }

@@ -64,7 +64,8 @@ struct hm_disk_queue {
     hm_ms retry_at;         /* of a journal that failed; HM_NEVER: it did not */
     enum hm_status failure; /* why something waits to be written again; HM_OK: nothing does */
     uint64_t side;          /* number of the batch beside it that is out; 0: none */
-    hm_ms side_retry_at;    /* HM_NEVER: the last one did not fail */
+    bool side_failed;       /* the last one did */
+    hm_ms side_retry_at;    /* HM_NEVER: now */
 };
 
 /* Joining, as the joiner sees it. */
