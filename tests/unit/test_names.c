@@ -25,16 +25,16 @@ struct plain {
     size_t visited;
 };
 
-static struct hm_bytes key_of(size_t number, char text[16])
+static struct hm_bytes key_of(size_t number, char text[32])
 {
-    snprintf(text, 16, "k%05zu", number);
+    snprintf(text, 32, "k%05zu", number);
     return hm_bytes_of_text(text);
 }
 
 static bool visit(void *context, const struct names_entry *entry)
 {
     struct plain *plain = context;
-    char text[16];
+    char text[32];
     while (plain->seen < KEYS && !plain->there[plain->seen]) {
         plain->seen++;
     }
@@ -48,7 +48,7 @@ static bool visit(void *context, const struct names_entry *entry)
 
 static void compare(const struct names_map *map, struct plain *plain, size_t from)
 {
-    char text[16];
+    char text[32];
     assert_int_equal(map->count, plain->count);
     plain->seen = from;
     plain->visited = 0;
@@ -62,7 +62,7 @@ static void compare(const struct names_map *map, struct plain *plain, size_t fro
 
 static void change(struct names_map *map, struct plain *plain, size_t number, uint64_t index)
 {
-    char text[16];
+    char text[32];
     struct hm_bytes key = key_of(number, text);
     const struct names_entry *found = names_map_find(map, key);
     assert_int_equal(found != NULL, plain->there[number]);
