@@ -275,7 +275,8 @@ static void remember(struct hm_swim *swim, hm_ms now, struct hm_swim_member *mem
     if (failed && soon < member->regular_at) {
         member->regular_at = soon; /* one that failed is looked at more often */
     }
-    member->failures = (uint16_t)((member->failures << 1 | failed) & ((1u << HISTORY) - 1));
+    unsigned history = (unsigned)member->failures << 1 | (failed ? 1u : 0u);
+    member->failures = (uint16_t)(history & ((1u << HISTORY) - 1));
     uint32_t count = (uint32_t)__builtin_popcount(member->failures);
     bool gone = member->state == HM_SWIM_STATE_GONE;
     if (!member->lossy && count >= HISTORY_BAD) {

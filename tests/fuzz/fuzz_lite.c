@@ -51,8 +51,8 @@ static void hear(struct lite_session *session, hm_ms now, struct hm_reader *in)
         struct hm_message message;
         hm_random_init(&random, hm_get_u8(in));
         hm_message_generate(&random, HM_MSG_keepalive_reply, &arena, &message);
-        message.kept.call = session->call;
-        message.kept.status = hm_get_u8(in) % 32;
+        message.keepalive_reply.call = session->call;
+        message.keepalive_reply.status = hm_get_u8(in) % 32;
         hm_buf_append(&payload, (const uint8_t[17]){0}, 17);
         hm_message_encode(&payload, &message);
         hm_arena_fini(&arena);

@@ -340,7 +340,7 @@ static void names_are_listed_in_pages(void **state)
     struct registry registry;
     char first[16];
     char last[16];
-    char name[16];
+    char name[32];
     bool end;
     open_registry(&registry);
     assert_int_equal(list(&registry, "", "", 0, first, last, &end), 0);
@@ -378,7 +378,7 @@ static void a_snapshot_carries_everything(void **state)
     struct registry two;
     struct hm_buf bytes = {0};
     struct hm_buf again = {0};
-    char name[16];
+    char name[32];
     open_registry(&one);
     open_registry(&two);
     for (size_t i = 0; i < 500; i++) {
@@ -404,7 +404,7 @@ static void bad_snapshots_change_nothing(void **state)
     struct registry registry;
     struct hm_random random;
     struct hm_buf bytes = {0};
-    char name[16];
+    char name[32];
     hm_random_init(&random, 3);
     open_registry(&registry);
     for (size_t i = 0; i < 40; i++) {
