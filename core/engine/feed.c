@@ -597,6 +597,7 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
     }
     if (hm_plant("feed_skips_gap")) {
         feed->place.position = place.position - 1;
+        feed->first_held = feed->held_capacity ? feed->first_held : place.position;
     }
     if (place.position > feed->place.position + 1) {
         if (leaps(feed, place)) {
