@@ -123,11 +123,12 @@ static void repeat(void *context, const struct hm_log_entry *entry, struct hm_ou
 {
     struct names *names = context;
     struct hm_message request;
-    if (!decode(names, entry->request, &request)) {
+    bool decoded = decode(names, entry->request, &request);
+    bool registers = decoded && request.kind == HM_MSG_names_register;
+    if (!registers && !(decoded && request.kind == HM_MSG_names_release)) {
         refuse_kind(out);
         return;
     }
-    bool registers = request.kind == HM_MSG_names_register;
     struct hm_bytes name = registers ? request.names_register.name : request.names_release.name;
     struct hm_bytes owner = registers ? request.names_register.owner : request.names_release.owner;
     const struct names_entry *known = names_map_find(&names->map, name);

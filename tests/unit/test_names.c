@@ -298,6 +298,12 @@ static void what_is_no_name_is_refused(void **state)
         submit(&registry, 0,
                &(struct hm_message){.kind = HM_MSG_names_check, .names_check = {text("a")}}),
         HM_BAD_ARGUMENT);
+    /* A retry of what is a message, but none for names. */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            submit(&registry, 10, &(struct hm_message){.kind = HM_MSG_timeout_now}),
+            HM_BAD_ARGUMENT);
+    }
     assert_int_equal(query(&registry, &(struct hm_message){.kind = HM_MSG_status_query}),
                      HM_BAD_ARGUMENT);
     assert_int_equal(registry.names.map.count, 1);
