@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 exec </dev/null
 logs=build-san/logs
 fuzz_seconds=20
-left_out=(plain full) # suites; `plain` is what cannot run under sanitizers, such as Debian's nginx
+left_out=(plain full) # suites; `plain`: what cannot run under sanitizers, such as Debian's nginx, and long simulations
 if [ "${1:-}" = --full ]; then left_out=(plain); fi
 
 mkdir -p "$logs"

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#define MANY 100000u
+#define MANY 30000u
 
 static struct hm_member member_of(uint32_t number, struct hm_label *roles, uint32_t roles_count)
 {

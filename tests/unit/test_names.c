@@ -300,9 +300,8 @@ static void what_is_no_name_is_refused(void **state)
         HM_BAD_ARGUMENT);
     /* A retry of what is a message, but none for names. */
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(
-            submit(&registry, 10, &(struct hm_message){.kind = HM_MSG_timeout_now}),
-            HM_BAD_ARGUMENT);
+        assert_int_equal(submit(&registry, 10, &(struct hm_message){.kind = HM_MSG_timeout_now}),
+                         HM_BAD_ARGUMENT);
     }
     assert_int_equal(query(&registry, &(struct hm_message){.kind = HM_MSG_status_query}),
                      HM_BAD_ARGUMENT);

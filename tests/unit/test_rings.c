@@ -13,6 +13,7 @@
 
 struct world {
     struct hm_id all[MEMBERS];
+    uint64_t place[RINGS][MEMBERS];
     bool present[MEMBERS];
 };
 
@@ -21,11 +22,19 @@ static const struct hm_id *id_of(const void *context, uint32_t member)
     return &((const struct world *)context)->all[member];
 }
 
-static bool before(uint32_t ring, const struct hm_id *a, const struct hm_id *b)
+static void invent(struct world *world, struct hm_random *random, size_t i)
 {
-    uint64_t x = hm_ring_place(ring, hm_ring_hash(a));
-    uint64_t y = hm_ring_place(ring, hm_ring_hash(b));
-    return x != y ? x < y : hm_id_compare(a, b) < 0;
+    world->all[i] = hm_random_id(random);
+    for (uint32_t ring = 0; ring < RINGS; ring++) {
+        world->place[ring][i] = hm_ring_place(ring, hm_ring_hash(&world->all[i]));
+    }
+}
+
+static bool before(const struct world *world, uint32_t ring, size_t a, size_t b)
+{
+    uint64_t x = world->place[ring][a];
+    uint64_t y = world->place[ring][b];
+    return x != y ? x < y : hm_id_compare(&world->all[a], &world->all[b]) < 0;
 }
 
 /* The next member behind `of` (ahead of it when `back`) on a ring, by looking at everyone. */
@@ -37,12 +46,11 @@ static size_t naive_next(const struct world *world, uint32_t ring, size_t of, bo
         if (!world->present[i] || i == of) {
             continue;
         }
-        const struct hm_id *id = &world->all[i];
-        bool beyond = before(ring, &world->all[of], id) != back;
-        if (beyond && (best == MEMBERS || before(ring, id, &world->all[best]) != back)) {
+        bool beyond = before(world, ring, of, i) != back;
+        if (beyond && (best == MEMBERS || before(world, ring, i, best) != back)) {
             best = i;
         }
-        if (edge == MEMBERS || before(ring, id, &world->all[edge]) != back) {
+        if (edge == MEMBERS || before(world, ring, i, edge) != back) {
             edge = i;
         }
     }
@@ -109,7 +117,7 @@ static void test_against_naive(void **state)
     static struct world world;
     struct hm_rings rings;
     for (size_t i = 0; i < MEMBERS; i++) {
-        world.all[i] = hm_random_id(&random);
+        invent(&world, &random, i);
     }
     hm_rings_init(&rings,
                   &(struct hm_rings_config){.rings = RINGS, .id_of = id_of, .context = &world});
@@ -152,7 +160,7 @@ static void test_dead_observers_are_replaced(void **state)
     hm_rings_init(&rings, &config);
     hm_rings_init(&without, &config);
     for (uint32_t i = 0; i < 10; i++) {
-        world.all[i] = hm_random_id(&random);
+        invent(&world, &random, i);
         hm_rings_add(&rings, i);
         if (i != 4) {
             hm_rings_add(&without, i);
@@ -182,7 +190,7 @@ static void test_successors_connect_everyone(void **state)
     struct hm_rings rings;
     hm_rings_init(&rings, &(struct hm_rings_config){.rings = 2, .id_of = id_of, .context = &world});
     for (uint32_t i = 0; i < MEMBERS; i++) {
-        world.all[i] = hm_random_id(&random);
+        invent(&world, &random, i);
         hm_rings_add(&rings, i);
     }
     bool reached[MEMBERS] = {true};
