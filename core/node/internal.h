@@ -74,6 +74,7 @@ struct hm_joining {
     hm_ms found_at; /* founds a cluster then, unless somebody answered; HM_NEVER: never */
     hm_ms backoff_ms;
     size_t next;          /* in config.join */
+    size_t hurried;       /* asked without waiting, since the last time that one waited */
     struct hm_addr asked; /* last */
     uint64_t call;
     bool answered; /* somebody of the cluster spoke to us */

@@ -19,6 +19,7 @@ void hm_node_begin_joining(struct hm_node *node)
     node->phase = HM_PHASE_JOINING;
     node->joining.ask_at = node->now;
     node->joining.backoff_ms = BACKOFF_FIRST_MS;
+    node->joining.hurried = 0;
     node->joining.call = 0;
 }
 
@@ -47,12 +48,16 @@ uint64_t hm_node_send_join(struct hm_node *node, const struct hm_peer *to)
     return join.join.call;
 }
 
-/* The one that was asked cannot help now: the next of the list is asked at once. After a whole
- * round the backoff counts. */
+/* The one that was asked cannot help now: the next of the list is asked at once. After as many as
+ * the list has the backoff counts. */
 static void ask_next_soon(struct hm_node *node)
 {
-    if (node->config.join_count && node->joining.next % node->config.join_count != 0) {
-        node->joining.ask_at = node->now;
+    struct hm_joining *joining = &node->joining;
+    joining->hurried++;
+    if (joining->hurried < node->config.join_count) {
+        joining->ask_at = node->now;
+    } else {
+        joining->hurried = 0;
     }
 }
 

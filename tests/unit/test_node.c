@@ -152,6 +152,7 @@ struct cluster {
     struct packet *packets;
     size_t packet_count;
     size_t packet_capacity;
+    size_t sent;
     size_t warnings;                     /* lines of the log */
     struct hm_buf reply;                 /* the last one to a control connection */
     struct hm_buf identities[NODES_MAX]; /* the only file that the roles here have */
@@ -180,6 +181,7 @@ static void drain(struct cluster *cluster, size_t number)
     struct hm_act act;
     while (hm_node_output(cluster->nodes[number], &act)) {
         if (act.kind == HM_ACT_SEND) {
+            cluster->sent++;
             cluster->packets = hm_grow(cluster->packets, cluster->packet_count,
                                        &cluster->packet_capacity, sizeof *cluster->packets);
             cluster->packets[cluster->packet_count++] =
@@ -546,6 +548,27 @@ static void test_a_taken_name_is_refused(void **state)
     finish(&cluster);
 }
 
+/* Everybody names everybody, each itself too, wherever it stands in the list; nobody founds. */
+static void test_who_waits_to_be_let_in_asks_calmly(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    for (size_t i = 0; i < 3; i++) {
+        char name[] = {'c', (char)('1' + i), '\0'};
+        start(&cluster, name, &control_module, false);
+        hm_node_free(cluster.nodes[i]);
+        struct hm_node_config *config = &cluster.configs[i];
+        config->join_count = 3;
+        for (size_t j = 0; j < 3; j++) {
+            config->join[j] = addr_of(j);
+        }
+        boot(&cluster, i);
+    }
+    run_for(&cluster, 20000);
+    assert_in_range(cluster.sent, 3 * 4, 3 * 100);
+    finish(&cluster);
+}
+
 /* SIGTERM and a start again, without a quorum: it was a member all along. */
 static void test_a_restart_needs_no_quorum(void **state)
 {
@@ -844,6 +867,7 @@ int main(void)
         cmocka_unit_test(test_without_quorum_a_change_is_pushed),
         cmocka_unit_test(test_any_node_can_leave),
         cmocka_unit_test(test_a_taken_name_is_refused),
+        cmocka_unit_test(test_who_waits_to_be_let_in_asks_calmly),
         cmocka_unit_test(test_a_restart_needs_no_quorum),
         cmocka_unit_test(test_a_dead_leader_is_hardly_noticed),
         cmocka_unit_test(test_a_refused_config_is_not_offered_in_a_loop),
