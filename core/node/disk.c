@@ -45,11 +45,13 @@ bool hm_node_files_are_kept(const struct hm_node *node)
 void hm_node_keep_identity(struct hm_node *node)
 {
     struct hm_buf bytes = {0};
-    hm_message_encode(&bytes, &(struct hm_message){.kind = HM_MSG_node_identity,
-                                                   .node_identity = {.id = node->id,
-                                                                     .name = node->config.name,
-                                                                     .cluster = node->cluster,
-                                                                     .boot = node->boot}});
+    hm_message_encode(&bytes,
+                      &(struct hm_message){.kind = HM_MSG_node_identity,
+                                           .node_identity = {.id = node->id,
+                                                             .name = node->config.name,
+                                                             .cluster = node->cluster,
+                                                             .boot = node->boot,
+                                                             .voted = node->journal_begun}});
     /* A checksum, so that damage is told from a foreign file. */
     hm_put_u32(&bytes, hm_crc32c(0, hm_buf_view(&bytes)));
     hm_node_keep_file(node, "identity", hm_buf_view(&bytes));
@@ -129,6 +131,10 @@ static void journal_done(struct hm_node *node, enum hm_status status)
     } else if (failed_before) {
         hm_node_log(node, HM_LOG_INFO, "journal writes again", "name=%s", node->config.name.text);
         node->disk.retry_at = HM_NEVER;
+    }
+    if (status == HM_OK && !node->journal_begun) {
+        node->journal_begun = true;
+        hm_node_keep_identity(node);
     }
 }
 

@@ -224,6 +224,7 @@ struct hm_node {
     uint64_t generation; /* of the event log, as this node knows it; 0: never recovered */
     uint64_t met;        /* the highest other one that was met; 0: none */
     bool stale;          /* what is served is of an older generation, until it is replaced */
+    bool journal_begun;  /* once, and its identity says so */
     bool is_control;
     bool carries_state;
     bool consumes;

@@ -158,9 +158,19 @@ static enum hm_status take_identity(struct hm_node *node, struct hm_bytes conten
         node->id = message.node_identity.id;
         node->cluster = message.node_identity.cluster;
         node->boot = message.node_identity.boot + 1;
+        node->journal_begun = message.node_identity.voted;
     }
     hm_arena_fini(&arena);
     return status;
+}
+
+/* A new id: whoever remembers the old one's votes must not take this node for it. The cluster
+ * stays, so that it never founds another. */
+static void become_another(struct hm_node *node, const struct hm_id *id)
+{
+    node->id = *id;
+    node->boot = 1;
+    node->journal_begun = false;
 }
 
 static enum hm_status take_files(struct hm_node *node, const struct hm_disk_file *files,
@@ -168,7 +178,9 @@ static enum hm_status take_files(struct hm_node *node, const struct hm_disk_file
 {
     const struct hm_disk_file *rejoins = NULL;
     bool identified = false;
-    node->id = hm_random_id(&node->random);
+    bool journal = false;
+    struct hm_id fresh = hm_random_id(&node->random);
+    node->id = fresh;
     node->boot = 1;
     node->kept = hm_alloc(count, sizeof *node->kept);
     for (size_t i = 0; i < count; i++) {
@@ -182,20 +194,22 @@ static enum hm_status take_files(struct hm_node *node, const struct hm_disk_file
             rejoins = &files[i];
         } else if (strcmp(files[i].name, HM_NODE_FENCED_FILE) == 0) {
             hm_node_recall_fence(node, files[i].content);
-        } else if (strncmp(files[i].name, "journal-", 8) != 0 &&
-                   strncmp(files[i].name, "snapshot-", 9) != 0) {
+        } else if (strncmp(files[i].name, "journal-", 8) == 0) {
+            journal = true;
+        } else if (strncmp(files[i].name, "snapshot-", 9) != 0) {
             node->kept[node->kept_count] = files[i];
             node->kept[node->kept_count++].content = hm_bytes_copy(files[i].content);
         }
     }
-    if (rejoins && !identified) {
-        /* Its control data was put aside. A new id: whoever remembers the old one's votes must not
-         * take this node for it. The cluster stays, so that it never founds another. */
-        struct hm_id fresh = node->id;
+    if (rejoins && !identified) { /* its control data was put aside */
         enum hm_status status = take_identity(node, rejoins->content, error);
-        node->id = fresh;
-        node->boot = 1;
+        become_another(node, &fresh);
         return status;
+    }
+    if (node->is_control && node->journal_begun && !journal) {
+        hm_node_log(node, HM_LOG_WARN, "journal is gone",
+                    "reason=\"it held what this node voted\" next=\"joins under another id\"");
+        become_another(node, &fresh);
     }
     return HM_OK;
 }

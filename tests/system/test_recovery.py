@@ -135,5 +135,28 @@ def test_two_recoveries_fence_each_other():
         assert nodes[1].members() == nodes[2].members() == ["c2", "c3"]
 
 
+def ids(node):
+    return {one["name"]: one["id"] for one in node.json("members", "--all")["members"]}
+
+
+def test_a_voter_without_its_journal_is_another():
+    """Who deletes a journal deletes votes: the node comes back, but not as the voter it was."""
+    with Cluster() as cluster:
+        nodes, _ = control_plane(cluster)
+        victim = nodes[1]
+        before = ids(nodes[0])[victim.name]
+        victim.kill()
+        lost = list(victim.data.glob("journal-*"))
+        assert lost
+        for file in lost + list(victim.data.glob("snapshot-*")):
+            file.unlink()
+        victim.start()
+        until("it says so", lambda: victim.logged("journal is gone"))
+        until("it is back", victim.is_healthy)
+        until("all vote", lambda: voters(nodes[0]) == 3)
+        assert ids(nodes[0])[victim.name] != before
+        assert ids(victim) == ids(nodes[0])
+
+
 if __name__ == "__main__":
     main()
