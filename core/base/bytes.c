@@ -19,6 +19,12 @@ bool hm_bytes_equal(struct hm_bytes a, struct hm_bytes b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+bool hm_bytes_begin(struct hm_bytes bytes, struct hm_bytes prefix)
+{
+    return bytes.size >= prefix.size &&
+           hm_bytes_equal((struct hm_bytes){bytes.data, prefix.size}, prefix);
+}
+
 int hm_bytes_compare(struct hm_bytes a, struct hm_bytes b)
 {
     size_t common = a.size < b.size ? a.size : b.size;

@@ -28,6 +28,7 @@ struct hm_reader {
 
 struct hm_bytes hm_bytes_of_text(const char *text);
 bool hm_bytes_equal(struct hm_bytes a, struct hm_bytes b);
+bool hm_bytes_begin(struct hm_bytes bytes, struct hm_bytes prefix);
 /* Orders as memcmp, a prefix first. */
 int hm_bytes_compare(struct hm_bytes a, struct hm_bytes b);
 /* A copy from hm_alloc (hm_free((void *)copy.data) ends it). */

@@ -102,6 +102,7 @@ struct hivemind_participant {
     uint32_t log;        /* what stands for the name in messages and the journal */
     struct hivemind_machine machine;
     void *context;
+    void (*closed)(void *context); /* the end of a context that is ours; or NULL */
     bool joins;
     struct hm_bytes snapshot; /* to begin with; owned; empty: none */
     struct hm_keep keep;

@@ -435,6 +435,9 @@ void embed_begun(struct hivemind_participant *participant)
 void embed_participant_free(struct hivemind_participant *participant)
 {
     embed_calls_fini(participant);
+    if (participant->closed) {
+        participant->closed(participant->context);
+    }
     hm_bytes_free(participant->snapshot);
     hm_free(participant->asks);
     hm_free(participant->watches);

@@ -4,7 +4,7 @@
  * The input is a script: what happens (u8), how many bytes (u8), those. */
 #include "core/base/assert.h"
 #include "core/base/utf8.h"
-#include "modules/names/names.h"
+#include "core/names/names.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

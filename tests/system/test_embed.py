@@ -129,7 +129,7 @@ def throw_garbage(port):
 def test_what_is_installed_is_whole():
     with tempfile.TemporaryDirectory() as place:
         stage = Stage(place)
-        header = (stage.include / "hivemind/log.h").read_text()
+        header = "".join((stage.include / "hivemind" / file).read_text() for file in ("log.h", "names.h"))
         assert '#include "' not in header
         declared = set(re.findall(r"^(?:[\w ]+ \**|\w+ )(hivemind_\w+)\(", header.replace(
             "HM_MUST_USE ", ""), re.M)) - {"hivemind_done", "hivemind_committed"}
@@ -152,7 +152,7 @@ def test_what_is_installed_is_whole():
         # Each header alone, as C and as C++.
         for language in ("c", "c++"):
             source = stage.dir / "alone.h.c"
-            for file in ("log.h", "status.h"):
+            for file in ("log.h", "names.h", "status.h"):
                 source.write_text(f"#include <hivemind/{file}>\n#include <hivemind/log.h>\n"
                                   "int main(void) { return hivemind_abi() != HIVEMIND_ABI; }\n")
                 run("g++" if language == "c++" else "cc", "-Wall", "-Wextra", "-Werror", "-x",

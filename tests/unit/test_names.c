@@ -4,7 +4,7 @@
 #include "core/base/random.h"
 #include "core/base/utf8.h"
 #include "core/log/replica.h"
-#include "modules/names/names.h"
+#include "core/names/names.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

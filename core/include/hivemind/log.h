@@ -267,7 +267,8 @@ typedef void hivemind_done(void *context, const struct hivemind_outcome *outcome
 
 /* Submits an entry; any participant may, it reaches the leader. `done` (or NULL) is called when it
  * is committed and applied here, with what the machine answered, whatever leaders come and go
- * meanwhile: the entry is applied once. Submissions of one participant are applied in their order
+ * meanwhile: the entry is applied once. (A participant that is not added yet is told by the leader,
+ * perhaps before it is applied here.) Submissions of one participant are applied in their order
  * as long as the leader stays and no frame is lost; whoever needs their order waits for one before
  * the next, or puts both into one entry. Other outcomes, not of the machine: HM_REMOVED (this
  * participant is out before it knew: nobody can tell), HM_TIMEOUT (no leader for 20 minutes: the

@@ -1,6 +1,6 @@
 /* Which names are whose: decided entry by entry, alike on every participant of the log. */
 #include "core/base/utf8.h"
-#include "modules/names/names.h"
+#include "core/names/names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -71,7 +71,7 @@ static void register_name(struct names *names, const struct hm_log_entry *entry,
         } else {
             say_holder(names, known, HM_NAME_TAKEN, out);
         }
-    } else if (bytes > NAMES_BYTES_MAX) {
+    } else if (bytes > (names->bytes_max ? names->bytes_max : NAMES_BYTES_MAX)) {
         refuse(out, HM_FULL, "there is no room for more names; release some");
     } else {
         names_map_add(map, request->name, request->owner, entry->index, entry->time_ms);
@@ -157,17 +157,11 @@ struct page {
     bool more;
 };
 
-static bool begins_with(struct hm_bytes text, struct hm_bytes prefix)
-{
-    return text.size >= prefix.size &&
-           (prefix.size == 0 || memcmp(text.data, prefix.data, prefix.size) == 0);
-}
-
 static bool add_to_page(void *context, const struct names_entry *entry)
 {
     struct page *page = context;
     struct hm_bytes name = names_name(entry);
-    if (!begins_with(name, page->list->prefix)) {
+    if (!hm_bytes_begin(name, page->list->prefix)) {
         return false;
     }
     if (hm_bytes_equal(name, page->list->after)) {
@@ -274,6 +268,13 @@ static enum hm_status install(void *context, struct hm_bytes state)
     names_map_fini(&names->map);
     names->map = map;
     return HM_OK;
+}
+
+void names_fini(struct names *names)
+{
+    names_map_fini(&names->map);
+    hm_arena_fini(&names->arena);
+    hm_buf_fini(&names->answer);
 }
 
 const struct hm_machine names_machine = {

@@ -1,7 +1,7 @@
 /* Role `names`: the registry of unique names for applications, on a log of its own. What the node
  * does not do by itself is the state machine. */
+#include "core/names/names.h"
 #include "modules/modules.h"
-#include "modules/names/names.h"
 
 #include <string.h>
 
@@ -30,10 +30,7 @@ static void status(struct hm_module_ctx *ctx)
 
 static void fini(struct hm_module_ctx *ctx)
 {
-    struct names *names = hm_module_state(ctx);
-    names_map_fini(&names->map);
-    hm_arena_fini(&names->arena);
-    hm_buf_fini(&names->answer);
+    names_fini(hm_module_state(ctx));
 }
 
 static const char *const performs[] = {"names", NULL};

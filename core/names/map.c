@@ -1,4 +1,4 @@
-#include "modules/names/map.h"
+#include "core/names/map.h"
 
 #include "core/base/assert.h"
 #include "core/base/memory.h"

@@ -1,12 +1,13 @@
-/* Inside role `names`: what its files share. */
-#ifndef HM_MODULES_NAMES_NAMES_H
-#define HM_MODULES_NAMES_NAMES_H
+/* A registry of unique names: the state machine that goes on a log. Role `names` has one, and so
+ * may a program with libhivemind. */
+#ifndef HM_NAMES_NAMES_H
+#define HM_NAMES_NAMES_H
 
-#include "core/include/hivemind/module.h"
-#include "modules/names/map.h"
+#include "core/log/machine.h"
+#include "core/names/map.h"
 
-/* Beyond these bytes of names and owners none is registered: with what a snapshot adds to each name
- * it stays below what a snapshot may have. */
+/* Beyond so many bytes of names and owners none is registered, where nothing else is said: with
+ * what a snapshot adds to each name it stays below what a snapshot may have. */
 #define NAMES_BYTES_MAX   (256u << 20)
 #define NAMES_ENTRY_BYTES 16u /* counted for each name besides */
 #define NAMES_PAGE_MAX    1024u
@@ -14,6 +15,7 @@
 
 /* All zero: no names. */
 struct names {
+    size_t bytes_max; /* 0: NAMES_BYTES_MAX; the same on every participant */
     struct names_map map;
     struct hm_arena arena; /* of the request that is applied or asked */
     struct hm_buf answer;  /* what the last outcome points to */
@@ -23,5 +25,8 @@ struct names {
  * names_register, names_release; names_check, names_list. Answers are names_holder (with
  * NAME_TAKEN, DENIED, and to names_check) and names_page. */
 extern const struct hm_machine names_machine;
+
+/* Leaves it without names. */
+void names_fini(struct names *names);
 
 #endif

@@ -1,7 +1,7 @@
 /* Names and their owners, in order of the names' bytes: a B+ tree, so that whatever is asked takes
  * time in the logarithm of how many there are. */
-#ifndef HM_MODULES_NAMES_MAP_H
-#define HM_MODULES_NAMES_MAP_H
+#ifndef HM_NAMES_MAP_H
+#define HM_NAMES_MAP_H
 
 #include "core/base/bytes.h"
 
