@@ -6,33 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    const char **file = state->input;
-    switch (key) {
-    case ARGP_KEY_ARG:
-        if (*file) {
-            argp_error(state, "one FILE at a time");
-        }
-        *file = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!*file) {
-            argp_error(state, "which FILE?");
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp argp = {
-    .parser = parse,
-    .args_doc = "FILE",
-    .doc = "Tell everything that is wrong with a configuration, each with file:line:column.\vExits "
-           "with 0 when nothing is. conf.d/*.yaml beside FILE belongs to it.",
-};
-
 /* A node can be made of it; it is never started. */
 static bool modules_accept(const struct hm_settings *settings, struct hm_buf *error)
 {
@@ -54,14 +27,13 @@ static bool modules_accept(const struct hm_settings *settings, struct hm_buf *er
     return true;
 }
 
-int hm_command_check_config(int argc, char **argv)
+static int run(struct hm_given *given)
 {
-    const char *file = NULL;
+    const char *file = given->words[0];
     struct hm_loader loader = {0};
     struct hm_settings settings = {0};
     struct hm_buf error = {0};
     int code = EXIT_OK;
-    argp_parse(&argp, argc, argv, 0, NULL, &file);
     if (hm_settings_read(file, &loader, &settings, &error) == HM_OK &&
         modules_accept(&settings, &error)) {
         printf("%s: ok\n", file);
@@ -74,3 +46,14 @@ int hm_command_check_config(int argc, char **argv)
     hm_buf_fini(&error);
     return code;
 }
+
+const struct hm_command hm_command_check_config = {
+    .name = "check-config",
+    .words = "FILE",
+    .help = "tell what is wrong with a configuration",
+    .doc = "Tell everything that is wrong with a configuration, each with file:line:column.\vExits "
+           "with 0 when nothing is. conf.d/*.yaml beside FILE belongs to it.",
+    .alone = true,
+    .example = "/etc/hivemind/node.yaml",
+    .run = run,
+};

@@ -36,33 +36,18 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static void check(struct hm_given *given, struct argp_state *state)
 {
-    struct dev *dev = state->input;
-    switch (key) {
-    case KEY_NAME:
-        dev->name = hm_option_name(state, arg, "a node's name");
-        return 0;
-    case KEY_ZONE:
-        if (strspn(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") !=
-            strlen(arg)) {
-            argp_error(state, "'%s' is no domain name", arg);
-        }
-        dev->zone = arg;
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    struct dev *dev = given->own;
+    const char *name = hm_given_option(given, KEY_NAME);
+    const char *zone = hm_given_option(given, KEY_ZONE);
+    dev->name = hm_option_name(state, name ? name : "dev", "a node's name");
+    dev->zone = zone ? zone : "home.arpa";
+    if (strspn(dev->zone, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") !=
+        strlen(dev->zone)) {
+        argp_error(state, "'%s' is no domain name", zone);
     }
 }
-
-static const struct argp argp = {
-    .options = options,
-    .parser = parse,
-    .doc =
-        "Try Hivemind: one process with every role, on loopback and on free ports, with a key of "
-        "its own. It prints what to try.\vNothing is written but into a temporary directory, "
-        "which is gone when it ends.",
-};
 
 /* ---- its directory ---- */
 
@@ -191,31 +176,44 @@ static void on_ready(void *context)
     fflush(stdout);
 }
 
-int hm_command_dev(int argc, char **argv)
+static int run(struct hm_given *given)
 {
-    struct dev dev = {.name = hm_name_of("dev"), .zone = "home.arpa"};
+    struct dev *dev = given->own;
     char file[DIRECTORY_BYTES + 16];
     int code = EXIT_FAILED;
-    argp_parse(&argp, argc, argv, 0, NULL, &dev);
-    dev.has_dns = is_installed("dns");
-    dev.has_names = is_installed("names");
-    if (!make_directory(&dev)) {
+    dev->has_dns = is_installed("dns");
+    dev->has_names = is_installed("names");
+    if (!make_directory(dev)) {
         return EXIT_FAILED;
     }
-    snprintf(file, sizeof file, "%s/dev.yaml", dev.directory);
-    if (write_key(&dev) && free_port(&dev.port) && free_port(&dev.dns_port) &&
-        write_config(&dev, file)) {
-        const struct hm_run_options run = {file, true, on_ready, &dev};
-        dev.nginx.directory = dev.directory;
-        dev.nginx.name = &dev.name;
-        dev.nginx.join_port = dev.port;
-        if (hm_dev_nginx_find(&dev.nginx) &&
-            !(free_port(&dev.nginx.port) && free_port(&dev.nginx.http_port))) {
-            dev.nginx.program[0] = '\0';
+    snprintf(file, sizeof file, "%s/dev.yaml", dev->directory);
+    if (write_key(dev) && free_port(&dev->port) && free_port(&dev->dns_port) &&
+        write_config(dev, file)) {
+        const struct hm_run_options run = {file, true, on_ready, dev};
+        dev->nginx.directory = dev->directory;
+        dev->nginx.name = &dev->name;
+        dev->nginx.join_port = dev->port;
+        if (hm_dev_nginx_find(&dev->nginx) &&
+            !(free_port(&dev->nginx.port) && free_port(&dev->nginx.http_port))) {
+            dev->nginx.program[0] = '\0';
         }
         code = hm_run(&run);
-        hm_dev_nginx_stop(&dev.nginx);
+        hm_dev_nginx_stop(&dev->nginx);
     }
-    nftw(dev.directory, remove_one, REMOVE_OPEN_MAX, FTW_DEPTH | FTW_PHYS);
+    nftw(dev->directory, remove_one, REMOVE_OPEN_MAX, FTW_DEPTH | FTW_PHYS);
     return code;
 }
+
+const struct hm_command hm_command_dev = {
+    .name = "dev",
+    .help = "a cluster of one to try things on, gone at its end",
+    .doc =
+        "Try Hivemind: one process with every role, on loopback and on free ports, with a key of "
+        "its own. It prints what to try.\vNothing is written but into a temporary directory, "
+        "which is gone when it ends.",
+    .alone = true,
+    .options = options,
+    .own_bytes = sizeof(struct dev),
+    .check = check,
+    .run = run,
+};

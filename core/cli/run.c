@@ -316,40 +316,33 @@ int hm_run(const struct hm_run_options *options)
 
 /* ---- the command ---- */
 
-static const struct argp_option arguments[] = {
+static const struct argp_option options[] = {
     {"config", 'c', "FILE", 0, "The configuration; conf.d/*.yaml beside it belongs to it", 0},
     {0},
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static void check(struct hm_given *given, struct argp_state *state)
 {
-    struct hm_run_options *options = state->input;
-    switch (key) {
-    case 'c':
-        options->file = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!options->file) {
-            argp_error(state, "-c FILE is missing: which configuration?");
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    if (!hm_given_option(given, 'c')) {
+        argp_error(state, "-c FILE is missing: which configuration?");
     }
 }
 
-static const struct argp argp = {
-    .options = arguments,
-    .parser = parse,
-    .args_doc = "-c FILE",
+static int run_command(struct hm_given *given)
+{
+    const struct hm_run_options run = {.file = hm_given_option(given, 'c')};
+    return hm_run(&run);
+}
+
+const struct hm_command hm_command_run = {
+    .name = "run",
+    .words = "-c FILE",
+    .help = "run a node as its configuration says",
     .doc =
         "Run a node as its configuration says.\vSIGTERM and SIGINT stop it, meaning to come back "
         "(`hivemind leave` leaves the cluster); SIGHUP reads the configuration anew.",
+    .alone = true,
+    .options = options,
+    .check = check,
+    .run = run_command,
 };
-
-int hm_command_run(int argc, char **argv)
-{
-    struct hm_run_options options = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &options);
-    return hm_run(&options);
-}

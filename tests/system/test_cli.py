@@ -15,8 +15,16 @@ import threading
 
 from cluster import DEADLINE_S, ENVIRONMENT, HIVEMIND, Cluster, free_ports, hivemind, until
 
-COMMANDS = ["run", "dev", "check-config", "keygen", "status", "members", "services", "events",
-            "announce", "withdraw", "drain", "undrain", "log", "leave", "schema", "protocol"]
+# Every group of commands, by the words that lead to it, and what is in it.
+GROUPS = {
+    (): ["run", "dev", "check-config", "keygen", "status", "members", "services", "events", "emit",
+         "announce", "withdraw", "drain", "undrain", "log", "control", "names", "leave", "schema",
+         "protocol"],
+    ("log",): ["create", "list", "delete", "append", "session", "read", "follow", "members", "add",
+               "remove", "transfer", "snapshot"],
+    ("control",): ["status", "recover", "rejoin"],
+    ("names",): ["register", "check", "release", "list"],
+}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -28,22 +36,81 @@ def expect(code, *arguments, said="", env=None):
 
 
 def test_help():
-    text = expect(0, "--help").stdout
-    for command in COMMANDS:
-        assert f"\n  {command} " in text, command
-        expect(0, command, "--help", said=f"Usage: hivemind {command}")
-    expect(0, "--version", said="hivemind ")
-    expect(0, "status", "--version", said="hivemind ")
+    for words, commands in GROUPS.items():
+        path = " ".join(("hivemind", *words))
+        text = expect(0, *words, "--help", said=f"Usage: {path} COMMAND [OPTION...]").stdout
+        listed = [line.split()[0] for line in text.splitlines() if re.match(r"  \S", line)]
+        assert listed == commands, (path, listed)
+        for same in ("help", "-h", "-?"):
+            assert expect(0, *words, same).stdout == text, (path, same)
+        for command in commands:
+            usage = f"Usage: {path} {command} "
+            told = expect(0, *words, command, "--help", said=usage).stdout
+            assert expect(0, *words, "help", command).stdout == told, (path, command)
+            assert expect(0, "help", *words, command).stdout == told, (path, command)
+            expect(0, *words, command, "--version", said="hivemind ")
+        expect(0, *words, "--version", said="hivemind ")
+        assert not expect(0, *words, "-V").stderr
+    # The words that it takes, and what is common to those that ask a node.
+    told = expect(0, "log", "append", "--help").stdout
+    assert "NAME [DATA|-]" in told and "--seq=N" in told and "--socket=PATH" in told, told
+    for alone in (("keygen",), ("check-config",), ("log", "session")):
+        assert "--socket" not in expect(0, *alone, "--help").stdout, alone
+        expect(2, *alone, "--socket", "/x", said="unrecognized option")
+
+
+def test_groups_usage():
+    for words, commands in GROUPS.items():
+        path = " ".join(("hivemind", *words))
+        # What is missing is told where errors are, and what is near is told.
+        done = expect(2, *words, said=f"Usage: {path} COMMAND [OPTION...]")
+        assert not done.stdout, (path, done.stdout)
+        slip = commands[0][0] + commands[0][2] + commands[0][1] + commands[0][3:]
+        expect(2, *words, slip, said=f"unknown command '{slip}': did you mean '{commands[0]}'? "
+               f"`{path} --help` lists all")
+        expect(2, *words, "xyzzyxyzzy", said=f"'xyzzyxyzzy'; `{path} --help` lists all")
+        expect(2, *words, "help", "xyzzyxyzzy", said="unknown command 'xyzzyxyzzy'")
+        expect(2, *words, "--socket", "/x", commands[0],
+               said=f"options come after it: `{path} COMMAND [OPTION...]`")
+        said = expect(2, *words, "\x1b[31m").stderr
+        assert "\x1b" not in said, said
+
+
+def test_words():
+    # Too few and too many: what it takes, with an example.
+    for given, said in (
+            (("announce",), "it takes NAME PORT: `hivemind announce web 8080`"),
+            (("announce", "web"), "it takes NAME PORT: `hivemind announce web 8080`"),
+            (("announce", "web", "1", "x"), "what is 'x'? it takes NAME PORT"),
+            (("withdraw",), "it takes NAME [PORT]: `hivemind withdraw web`"),
+            (("drain", "a", "b"), "what is 'b'? it takes [NAME]"),
+            (("emit",), "it takes NAME [DATA|-]: `hivemind emit deploy 'v7 of the shop'`"),
+            (("emit", "a", "b", "c"), "what is 'c'?"),
+            (("emit", "n" * 256), "1 to 255 bytes, not 256"),
+            (("check-config",), "it takes FILE"),
+            (("check-config", "a", "b"), "what is 'b'? it takes FILE"),
+            (("status", "extra"), "what is 'extra'? it takes no words, only options"),
+            (("log", "append"), "it takes NAME [DATA|-]: `hivemind log append audit 'door 7 opened'`"),
+            (("log", "append", "a", "b", "c"), "what is 'c'?"),
+            (("log", "append", "a_b", "x"), "the name of a log consists of"),
+            (("log", "append", "a", "x", "--seq", "1"), "--session and --seq come together"),
+            (("log", "append", "a", "x", "--seq", "1", "--session", "12"), "32 hex digits"),
+            (("log", "add", "a"), "it takes NAME NODE: `hivemind log add audit control-3`"),
+            (("log", "add", "a", "b_c"), "the name of a node consists of"),
+            (("log", "read", "a", "--from", "5", "--to", "3"), "--to lies before --from"),
+            (("log", "list", "a"), "what is 'a'?"),
+            (("control", "status", "a"), "what is 'a'?"),
+            (("names", "check"), "it takes NAME: `hivemind names check printer`"),
+            (("names", "register", "a"),
+             "it takes NAME --owner OWNER: `hivemind names register printer --owner alice`"),
+            (("names", "register", "a", "b"), "what is 'b'? it takes NAME --owner OWNER"),
+            (("names", "list", "a", "b"), "what is 'b'? it takes [PREFIX]")):
+        expect(2, *given, said=said)
 
 
 def test_usage():
-    expect(2, said="Usage: hivemind COMMAND")
-    expect(2, "stauts", said="did you mean 'status'?")
-    expect(2, "frobnicate", said="unknown command 'frobnicate';")
     expect(2, "status", "--nonsense")
-    expect(2, "status", "extra")
     expect(2, "run", said="-c FILE is missing")
-    expect(2, "announce", "web", said="NAME and PORT are needed")
     expect(2, "announce", "web", "0", said="from 1 to 65535")
     expect(2, "announce", "web", "80x", said="from 1 to 65535")
     expect(2, "announce", "we_b", "80", said="letters, digits and inner hyphens")
