@@ -19,6 +19,7 @@
 
 struct dev {
     char directory[DIRECTORY_BYTES];
+    bool own_socket; /* in there, not where commands look */
     struct hm_name name;
     const char *zone;
     bool has_dns;
@@ -45,7 +46,7 @@ static void check(struct hm_given *given, struct argp_state *state)
     dev->zone = zone ? zone : "home.arpa";
     if (strspn(dev->zone, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") !=
         strlen(dev->zone)) {
-        argp_error(state, "'%s' is no domain name", zone);
+        argp_error(state, "--zone is a domain name such as home.arpa, not '%s'", zone);
     }
 }
 
@@ -62,7 +63,9 @@ static bool make_directory(struct dev *dev)
             }
         }
     }
-    hm_complain("no temporary directory can be made: %s", strerror(errno));
+    hm_complain("no directory can be made in $XDG_RUNTIME_DIR, /dev/shm or /tmp: %s; set "
+                "$XDG_RUNTIME_DIR to one that you may write to",
+                strerror(errno));
     return false;
 }
 
@@ -93,6 +96,24 @@ static bool free_port(uint16_t *out)
     return found;
 }
 
+/* Where commands look for it nothing may be made: not root, and $XDG_RUNTIME_DIR is not set, or is
+ * somebody else's, as after su. */
+static bool needs_own_socket(const struct hm_name *name)
+{
+    struct hm_buf path = {0};
+    hm_control_path(name->text, &path);
+    hm_put_u8(&path, 0);
+    char *directory = (char *)path.data;
+    *strrchr(directory, '/') = '\0';
+    bool usable = access(directory, W_OK | X_OK) == 0;
+    if (!usable && errno == ENOENT) { /* the node makes it */
+        *strrchr(directory, '/') = '\0';
+        usable = access(directory, W_OK | X_OK) == 0;
+    }
+    hm_buf_fini(&path);
+    return !usable;
+}
+
 static bool is_installed(const char *module)
 {
     struct hm_loader loader = {0};
@@ -116,6 +137,9 @@ static bool write_config(const struct dev *dev, const char *path)
                   "control: {bootstrap: true}\nlog_level: warn\n",
                   dev->directory, dev->name.text, dev->has_names ? ", names" : "",
                   dev->has_dns ? ", dns" : "", dev->port);
+    if (dev->own_socket) {
+        hm_buf_printf(&text, "socket: %s/dev.sock\n", dev->directory);
+    }
     if (dev->has_dns) {
         hm_buf_printf(&text, "dns:\n  listen: [\"127.0.0.1:%u\"]\n  zones: [{name: %s}]\n",
                       dev->dns_port, dev->zone);
@@ -153,12 +177,16 @@ static bool write_key(const struct dev *dev)
 static void on_ready(void *context)
 {
     struct dev *dev = context;
+    const char *self = program_invocation_name; /* as it can be called again */
     bool nginx = hm_dev_nginx_start(&dev->nginx);
     printf("Node %s runs with the roles control, host%s%s%s. In another terminal:\n\n"
-           "  python3 -m http.server 8080 &\n"
-           "  hivemind announce web 8080 --vhost www.%s\n",
+           "  python3 -m http.server 8080 &\n",
            dev->name.text, dev->has_names ? ", names" : "", dev->has_dns ? ", dns" : "",
-           nginx ? ", an nginx beside it" : "", dev->zone);
+           nginx ? ", an nginx beside it" : "");
+    if (dev->own_socket) {
+        printf("  export HIVEMIND_SOCKET=%s/dev.sock\n", dev->directory);
+    }
+    printf("  %s announce web 8080 --vhost www.%s\n", self, dev->zone);
     if (dev->has_dns) {
         printf("  dig @127.0.0.1 -p %u web.%s\n"
                "  dig @127.0.0.1 -p %u _web._tcp.%s SRV\n",
@@ -167,12 +195,13 @@ static void on_ready(void *context)
     if (nginx) {
         printf("  curl -H 'Host: www.%s' http://127.0.0.1:%u/\n", dev->zone, dev->nginx.http_port);
     }
-    printf("  hivemind services\n"
-           "  hivemind events --follow\n"
-           "%s"
-           "  hivemind withdraw web\n\n"
-           "Ctrl-C ends it and leaves nothing behind.\n",
-           dev->has_names ? "  hivemind names register printer --owner me\n" : "");
+    printf("  %s services\n"
+           "  %s events --follow\n",
+           self, self);
+    if (dev->has_names) {
+        printf("  %s names register printer --owner me\n", self);
+    }
+    printf("  %s withdraw web\n\nCtrl-C ends it and leaves nothing behind.\n", self);
     fflush(stdout);
 }
 
@@ -186,6 +215,7 @@ static int run(struct hm_given *given)
     if (!make_directory(dev)) {
         return EXIT_FAILED;
     }
+    dev->own_socket = needs_own_socket(&dev->name);
     snprintf(file, sizeof file, "%s/dev.yaml", dev->directory);
     if (write_key(dev) && free_port(&dev->port) && free_port(&dev->dns_port) &&
         write_config(dev, file)) {
