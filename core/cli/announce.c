@@ -33,7 +33,7 @@ static struct hm_bytes domain(struct argp_state *state, char *text)
     size_t size = strlen(text);
     size -= size > 0 && text[size - 1] == '.';
     if (size == 0 || size > 253) {
-        argp_error(state, "'%s' is no domain name", text);
+        argp_error(state, "--vhost is a domain name such as www.corp.internal, not '%s'", text);
     }
     for (size_t i = 0; i < size; i++) {
         text[i] = (char)tolower((unsigned char)text[i]);
@@ -48,13 +48,13 @@ static void take_option(struct hm_given *given, int key, char *text, struct argp
     switch (key) {
     case 'H':
         if (announce->vhosts_count == VHOSTS_MAX) {
-            argp_error(state, "more than %d virtual hosts", VHOSTS_MAX);
+            argp_error(state, "--vhost %s: a service has at most %d", text, VHOSTS_MAX);
         }
         own->vhosts[announce->vhosts_count++].name = domain(state, text);
         break;
     case 't':
         if (announce->tags_count == TAGS_MAX) {
-            argp_error(state, "more than %d tags", TAGS_MAX);
+            argp_error(state, "--tag %s: a service has at most %d", text, TAGS_MAX);
         }
         own->tags[announce->tags_count++].name = hm_option_name(state, text, "a tag");
         break;
@@ -64,7 +64,7 @@ static void take_option(struct hm_given *given, int key, char *text, struct argp
     case KEY_TTL:
         announce->ttl_s = hm_option_duration(state, text, "--ttl") / 1000;
         if (announce->ttl_s < 1 || announce->ttl_s > TTL_S_MAX) {
-            argp_error(state, "--ttl is from 1s to 7 days");
+            argp_error(state, "--ttl is from 1s to 168h (7 days), not '%s'", text);
         }
         break;
     }

@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* A node can be made of it; it is never started. */
-static bool modules_accept(const struct hm_settings *settings, struct hm_buf *error)
+static bool modules_accept(const char *file, const struct hm_settings *settings,
+                           struct hm_buf *error)
 {
     struct hm_node_config config = {
         .name = hm_name_of("check"),
@@ -18,13 +19,12 @@ static bool modules_accept(const struct hm_settings *settings, struct hm_buf *er
         .module_count = settings->module_count,
     };
     memcpy(config.roles, settings->roles, sizeof config.roles);
+    hm_buf_printf(error, "%s: ", file);
     struct hm_node *node = hm_node_new(&config, error);
-    if (!node) {
-        hm_buf_append_text(error, "\n");
-        return false;
-    }
+    bool accepted = node != NULL;
+    hm_buf_append_text(error, "\n");
     hm_node_free(node);
-    return true;
+    return accepted;
 }
 
 static int run(struct hm_given *given)
@@ -35,7 +35,7 @@ static int run(struct hm_given *given)
     struct hm_buf error = {0};
     int code = EXIT_OK;
     if (hm_settings_read(file, &loader, &settings, &error) == HM_OK &&
-        modules_accept(&settings, &error)) {
+        modules_accept(file, &settings, &error)) {
         printf("%s: ok\n", file);
     } else {
         fwrite(error.data, 1, error.size, stderr);

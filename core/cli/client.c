@@ -88,10 +88,11 @@ static int broken_off(enum hm_status status, uint32_t waited_ms)
         hm_complain("the node did not answer within %u ms; --timeout waits longer", waited_ms);
         return EXIT_FAILED;
     case HM_BAD_BYTES:
-        hm_complain("what the node said was no answer; is it of this release?");
+        hm_complain("what the node said was no answer; is it of another release than " HM_VERSION
+                    ", this one's?");
         return EXIT_FAILED;
     default:
-        hm_complain("the node went away");
+        hm_complain("the node went away before it answered; its log says why");
         return EXIT_UNREACHABLE;
     }
 }

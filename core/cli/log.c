@@ -16,7 +16,9 @@ void hm_log_check(struct hm_given *given, struct argp_state *state)
         strncmp(word, ROLE_PREFIX, sizeof ROLE_PREFIX - 1) == 0 ? sizeof ROLE_PREFIX - 1 : 0;
     hm_option_name(state, word + prefix, "the name of a log");
     if (!hm_name_set(&name, word, strlen(word))) {
-        argp_error(state, "the name of a log has at most %d letters", HM_NAME_MAX);
+        argp_error(state,
+                   "the name of a log has at most %d letters with its '" ROLE_PREFIX "': not '%s'",
+                   HM_NAME_MAX, word);
     }
 }
 

@@ -48,7 +48,9 @@ static void check(struct hm_given *given, struct argp_state *state)
     hm_log_check(given, state);
     write->name = hm_name_of(given->words[0]);
     if (!session != !seq) {
-        argp_error(state, "--session and --seq come together");
+        argp_error(state,
+                   "--session and --seq come together: `hivemind log session` makes the one, "
+                   "the other counts from 1");
     }
     if (session && (!parse_session(session, &write->session) || hm_id_is_none(&write->session))) {
         argp_error(state, "--session is 32 hex digits, as `hivemind log session` prints them");
@@ -87,7 +89,8 @@ static int run(struct hm_given *given)
         code = EXIT_FAILED;
     }
     if (request.log_write.data.size > DATA_BYTES_MAX) {
-        hm_complain("an entry has at most %u bytes; nothing was appended", DATA_BYTES_MAX);
+        hm_complain("an entry has at most %u bytes: append where to find it; nothing was appended",
+                    DATA_BYTES_MAX);
         code = EXIT_FAILED;
     }
     if (code == EXIT_OK) {
@@ -126,7 +129,7 @@ static int run_session(struct hm_given *given)
     FILE *chance = fopen("/dev/urandom", "rb");
     (void)given;
     if (!chance || fread(id.bytes, 1, sizeof id.bytes, chance) != sizeof id.bytes) {
-        hm_complain("cannot read /dev/urandom");
+        hm_complain("cannot read /dev/urandom: %s", strerror(errno));
         if (chance) {
             fclose(chance);
         }

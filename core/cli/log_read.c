@@ -145,7 +145,7 @@ static void check_read(struct hm_given *given, struct argp_state *state)
     if (to) {
         read->to = hm_option_number(state, to, "--to", 1, UINT64_MAX);
         if (read->to < read->from) {
-            argp_error(state, "--to lies before --from");
+            argp_error(state, "--to %s lies before --from: it is the last index that is read", to);
         }
     }
 }

@@ -177,6 +177,19 @@ static void set_node(const struct hm_settings *settings, const struct hm_place_o
     }
 }
 
+/* What is wrong with the key file is told with the line that names it. */
+static enum hm_status read_key(const struct hm_conf_node *root, struct hm_key *out,
+                               struct hm_buf *error)
+{
+    const struct hm_conf_origin *at = &hm_conf_get(root, "key")->origin;
+    hm_buf_printf(error, "%s:%u:%u: ", at->file, at->line, at->column);
+    enum hm_status status = hm_keyfile_read(hm_conf_text(root, "key"), out, error);
+    if (status == HM_OK) {
+        hm_buf_clear(error);
+    }
+    return status;
+}
+
 static enum hm_status open_daemon(struct run *run, struct hm_buf *error)
 {
     struct hm_place_of_node place = {0};
@@ -191,7 +204,7 @@ static enum hm_status open_daemon(struct run *run, struct hm_buf *error)
     };
     enum hm_status status = hm_place_find(&run->settings, &place, error);
     if (status == HM_OK) {
-        status = hm_keyfile_read(hm_conf_text(run->settings.root, "key"), &key, error);
+        status = read_key(run->settings.root, &key, error);
     }
     if (status == HM_OK) {
         status = hm_sockets_open(&place.addr, &config.sockets, error);
