@@ -37,7 +37,8 @@ static bool parse_name(const struct hm_conf_node *node, const char *text, const 
     enum hm_status status =
         origin ? hm_dns_name_parse_in(text, origin, out) : hm_dns_name_parse(text, out);
     if (status != HM_OK) {
-        hm_conf_error(errors, &node->origin, "%s '%s' is not a domain name", what, text);
+        hm_conf_error(errors, &node->origin, "%s '%s' is not a domain name such as corp.internal",
+                      what, text);
     }
     return status == HM_OK;
 }
@@ -53,7 +54,8 @@ static void read_addresses(const struct hm_conf_node *list, struct hm_arena *are
     out->addresses = hm_arena_alloc(arena, list->count, sizeof *out->addresses);
     for (const struct hm_conf_node *at = list->first; at; at = at->next) {
         if (out->addresses_count == ADDRESSES_MAX) {
-            hm_conf_error(errors, &at->origin, "more than %u addresses of one nameserver",
+            hm_conf_error(errors, &at->origin,
+                          "more than %u addresses of one nameserver: remove what follows",
                           ADDRESSES_MAX);
             return;
         }
@@ -70,7 +72,8 @@ static void read_nameservers(const struct hm_conf_node *zone, const struct hm_dn
     for (const struct hm_conf_node *at = table->first; at; at = at->next) {
         struct hm_dns_name name;
         if (out->nameservers_count == NAMESERVERS_MAX) {
-            hm_conf_error(errors, &at->origin, "more than %u nameservers", NAMESERVERS_MAX);
+            hm_conf_error(errors, &at->origin, "more than %u nameservers: remove what follows",
+                          NAMESERVERS_MAX);
             return;
         }
         if (parse_name(at, at->name, "nameserver", origin, &name, errors)) {
@@ -98,7 +101,8 @@ static void read_reverse(const struct hm_conf_node *zone, struct hm_arena *arena
     out->reverse = hm_arena_alloc(arena, list->count, sizeof *out->reverse);
     for (const struct hm_conf_node *at = list->first; at; at = at->next) {
         if (out->reverse_count == PREFIXES_MAX) {
-            hm_conf_error(errors, &at->origin, "more than %u prefixes", PREFIXES_MAX);
+            hm_conf_error(errors, &at->origin, "more than %u prefixes: remove what follows",
+                          PREFIXES_MAX);
             return;
         }
         if (at->integer < 1) {
@@ -140,7 +144,8 @@ static void read_vhosts_allow(const struct hm_conf_node *section, struct hm_byte
     for (const struct hm_conf_node *at = list->first; at; at = at->next) {
         struct hm_dns_name name;
         if (count == VHOSTS_ALLOW_MAX) {
-            hm_conf_error(errors, &at->origin, "more than %u domains", VHOSTS_ALLOW_MAX);
+            hm_conf_error(errors, &at->origin, "more than %u domains: remove what follows",
+                          VHOSTS_ALLOW_MAX);
             break;
         }
         if (parse_name(at, at->text, "vhosts_allow:", NULL, &name, errors)) {
@@ -177,7 +182,10 @@ void hm_dns_record_of(const struct hm_conf_node *section, const struct hm_conf_n
         return;
     }
     if (!has_room(&name)) {
-        hm_conf_error(errors, &zone->origin, "zone '%s' is too long a name", out->name);
+        hm_conf_error(
+            errors, &zone->origin,
+            "zone '%s' is too long a name: host.ZONE and NAME.host.ZONE must be names too",
+            out->name);
         return;
     }
     struct hm_bytes text = canonical(arena, &name);

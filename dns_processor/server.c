@@ -160,7 +160,8 @@ enum hm_status hm_dns_server_start(const struct hm_dns_server_config *config, st
         status = open_address(server, i, &config->listen[i], config->where, error);
     }
     if (status == HM_OK && !start_threads(server)) {
-        hm_buf_append_text(error, "no thread can be started");
+        hm_buf_append_text(
+            error, "no thread can be started: lower dns.threads, or raise the limit of processes");
         status = HM_IO;
     }
     if (status != HM_OK) {

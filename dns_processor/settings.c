@@ -165,7 +165,7 @@ static void check_twice(const struct hm_conf_node *list, const struct hm_dns_set
         char text[HM_DNS_NAME_TEXT_BYTES];
         hm_conf_error(errors,
                       twice[i].reverse ? &hm_conf_get(zone, "reverse")->origin : &zone->origin,
-                      "%szone '%s' is there twice", twice[i].reverse ? "reverse " : "",
+                      "%szone '%s' is there twice: remove one", twice[i].reverse ? "reverse " : "",
                       hm_dns_name_format(&twice[i].name, text));
     }
     hm_arena_fini(&arena);
@@ -179,7 +179,8 @@ static void read_zones(const struct hm_conf_node *section, struct hm_dns_setting
     out->zones = hm_arena_alloc(&out->arena, list->count, sizeof *out->zones);
     for (const struct hm_conf_node *at = list->first; at; at = at->next) {
         if (out->zone_count == HM_DNS_ZONES_MAX) {
-            hm_conf_error(errors, &at->origin, "more than %u zones", HM_DNS_ZONES_MAX);
+            hm_conf_error(errors, &at->origin, "more than %u zones: remove what follows",
+                          HM_DNS_ZONES_MAX);
             return;
         }
         hm_dns_record_of(section, at, &out->arena, &out->zones[out->zone_count++], errors);
@@ -203,7 +204,8 @@ void hm_dns_settings_read(const struct hm_conf_node *section, const struct hm_co
     if (!section || hm_conf_get(section, "zones")->count == 0) {
         struct hm_conf_origin nowhere = {0};
         hm_conf_error(errors, root ? &hm_conf_get(root, "roles")->origin : &nowhere,
-                      "role dns needs a section 'dns' with its zones");
+                      "role dns needs a section 'dns' with its zones, such as dns: {zones: [{name: "
+                      "corp.internal}]}");
         return;
     }
     bool threads_set = hm_conf_is_set(section, "threads");

@@ -87,7 +87,8 @@ static bool read_service(struct lite_options *options, char *text)
     unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
     size_t size = colon ? (size_t)(colon - text) : 0;
     if (options->config.services_count == LITE_SERVICES_MAX) {
-        lite_say("at most %d services", LITE_SERVICES_MAX);
+        lite_say("--service %s: at most %d are announced; run `hivemind` with role host for more",
+                 text, LITE_SERVICES_MAX);
         return false;
     }
     if (!colon || !isdigit((unsigned char)colon[1]) || *end || port < 1 || port > 65535 ||
@@ -168,7 +169,8 @@ static bool is_complete(struct lite_options *options)
     struct hm_buf bytes = {0};
     char host[256] = "";
     if (options->join_count == 0 || options->config.services_count == 0) {
-        lite_say("%s is needed", options->join_count == 0 ? "--join" : "--service");
+        lite_say("%s is needed",
+                 options->join_count == 0 ? "--join IP[:PORT] of a member" : "--service NAME:PORT");
         return false;
     }
     if (options->name.size == 0) {
@@ -256,7 +258,7 @@ bool lite_options_read(struct lite_options *options, int argc, char **argv, int 
         }
     }
     if (optind < argc) {
-        lite_say("what is '%s'?", argv[optind]);
+        lite_say("what is '%s'? it takes options only", argv[optind]);
         return complain(code);
     }
     return is_complete(options) ? true : complain(code);

@@ -176,8 +176,10 @@ static char *read_line(ngx_conf_t *cf, ngx_command_t *command, void *data)
         return result;
     }
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       nearest ? "unknown directive \"%s\" in \"hivemind\", did you mean \"%s\"?"
-                               : "unknown directive \"%s\" in \"hivemind\"",
+                       nearest
+                           ? "unknown directive \"%s\" in \"hivemind\", did you mean \"%s\"?"
+                           : "unknown directive \"%s\" in \"hivemind\", it takes key_file, join, "
+                             "listen, advertise, state, name, table_size and socket",
                        name, nearest);
     return NGX_CONF_ERROR;
 }
@@ -280,7 +282,9 @@ char *ngx_hivemind_block(ngx_conf_t *cf, ngx_command_t *command, void *data)
         return result;
     }
     if (conf->key_file.data == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"hivemind\" needs a \"key_file\"");
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"hivemind\" needs a \"key_file\", such as "
+                           "\"key_file /etc/hivemind/cluster.key;\"");
         return NGX_CONF_ERROR;
     }
     result = set_defaults(cf, conf);

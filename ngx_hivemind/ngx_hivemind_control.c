@@ -57,7 +57,8 @@ ngx_int_t ngx_hivemind_add_control(ngx_conf_t *cf, struct ngx_hivemind_conf *con
     }
     if (conf->socket.len >= sizeof name.sun_path) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the path of the control socket is longer than %uz bytes: \"%V\"",
+                           "the path of the control socket is longer than %uz bytes: \"%V\", "
+                           "\"socket\" names a shorter one",
                            sizeof name.sun_path - 1, &conf->socket);
         return NGX_ERROR;
     }

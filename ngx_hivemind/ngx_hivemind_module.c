@@ -76,7 +76,7 @@ static const char *why_key_is_bad(ngx_fd_t fd, struct hm_key *key)
     struct stat stat;
     uint8_t text[256];
     if (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode)) {
-        return "is no regular file";
+        return "is no regular file: name one that `hivemind keygen` made";
     }
     if (stat.st_mode & S_IRWXO) {
         return "can be reached by others: chmod 0600 or 0640";
@@ -85,14 +85,20 @@ static const char *why_key_is_bad(ngx_fd_t fd, struct hm_key *key)
     struct hm_bytes bytes = {text, size > 0 ? (size_t)size : 0};
     enum hm_status status = size < 0 ? HM_IO : hm_key_parse(bytes, key);
     hm_wipe(text, sizeof text);
-    return status == HM_OK ? NULL : "holds no key: 64 hex digits are expected";
+    return status == HM_OK ? NULL
+                           : "holds no key: 64 hex digits are expected, as `hivemind "
+                             "keygen` writes them";
 }
 
 ngx_int_t ngx_hivemind_read_key(ngx_conf_t *cf, struct ngx_hivemind_conf *conf)
 {
     ngx_fd_t fd = open((char *)conf->key_file.data, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno, "cannot open the key file \"%V\"",
+        ngx_err_t why = ngx_errno;
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, why,
+                           why == ENOENT ? "cannot open the key file \"%V\", `hivemind keygen -o` "
+                                           "makes one for a new cluster"
+                                         : "cannot open the key file \"%V\"",
                            &conf->key_file);
         return NGX_ERROR;
     }
@@ -125,7 +131,8 @@ static ngx_int_t open_table(ngx_cycle_t *cycle, struct ngx_hivemind_conf *conf)
     if (status != HM_OK) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno, "the routing table \"%s\": %s%s", path,
                       hm_status_text(status),
-                      status == HM_TOO_LARGE ? " for this \"table_size\"" : "");
+                      status == HM_TOO_LARGE ? " for this \"table_size\": raise it"
+                                             : "; \"state\" names another directory");
         return NGX_ERROR;
     }
     if (found != HM_TABLE_KEPT) {
@@ -149,7 +156,9 @@ static ngx_int_t copy_sockets(ngx_cycle_t *cycle, struct ngx_hivemind_conf *conf
         }
     }
     if (conf->udp < 0 || conf->tcp < 0) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno, "cannot copy a listening socket");
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cannot copy a listening socket: raise "
+                      "\"worker_rlimit_nofile\"");
         return NGX_ERROR;
     }
     return NGX_OK;

@@ -11,13 +11,12 @@
 enum { KEY_WEIGHT = 0x200, KEY_TTL };
 
 struct arguments {
-    struct hm_options options;
     struct hm_announce announce;
     struct hm_label tags[TAGS_MAX];
     struct hm_domain vhosts[VHOSTS_MAX];
 };
 
-static const struct argp_option own_options[] = {
+static const struct argp_option options[] = {
     {"vhost", 'H', "NAME", 0, "A virtual host that it answers for; may be given again", 0},
     {"tag", 't', "WORD", 0, "A free word; may be given again", 0},
     {"weight", KEY_WEIGHT, "N", 0, "Its share of the traffic, 1 to 65535", 0},
@@ -27,7 +26,6 @@ static const struct argp_option own_options[] = {
      0},
     {0},
 };
-static const struct argp_child children[] = {{&hm_options_argp, 0, NULL, 0}, {0}};
 
 /* Virtual hosts are kept in lower case without the final dot. */
 static struct hm_bytes domain(struct argp_state *state, char *text)
@@ -35,7 +33,7 @@ static struct hm_bytes domain(struct argp_state *state, char *text)
     size_t size = strlen(text);
     size -= size > 0 && text[size - 1] == '.';
     if (size == 0 || size > 253) {
-        argp_error(state, "'%s' is no domain name", text);
+        argp_error(state, "--vhost is a domain name such as www.corp.internal, not '%s'", text);
     }
     for (size_t i = 0; i < size; i++) {
         text[i] = (char)tolower((unsigned char)text[i]);
@@ -43,77 +41,64 @@ static struct hm_bytes domain(struct argp_state *state, char *text)
     return (struct hm_bytes){(const uint8_t *)text, size};
 }
 
-static void parse_positional(struct arguments *out, char *arg, struct argp_state *state)
+static void take_option(struct hm_given *given, int key, char *text, struct argp_state *state)
 {
-    if (state->arg_num == 0) {
-        out->announce.service = hm_option_name(state, arg, "a service");
-    } else if (state->arg_num == 1) {
-        out->announce.port = (uint16_t)hm_option_number(state, arg, "PORT", 1, 65535);
-    } else {
-        argp_error(state, "what is '%s'? NAME and PORT were given", arg);
-    }
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct arguments *out = state->input;
-    struct hm_announce *announce = &out->announce;
+    struct arguments *own = given->own;
+    struct hm_announce *announce = &own->announce;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &out->options;
-        return 0;
     case 'H':
         if (announce->vhosts_count == VHOSTS_MAX) {
-            argp_error(state, "more than %d virtual hosts", VHOSTS_MAX);
+            argp_error(state, "--vhost %s: a service has at most %d", text, VHOSTS_MAX);
         }
-        out->vhosts[announce->vhosts_count++].name = domain(state, arg);
-        return 0;
+        own->vhosts[announce->vhosts_count++].name = domain(state, text);
+        break;
     case 't':
         if (announce->tags_count == TAGS_MAX) {
-            argp_error(state, "more than %d tags", TAGS_MAX);
+            argp_error(state, "--tag %s: a service has at most %d", text, TAGS_MAX);
         }
-        out->tags[announce->tags_count++].name = hm_option_name(state, arg, "a tag");
-        return 0;
+        own->tags[announce->tags_count++].name = hm_option_name(state, text, "a tag");
+        break;
     case KEY_WEIGHT:
-        announce->weight = (uint16_t)hm_option_number(state, arg, "--weight", 1, 65535);
-        return 0;
+        announce->weight = (uint16_t)hm_option_number(state, text, "--weight", 1, 65535);
+        break;
     case KEY_TTL:
-        announce->ttl_s = hm_option_duration(state, arg, "--ttl") / 1000;
+        announce->ttl_s = hm_option_duration(state, text, "--ttl") / 1000;
         if (announce->ttl_s < 1 || announce->ttl_s > TTL_S_MAX) {
-            argp_error(state, "--ttl is from 1s to 7 days");
+            argp_error(state, "--ttl is from 1s to 168h (7 days), not '%s'", text);
         }
-        return 0;
-    case ARGP_KEY_ARG:
-        parse_positional(out, arg, state);
-        return 0;
-    case ARGP_KEY_END:
-        if (state->arg_num < 2) {
-            argp_error(state, "NAME and PORT are needed: `hivemind announce web 8080`");
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+        break;
     }
 }
 
-static const struct argp argp = {
-    .options = own_options,
-    .parser = parse,
-    .args_doc = "NAME PORT",
-    .children = children,
+static void check(struct hm_given *given, struct argp_state *state)
+{
+    struct arguments *own = given->own;
+    own->announce.service = hm_option_name(state, given->words[0], "a service");
+    own->announce.port = (uint16_t)hm_option_number(state, given->words[1], "PORT", 1, 65535);
+    own->announce.tags = own->tags;
+    own->announce.vhosts = own->vhosts;
+    own->announce.timeout_ms = given->options.timeout_ms;
+}
+
+static int run(struct hm_given *given)
+{
+    const struct arguments *own = given->own;
+    struct hm_message request = {.kind = HM_MSG_announce, .announce = own->announce};
+    return hm_change_ask(given, &request, own->announce.service.text);
+}
+
+const struct hm_command hm_command_announce = {
+    .name = "announce",
+    .words = "NAME PORT",
+    .help = "announce a service of this host",
     .doc = "Announce that this host serves NAME at PORT, and wait until all who answer for it know."
            "\vExits with 0 when it is committed and all serve it, 1 when some do not yet (they are "
            "named) or a virtual host is refused, 5 when it was pushed but the control plane has no "
            "quorum to commit it.",
+    .example = "web 8080",
+    .options = options,
+    .own_bytes = sizeof(struct arguments),
+    .option = take_option,
+    .check = check,
+    .run = run,
 };
-
-int hm_command_announce(int argc, char **argv)
-{
-    struct arguments arguments = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    arguments.announce.tags = arguments.tags;
-    arguments.announce.vhosts = arguments.vhosts;
-    arguments.announce.timeout_ms = arguments.options.timeout_ms;
-    struct hm_message request = {.kind = HM_MSG_announce, .announce = arguments.announce};
-    return hm_change_ask(&arguments.options, &request, arguments.announce.service.text);
-}

@@ -81,13 +81,10 @@ static void complain(const struct hm_change_report *report)
     }
 }
 
-int hm_change_ask(const struct hm_options *options, const struct hm_message *request,
-                  const char *subject)
+int hm_change_ask(struct hm_given *given, const struct hm_message *request, const char *subject)
 {
-    struct hm_client client;
     struct hm_message reply;
-    int code =
-        hm_client_ask_once(options, request, PATIENCE_MS, HM_MSG_change_report, &client, &reply);
+    int code = hm_client_ask(&given->client, request, PATIENCE_MS, HM_MSG_change_report, &reply);
     if (code != EXIT_OK) {
         return code;
     }
@@ -95,16 +92,13 @@ int hm_change_ask(const struct hm_options *options, const struct hm_message *req
     bool known = report->status == HM_OK || report->status == HM_TIMEOUT ||
                  report->status == HM_NOT_COMMITTED;
     if (!known && !report->index) {
-        code = hm_complain_status(report->status, report->reason);
-    } else {
-        if (options->json) {
-            print_json(report);
-        } else {
-            print_line(report, subject);
-            complain(report);
-        }
-        code = hm_status_exit_code((enum hm_status)report->status);
+        return hm_complain_status(report->status, report->reason);
     }
-    hm_client_close(&client);
-    return code;
+    if (given->options.json) {
+        print_json(report);
+    } else {
+        print_line(report, subject);
+        complain(report);
+    }
+    return hm_status_exit_code((enum hm_status)report->status);
 }

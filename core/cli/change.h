@@ -5,7 +5,6 @@
 #include "core/cli/cli.h"
 
 /* Sends the request and prints who serves the change; `subject` names it. Returns the exit code. */
-int hm_change_ask(const struct hm_options *options, const struct hm_message *request,
-                  const char *subject);
+int hm_change_ask(struct hm_given *given, const struct hm_message *request, const char *subject);
 
 #endif

@@ -6,35 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    const char **file = state->input;
-    switch (key) {
-    case ARGP_KEY_ARG:
-        if (*file) {
-            argp_error(state, "one FILE at a time");
-        }
-        *file = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!*file) {
-            argp_error(state, "which FILE?");
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp argp = {
-    .parser = parse,
-    .args_doc = "FILE",
-    .doc = "Tell everything that is wrong with a configuration, each with file:line:column.\vExits "
-           "with 0 when nothing is. conf.d/*.yaml beside FILE belongs to it.",
-};
-
 /* A node can be made of it; it is never started. */
-static bool modules_accept(const struct hm_settings *settings, struct hm_buf *error)
+static bool modules_accept(const char *file, const struct hm_settings *settings,
+                           struct hm_buf *error)
 {
     struct hm_node_config config = {
         .name = hm_name_of("check"),
@@ -45,25 +19,23 @@ static bool modules_accept(const struct hm_settings *settings, struct hm_buf *er
         .module_count = settings->module_count,
     };
     memcpy(config.roles, settings->roles, sizeof config.roles);
+    hm_buf_printf(error, "%s: ", file);
     struct hm_node *node = hm_node_new(&config, error);
-    if (!node) {
-        hm_buf_append_text(error, "\n");
-        return false;
-    }
+    bool accepted = node != NULL;
+    hm_buf_append_text(error, "\n");
     hm_node_free(node);
-    return true;
+    return accepted;
 }
 
-int hm_command_check_config(int argc, char **argv)
+static int run(struct hm_given *given)
 {
-    const char *file = NULL;
+    const char *file = given->words[0];
     struct hm_loader loader = {0};
     struct hm_settings settings = {0};
     struct hm_buf error = {0};
     int code = EXIT_OK;
-    argp_parse(&argp, argc, argv, 0, NULL, &file);
     if (hm_settings_read(file, &loader, &settings, &error) == HM_OK &&
-        modules_accept(&settings, &error)) {
+        modules_accept(file, &settings, &error)) {
         printf("%s: ok\n", file);
     } else {
         fwrite(error.data, 1, error.size, stderr);
@@ -74,3 +46,14 @@ int hm_command_check_config(int argc, char **argv)
     hm_buf_fini(&error);
     return code;
 }
+
+const struct hm_command hm_command_check_config = {
+    .name = "check-config",
+    .words = "FILE",
+    .help = "tell what is wrong with a configuration",
+    .doc = "Tell everything that is wrong with a configuration, each with file:line:column.\vExits "
+           "with 0 when nothing is. conf.d/*.yaml beside FILE belongs to it.",
+    .alone = true,
+    .example = "/etc/hivemind/node.yaml",
+    .run = run,
+};

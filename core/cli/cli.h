@@ -12,12 +12,6 @@
 /* Exit codes of their own, beside those of hm_status_exit_code. */
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_FOUND = 3, EXIT_UNREACHABLE = 4 };
 
-struct hm_command {
-    const char *name;
-    const char *help;                  /* one line */
-    int (*run)(int argc, char **argv); /* argv[0] is "hivemind NAME"; returns the exit code */
-};
-
 /* ---- options.c: what every command that talks to a node takes ---- */
 
 struct hm_options {
@@ -51,10 +45,54 @@ void hm_client_close(struct hm_client *client);
  * the exit code after it has said why. `reply` lives until the next question. */
 int hm_client_ask(struct hm_client *client, const struct hm_message *request, uint32_t wait_ms,
                   enum hm_message_kind want, struct hm_message *reply);
-/* Both: with EXIT_OK the client is open, for its owner to close after use of the reply. */
-int hm_client_ask_once(const struct hm_options *options, const struct hm_message *request,
-                       uint32_t wait_ms, enum hm_message_kind want, struct hm_client *client,
-                       struct hm_message *reply);
+/* The same for an answer that is to be HM_OK; what else it says is complained of. */
+int hm_client_answer(struct hm_client *client, const struct hm_message *request, uint32_t wait_ms,
+                     struct hm_message *reply);
+
+/* ---- command.c: one command, or a group of them ---- */
+
+#define HM_COMMAND_WORDS_MAX   2
+#define HM_COMMAND_OPTIONS_MAX 8 /* of its own */
+
+/* What a command was given. */
+struct hm_given {
+    const struct hm_command *command;
+    struct hm_options options;                 /* not for one that is alone */
+    const char *words[HM_COMMAND_WORDS_MAX];   /* NULL: not given */
+    const char *texts[HM_COMMAND_OPTIONS_MAX]; /* of its own options, in the order of its table */
+    struct hm_client client;                   /* open, unless it is alone */
+    void *own;                                 /* zeroed at first: what it makes of all that */
+};
+
+struct hm_command {
+    const char *name;
+    /* As help shows them, "NAME [DATA|-]": so many are needed and taken. What begins with a hyphen
+     * is an option that is needed. NULL: none. */
+    const char *words;
+    const char *help; /* one line, for the list of its group */
+    const char *doc;  /* of its own help; what follows \v is its end. NULL: `help` */
+    /* A group of commands, NULL-terminated, has nothing of what follows. */
+    const struct hm_command *const *verbs;
+    bool alone;          /* asks no node, and takes none of the options for that */
+    const char *example; /* of words that are right, told with wrong ones; may be NULL */
+    const struct argp_option *options; /* its own */
+    size_t own_bytes;                  /* of hm_given.own */
+    /* Each option that comes: for those that may come again; may be NULL. */
+    void (*option)(struct hm_given *given, int key, char *text, struct argp_state *state);
+    /* When all is given: looks into it, and ends with argp_error if something is wrong; may be
+     * NULL.
+     */
+    void (*check)(struct hm_given *given, struct argp_state *state);
+    int (*run)(struct hm_given *given); /* returns the exit code */
+};
+
+/* What one of its own options was given the last time, "" for one that takes nothing; NULL: it was
+ * not given. */
+const char *hm_given_option(const struct hm_given *given, int key);
+
+/* Runs a command, or that of a group which argv[1] names. argv[0] is how it was called, as in
+ * "hivemind log"; argv is changed. Returns the exit code, or ends the program after wrong usage. */
+int hm_command_main(const struct hm_command *command, int argc, char **argv);
 
 /* ---- print.c ---- */
 
@@ -78,43 +116,44 @@ json_t *hm_json_id(const struct hm_id *id);
 json_t *hm_json_addr(const struct hm_addr *addr);
 /* Prints and releases it. */
 void hm_json_print(json_t *json);
+/* On one line, for streams of them. */
+void hm_json_print_line(json_t *json);
+/* {"index": N} */
+void hm_json_print_index(uint64_t index);
 
 /* ---- event_text.c ---- */
 
 /* What an event says, without its kind, on one line for people. */
 void hm_event_describe(const struct hm_message *body, struct hm_buf *out);
 
-/* ---- control_*.c: what `hivemind control` does ---- */
-
-int hm_control_recover(int argc, char **argv);
-int hm_control_rejoin(int argc, char **argv);
-int hm_control_status(int argc, char **argv);
-
 /* "hivemind: ..." on stderr. */
 void hm_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A failed answer: its sentence, or the status' text; returns the exit code. */
 int hm_complain_status(uint16_t status, struct hm_bytes reason);
 
-/* ---- the commands, a file each ---- */
+/* ---- the commands, about a file each ---- */
 
-int hm_command_announce(int argc, char **argv);
-int hm_command_check_config(int argc, char **argv);
-int hm_command_control(int argc, char **argv);
-int hm_command_dev(int argc, char **argv);
-int hm_command_drain(int argc, char **argv);
-int hm_command_emit(int argc, char **argv);
-int hm_command_events(int argc, char **argv);
-int hm_command_keygen(int argc, char **argv);
-int hm_command_leave(int argc, char **argv);
-int hm_command_log(int argc, char **argv);
-int hm_command_members(int argc, char **argv);
-int hm_command_names(int argc, char **argv);
-int hm_command_protocol(int argc, char **argv);
-int hm_command_run(int argc, char **argv);
-int hm_command_schema(int argc, char **argv);
-int hm_command_services(int argc, char **argv);
-int hm_command_status(int argc, char **argv);
-int hm_command_undrain(int argc, char **argv);
-int hm_command_withdraw(int argc, char **argv);
+extern const struct hm_command hm_command_announce;
+extern const struct hm_command hm_command_check_config;
+extern const struct hm_command hm_command_control;
+extern const struct hm_command hm_command_control_recover;
+extern const struct hm_command hm_command_control_rejoin;
+extern const struct hm_command hm_command_control_status;
+extern const struct hm_command hm_command_dev;
+extern const struct hm_command hm_command_drain;
+extern const struct hm_command hm_command_emit;
+extern const struct hm_command hm_command_events;
+extern const struct hm_command hm_command_keygen;
+extern const struct hm_command hm_command_leave;
+extern const struct hm_command hm_command_log;
+extern const struct hm_command hm_command_members;
+extern const struct hm_command hm_command_names;
+extern const struct hm_command hm_command_protocol;
+extern const struct hm_command hm_command_run;
+extern const struct hm_command hm_command_schema;
+extern const struct hm_command hm_command_services;
+extern const struct hm_command hm_command_status;
+extern const struct hm_command hm_command_undrain;
+extern const struct hm_command hm_command_withdraw;
 
 #endif

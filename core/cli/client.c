@@ -88,10 +88,11 @@ static int broken_off(enum hm_status status, uint32_t waited_ms)
         hm_complain("the node did not answer within %u ms; --timeout waits longer", waited_ms);
         return EXIT_FAILED;
     case HM_BAD_BYTES:
-        hm_complain("what the node said was no answer; is it of this release?");
+        hm_complain("what the node said was no answer; is it of another release than " HM_VERSION
+                    ", this one's?");
         return EXIT_FAILED;
     default:
-        hm_complain("the node went away");
+        hm_complain("the node went away before it answered; its log says why");
         return EXIT_UNREACHABLE;
     }
 }
@@ -117,16 +118,12 @@ int hm_client_ask(struct hm_client *client, const struct hm_message *request, ui
     return broken_off(HM_BAD_BYTES, 0);
 }
 
-int hm_client_ask_once(const struct hm_options *options, const struct hm_message *request,
-                       uint32_t wait_ms, enum hm_message_kind want, struct hm_client *client,
-                       struct hm_message *reply)
+int hm_client_answer(struct hm_client *client, const struct hm_message *request, uint32_t wait_ms,
+                     struct hm_message *reply)
 {
-    int code = hm_client_open(client, options);
-    if (code == EXIT_OK) {
-        code = hm_client_ask(client, request, wait_ms, want, reply);
-        if (code != EXIT_OK) {
-            hm_client_close(client);
-        }
+    int code = hm_client_ask(client, request, wait_ms, HM_MSG_answer, reply);
+    if (code == EXIT_OK && reply->answer.status != HM_OK) {
+        code = hm_complain_status(reply->answer.status, reply->answer.reason);
     }
     return code;
 }

@@ -9,59 +9,25 @@
 #define COMMIT_TRIES   200
 #define COMMIT_STEP_MS 50
 
-struct arguments {
-    struct hm_options options;
-    bool yes;
-};
-
-static const struct argp_option own_options[] = {
+static const struct argp_option options[] = {
     {"yes", 'y', NULL, 0, "Do not ask: for scripts", 0},
     {0},
 };
-static const struct argp_child children[] = {{&hm_options_argp, 0, NULL, 0}, {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct arguments *out = state->input;
-    (void)arg;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &out->options;
-        return 0;
-    case 'y':
-        out->yes = true;
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp recover_argp = {
-    .options = own_options,
-    .parser = parse,
-    .children = children,
-    .doc = "Go on with this control node alone, in a new epoch, when a majority of the control "
-           "plane is lost for good. It keeps all that its log has; the other control nodes are "
-           "fenced: they serve nothing until `hivemind control rejoin` there.\vRun it on the "
-           "survivor whose log goes furthest (`hivemind control status --local` on each), and on "
-           "one only. What was committed without this node is lost.",
-};
-static const struct argp rejoin_argp = {
-    .options = own_options,
-    .parser = parse,
-    .children = children,
-    .doc = "On a control node that is fenced, because the control plane was recovered without it: "
-           "put its control data aside (it is renamed, not deleted), start anew under another id, "
-           "and join.",
-};
-
-/* On the terminal; anything but yes, and no terminal, is no. */
-static bool is_confirmed(void)
+/* On the terminal, unless --yes was given; anything but yes, and no terminal, is no. */
+static bool is_confirmed(const struct hm_given *given)
 {
     char line[16] = "";
+    if (hm_given_option(given, 'y')) {
+        return true;
+    }
     printf("Type 'yes' to do it: ");
     fflush(stdout);
-    return fgets(line, sizeof line, stdin) && strcmp(line, "yes\n") == 0;
+    if (!fgets(line, sizeof line, stdin) || strcmp(line, "yes\n") != 0) {
+        hm_complain("nothing was changed; --yes does it without asking");
+        return false;
+    }
+    return true;
 }
 
 static void tell_plan(const struct hm_recover_reply *reply)
@@ -85,9 +51,9 @@ static void tell_plan(const struct hm_recover_reply *reply)
     }
 }
 
-static void print_done(const struct arguments *arguments, const struct hm_recover_reply *reply)
+static void print_done(const struct hm_given *given, const struct hm_recover_reply *reply)
 {
-    if (!arguments->options.json) {
+    if (!given->options.json) {
         printf("recovered: epoch %llu\n", (unsigned long long)reply->next_epoch);
         return;
     }
@@ -118,72 +84,70 @@ static int wait_for_epoch(struct hm_client *client, uint64_t epoch)
     return EXIT_FAILED;
 }
 
-static int recover(struct hm_client *client, const struct arguments *arguments)
+static int run_recover(struct hm_given *given)
 {
     struct hm_message request = {.kind = HM_MSG_recover};
     struct hm_message reply;
     const struct hm_recover_reply *told = &reply.recover_reply;
-    int code = hm_client_ask(client, &request, 0, HM_MSG_recover_reply, &reply);
-    if (code == EXIT_OK && told->status == HM_OK && !arguments->yes) {
-        tell_plan(told);
-        if (!is_confirmed()) {
-            hm_complain("nothing was changed");
+    int code = hm_client_ask(&given->client, &request, 0, HM_MSG_recover_reply, &reply);
+    if (code == EXIT_OK && told->status == HM_OK) {
+        if (!hm_given_option(given, 'y')) {
+            tell_plan(told);
+        }
+        if (!is_confirmed(given)) {
             return EXIT_FAILED;
         }
-    }
-    if (code == EXIT_OK && told->status == HM_OK) {
         request.recover.now = true;
-        code = hm_client_ask(client, &request, 0, HM_MSG_recover_reply, &reply);
+        code = hm_client_ask(&given->client, &request, 0, HM_MSG_recover_reply, &reply);
     }
     if (code == EXIT_OK && told->status != HM_OK) {
         return hm_complain_status(told->status, told->reason);
     }
     if (code == EXIT_OK) {
         struct hm_recover_reply done = *told;
-        code = wait_for_epoch(client, done.next_epoch);
+        code = wait_for_epoch(&given->client, done.next_epoch);
         if (code == EXIT_OK) {
-            print_done(arguments, &done);
+            print_done(given, &done);
         }
     }
     return code;
 }
 
-int hm_control_recover(int argc, char **argv)
+static int run_rejoin(struct hm_given *given)
 {
-    struct arguments arguments = {0};
-    struct hm_client client;
-    argp_parse(&recover_argp, argc, argv, 0, NULL, &arguments);
-    int code = hm_client_open(&client, &arguments.options);
-    if (code == EXIT_OK) {
-        code = recover(&client, &arguments);
-        hm_client_close(&client);
-    }
-    return code;
-}
-
-int hm_control_rejoin(int argc, char **argv)
-{
-    struct arguments arguments = {0};
-    struct hm_client client;
     struct hm_message reply;
     struct hm_message request = {.kind = HM_MSG_rejoin};
-    argp_parse(&rejoin_argp, argc, argv, 0, NULL, &arguments);
-    if (!arguments.yes) {
+    if (!hm_given_option(given, 'y')) {
         printf("This node puts its control data aside and joins the recovered control plane.\n");
-        if (!is_confirmed()) {
-            hm_complain("nothing was changed");
-            return EXIT_FAILED;
-        }
     }
-    int code = hm_client_ask_once(&arguments.options, &request, 0, HM_MSG_answer, &client, &reply);
-    if (code != EXIT_OK) {
-        return code;
+    if (!is_confirmed(given)) {
+        return EXIT_FAILED;
     }
-    if (reply.answer.status != HM_OK) {
-        code = hm_complain_status(reply.answer.status, reply.answer.reason);
-    } else {
+    int code = hm_client_answer(&given->client, &request, 0, &reply);
+    if (code == EXIT_OK) {
         printf("it starts anew and joins; `hivemind status` tells when it is ready\n");
     }
-    hm_client_close(&client);
     return code;
 }
+
+const struct hm_command hm_command_control_recover = {
+    .name = "recover",
+    .help = "a majority is lost for good: go on with this node",
+    .doc = "Go on with this control node alone, in a new epoch, when a majority of the control "
+           "plane is lost for good. It keeps all that its log has; the other control nodes are "
+           "fenced: they serve nothing until `hivemind control rejoin` there.\vRun it on the "
+           "survivor whose log goes furthest (`hivemind control status --local` on each), and on "
+           "one only. What was committed without this node is lost.",
+    .options = options,
+    .run = run_recover,
+};
+
+const struct hm_command hm_command_control_rejoin = {
+    .name = "rejoin",
+    .help = "on a fenced node: put its control data aside and join",
+    .doc = "On a control node that is fenced, because the control plane was recovered without it: "
+           "put its control data aside (it is renamed, not deleted), start anew under another id, "
+           "and join.",
+    .options = options,
+    .run = run_rejoin,
+};

@@ -3,41 +3,10 @@
 
 #include <stdio.h>
 
-struct arguments {
-    struct hm_options options;
-    bool local;
-};
-
-static const struct argp_option own_options[] = {
+static const struct argp_option options[] = {
     {"local", 'l', NULL, 0, "As this node knows it, with its own log and disk (else the leader's)",
      0},
     {0},
-};
-static const struct argp_child children[] = {{&hm_options_argp, 0, NULL, 0}, {0}};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct arguments *out = state->input;
-    (void)arg;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &out->options;
-        return 0;
-    case 'l':
-        out->local = true;
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp argp = {
-    .options = own_options,
-    .parser = parse,
-    .children = children,
-    .doc = "Who votes in the control plane, how far each is, and how log and disk of the leader "
-           "are.\vLAG counts the entries of the leader that a node has not durably; only the "
-           "leader knows it. Exits with 0 when there is a quorum, 5 when there is none.",
 };
 
 static const char *state_of(const struct hm_control_node *node)
@@ -144,21 +113,25 @@ static void print_json(const struct hm_control_reply *reply)
     hm_json_print(json);
 }
 
-int hm_control_status(int argc, char **argv)
+static int run(struct hm_given *given)
 {
-    struct arguments arguments = {0};
-    struct hm_client client;
+    bool local = hm_given_option(given, 'l');
+    struct hm_message query = {.kind = HM_MSG_control_query, .control_query = {.local = local}};
     struct hm_message reply;
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    struct hm_message query = {.kind = HM_MSG_control_query,
-                               .control_query = {.local = arguments.local}};
-    int code =
-        hm_client_ask_once(&arguments.options, &query, 0, HM_MSG_control_reply, &client, &reply);
+    int code = hm_client_ask(&given->client, &query, 0, HM_MSG_control_reply, &reply);
     if (code != EXIT_OK) {
         return code;
     }
-    (arguments.options.json ? print_json : print_table)(&reply.control_reply);
-    code = hm_status_exit_code((enum hm_status)reply.control_reply.status);
-    hm_client_close(&client);
-    return code;
+    (given->options.json ? print_json : print_table)(&reply.control_reply);
+    return hm_status_exit_code((enum hm_status)reply.control_reply.status);
 }
+
+const struct hm_command hm_command_control_status = {
+    .name = "status",
+    .help = "its voters and learners, how far each is, log and disk",
+    .doc = "Who votes in the control plane, how far each is, and how log and disk of the leader "
+           "are.\vLAG counts the entries of the leader that a node has not durably; only the "
+           "leader knows it. Exits with 0 when there is a quorum, 5 when there is none.",
+    .options = options,
+    .run = run,
+};

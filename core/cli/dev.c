@@ -19,6 +19,7 @@
 
 struct dev {
     char directory[DIRECTORY_BYTES];
+    bool own_socket; /* in there, not where commands look */
     struct hm_name name;
     const char *zone;
     bool has_dns;
@@ -36,33 +37,18 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static void check(struct hm_given *given, struct argp_state *state)
 {
-    struct dev *dev = state->input;
-    switch (key) {
-    case KEY_NAME:
-        dev->name = hm_option_name(state, arg, "a node's name");
-        return 0;
-    case KEY_ZONE:
-        if (strspn(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") !=
-            strlen(arg)) {
-            argp_error(state, "'%s' is no domain name", arg);
-        }
-        dev->zone = arg;
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    struct dev *dev = given->own;
+    const char *name = hm_given_option(given, KEY_NAME);
+    const char *zone = hm_given_option(given, KEY_ZONE);
+    dev->name = hm_option_name(state, name ? name : "dev", "a node's name");
+    dev->zone = zone ? zone : "home.arpa";
+    if (strspn(dev->zone, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") !=
+        strlen(dev->zone)) {
+        argp_error(state, "--zone is a domain name such as home.arpa, not '%s'", zone);
     }
 }
-
-static const struct argp argp = {
-    .options = options,
-    .parser = parse,
-    .doc =
-        "Try Hivemind: one process with every role, on loopback and on free ports, with a key of "
-        "its own. It prints what to try.\vNothing is written but into a temporary directory, "
-        "which is gone when it ends.",
-};
 
 /* ---- its directory ---- */
 
@@ -77,7 +63,9 @@ static bool make_directory(struct dev *dev)
             }
         }
     }
-    hm_complain("no temporary directory can be made: %s", strerror(errno));
+    hm_complain("no directory can be made in $XDG_RUNTIME_DIR, /dev/shm or /tmp: %s; set "
+                "$XDG_RUNTIME_DIR to one that you may write to",
+                strerror(errno));
     return false;
 }
 
@@ -108,6 +96,24 @@ static bool free_port(uint16_t *out)
     return found;
 }
 
+/* Where commands look for it nothing may be made: not root, and $XDG_RUNTIME_DIR is not set, or is
+ * somebody else's, as after su. */
+static bool needs_own_socket(const struct hm_name *name)
+{
+    struct hm_buf path = {0};
+    hm_control_path(name->text, &path);
+    hm_put_u8(&path, 0);
+    char *directory = (char *)path.data;
+    *strrchr(directory, '/') = '\0';
+    bool usable = access(directory, W_OK | X_OK) == 0;
+    if (!usable && errno == ENOENT) { /* the node makes it */
+        *strrchr(directory, '/') = '\0';
+        usable = access(directory, W_OK | X_OK) == 0;
+    }
+    hm_buf_fini(&path);
+    return !usable;
+}
+
 static bool is_installed(const char *module)
 {
     struct hm_loader loader = {0};
@@ -131,6 +137,9 @@ static bool write_config(const struct dev *dev, const char *path)
                   "control: {bootstrap: true}\nlog_level: warn\n",
                   dev->directory, dev->name.text, dev->has_names ? ", names" : "",
                   dev->has_dns ? ", dns" : "", dev->port);
+    if (dev->own_socket) {
+        hm_buf_printf(&text, "socket: %s/dev.sock\n", dev->directory);
+    }
     if (dev->has_dns) {
         hm_buf_printf(&text, "dns:\n  listen: [\"127.0.0.1:%u\"]\n  zones: [{name: %s}]\n",
                       dev->dns_port, dev->zone);
@@ -168,12 +177,16 @@ static bool write_key(const struct dev *dev)
 static void on_ready(void *context)
 {
     struct dev *dev = context;
+    const char *self = program_invocation_name; /* as it can be called again */
     bool nginx = hm_dev_nginx_start(&dev->nginx);
     printf("Node %s runs with the roles control, host%s%s%s. In another terminal:\n\n"
-           "  python3 -m http.server 8080 &\n"
-           "  hivemind announce web 8080 --vhost www.%s\n",
+           "  python3 -m http.server 8080 &\n",
            dev->name.text, dev->has_names ? ", names" : "", dev->has_dns ? ", dns" : "",
-           nginx ? ", an nginx beside it" : "", dev->zone);
+           nginx ? ", an nginx beside it" : "");
+    if (dev->own_socket) {
+        printf("  export HIVEMIND_SOCKET=%s/dev.sock\n", dev->directory);
+    }
+    printf("  %s announce web 8080 --vhost www.%s\n", self, dev->zone);
     if (dev->has_dns) {
         printf("  dig @127.0.0.1 -p %u web.%s\n"
                "  dig @127.0.0.1 -p %u _web._tcp.%s SRV\n",
@@ -182,40 +195,55 @@ static void on_ready(void *context)
     if (nginx) {
         printf("  curl -H 'Host: www.%s' http://127.0.0.1:%u/\n", dev->zone, dev->nginx.http_port);
     }
-    printf("  hivemind services\n"
-           "  hivemind events --follow\n"
-           "%s"
-           "  hivemind withdraw web\n\n"
-           "Ctrl-C ends it and leaves nothing behind.\n",
-           dev->has_names ? "  hivemind names register printer --owner me\n" : "");
+    printf("  %s services\n"
+           "  %s events --follow\n",
+           self, self);
+    if (dev->has_names) {
+        printf("  %s names register printer --owner me\n", self);
+    }
+    printf("  %s withdraw web\n\nCtrl-C ends it and leaves nothing behind.\n", self);
     fflush(stdout);
 }
 
-int hm_command_dev(int argc, char **argv)
+static int run(struct hm_given *given)
 {
-    struct dev dev = {.name = hm_name_of("dev"), .zone = "home.arpa"};
+    struct dev *dev = given->own;
     char file[DIRECTORY_BYTES + 16];
     int code = EXIT_FAILED;
-    argp_parse(&argp, argc, argv, 0, NULL, &dev);
-    dev.has_dns = is_installed("dns");
-    dev.has_names = is_installed("names");
-    if (!make_directory(&dev)) {
+    dev->has_dns = is_installed("dns");
+    dev->has_names = is_installed("names");
+    if (!make_directory(dev)) {
         return EXIT_FAILED;
     }
-    snprintf(file, sizeof file, "%s/dev.yaml", dev.directory);
-    if (write_key(&dev) && free_port(&dev.port) && free_port(&dev.dns_port) &&
-        write_config(&dev, file)) {
-        const struct hm_run_options run = {file, true, on_ready, &dev};
-        dev.nginx.directory = dev.directory;
-        dev.nginx.name = &dev.name;
-        dev.nginx.join_port = dev.port;
-        if (hm_dev_nginx_find(&dev.nginx) &&
-            !(free_port(&dev.nginx.port) && free_port(&dev.nginx.http_port))) {
-            dev.nginx.program[0] = '\0';
+    dev->own_socket = needs_own_socket(&dev->name);
+    snprintf(file, sizeof file, "%s/dev.yaml", dev->directory);
+    if (write_key(dev) && free_port(&dev->port) && free_port(&dev->dns_port) &&
+        write_config(dev, file)) {
+        const struct hm_run_options run = {file, true, on_ready, dev};
+        dev->nginx.directory = dev->directory;
+        dev->nginx.name = &dev->name;
+        dev->nginx.join_port = dev->port;
+        if (hm_dev_nginx_find(&dev->nginx) &&
+            !(free_port(&dev->nginx.port) && free_port(&dev->nginx.http_port))) {
+            dev->nginx.program[0] = '\0';
         }
         code = hm_run(&run);
-        hm_dev_nginx_stop(&dev.nginx);
+        hm_dev_nginx_stop(&dev->nginx);
     }
-    nftw(dev.directory, remove_one, REMOVE_OPEN_MAX, FTW_DEPTH | FTW_PHYS);
+    nftw(dev->directory, remove_one, REMOVE_OPEN_MAX, FTW_DEPTH | FTW_PHYS);
     return code;
 }
+
+const struct hm_command hm_command_dev = {
+    .name = "dev",
+    .help = "a cluster of one to try things on, gone at its end",
+    .doc =
+        "Try Hivemind: one process with every role, on loopback and on free ports, with a key of "
+        "its own. It prints what to try.\vNothing is written but into a temporary directory, "
+        "which is gone when it ends.",
+    .alone = true,
+    .options = options,
+    .own_bytes = sizeof(struct dev),
+    .check = check,
+    .run = run,
+};

@@ -1,59 +1,24 @@
 /* hivemind events: what the cluster agreed on, in order. */
 #include "core/cli/cli.h"
+#include "core/io/log.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define PAGE_EVENTS 256
 #define FOLLOW_MS   10000
 
-struct arguments {
-    struct hm_options options;
-    uint64_t from;
-    bool follow;
-};
-
-static const struct argp_option own_options[] = {
+static const struct argp_option options[] = {
     {"from", 'n', "N", 0, "Begin at this index (else at the oldest that is held)", 0},
     {"follow", 'f', NULL, 0, "Go on as events come, until interrupted", 0},
     {0},
 };
-static const struct argp_child children[] = {{&hm_options_argp, 0, NULL, 0}, {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static void check(struct hm_given *given, struct argp_state *state)
 {
-    struct arguments *out = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &out->options;
-        return 0;
-    case 'n':
-        out->from = hm_option_number(state, arg, "--from", 0, UINT64_MAX);
-        return 0;
-    case 'f':
-        out->follow = true;
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    const char *from = hm_given_option(given, 'n');
+    if (from) {
+        *(uint64_t *)given->own = hm_option_number(state, from, "--from", 0, UINT64_MAX);
     }
-}
-
-static const struct argp argp = {
-    .options = own_options,
-    .parser = parse,
-    .children = children,
-    .doc = "What the cluster agreed on, in order.\vA line an event: its index, log time, kind and "
-           "content; with --format json one object a line.",
-};
-
-static void format_time(uint64_t time_ms, char *out, size_t size)
-{
-    time_t seconds = (time_t)(time_ms / 1000);
-    struct tm parts;
-    char text[32];
-    gmtime_r(&seconds, &parts);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(out, size, "%s.%03uZ", text, (unsigned)(time_ms % 1000));
 }
 
 /* One object a line, with all that the message says. */
@@ -73,9 +38,7 @@ static void print_json(const struct hm_event *event, const struct hm_message *bo
         json_object_set_new(object, "data", hm_json_text(body->user_event.data));
     }
     json_object_set_new(object, "text", hm_json_text(hm_buf_view(&text)));
-    json_dumpf(object, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(object);
+    hm_json_print_line(object);
     hm_buf_fini(&text);
 }
 
@@ -94,8 +57,8 @@ static void print_event(const struct hm_event *event, bool json)
     struct hm_arena arena = {0};
     struct hm_message body;
     struct hm_reader in = hm_reader_of(event->body);
-    char when[64];
-    format_time(event->time_ms, when, sizeof when);
+    char when[HM_LOG_TIME_BYTES];
+    hm_log_time(event->time_ms, when);
     if (hm_message_decode(&in, &arena, &body) != HM_OK) {
         hm_complain("event %llu is of a newer release; upgrade hivemind to read it",
                     (unsigned long long)event->index);
@@ -108,15 +71,17 @@ static void print_event(const struct hm_event *event, bool json)
 }
 
 /* Page after page; without --follow to the newest. */
-static int print_events(struct hm_client *client, struct arguments *arguments)
+static int run(struct hm_given *given)
 {
+    uint64_t from = *(uint64_t *)given->own;
+    bool follow = hm_given_option(given, 'f');
     for (;;) {
-        uint32_t wait_ms = arguments->follow ? FOLLOW_MS : 0;
+        uint32_t wait_ms = follow ? FOLLOW_MS : 0;
         struct hm_message reply;
         struct hm_message query = {
             .kind = HM_MSG_events_query,
-            .events_query = {.from = arguments->from, .most = PAGE_EVENTS, .wait_ms = wait_ms}};
-        int code = hm_client_ask(client, &query, wait_ms, HM_MSG_events_reply, &reply);
+            .events_query = {.from = from, .most = PAGE_EVENTS, .wait_ms = wait_ms}};
+        int code = hm_client_ask(&given->client, &query, wait_ms, HM_MSG_events_reply, &reply);
         if (code != EXIT_OK) {
             return code;
         }
@@ -128,25 +93,23 @@ static int print_events(struct hm_client *client, struct arguments *arguments)
             hm_complain("%.*s", (int)page->reason.size, (const char *)page->reason.data);
         }
         for (uint32_t i = 0; i < page->events_count; i++) {
-            print_event(&page->events[i], arguments->options.json);
+            print_event(&page->events[i], given->options.json);
         }
         fflush(stdout);
-        arguments->from = page->next;
-        if (!arguments->follow && page->events_count == 0) {
+        from = page->next;
+        if (!follow && page->events_count == 0) {
             return EXIT_OK;
         }
     }
 }
 
-int hm_command_events(int argc, char **argv)
-{
-    struct arguments arguments = {0};
-    struct hm_client client;
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    int code = hm_client_open(&client, &arguments.options);
-    if (code == EXIT_OK) {
-        code = print_events(&client, &arguments);
-        hm_client_close(&client);
-    }
-    return code;
-}
+const struct hm_command hm_command_events = {
+    .name = "events",
+    .help = "what the cluster agreed on, in order",
+    .doc = "What the cluster agreed on, in order.\vA line an event: its index, log time, kind and "
+           "content; with --format json one object a line.",
+    .options = options,
+    .own_bytes = sizeof(uint64_t),
+    .check = check,
+    .run = run,
+};

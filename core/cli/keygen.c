@@ -9,30 +9,12 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static int run(struct hm_given *given)
 {
-    if (key == 'o') {
-        *(const char **)state->input = arg;
-        return 0;
-    }
-    return ARGP_ERR_UNKNOWN;
-}
-
-static const struct argp argp = {
-    .options = options,
-    .parser = parse,
-    .doc = "Make a cluster key. Whoever has it can be in the cluster.\vCopy it to every machine, "
-           "readable by root (mode 0600) or by the group hivemind (0640). An existing file is "
-           "never overwritten.",
-};
-
-int hm_command_keygen(int argc, char **argv)
-{
-    const char *file = NULL;
+    const char *file = hm_given_option(given, 'o');
     struct hm_key key;
     struct hm_buf error = {0};
     int code = EXIT_OK;
-    argp_parse(&argp, argc, argv, 0, NULL, &file);
     if (!file) {
         char text[HM_KEY_TEXT_BYTES];
         hm_key_draw(&key);
@@ -48,3 +30,14 @@ int hm_command_keygen(int argc, char **argv)
     hm_buf_fini(&error);
     return code;
 }
+
+const struct hm_command hm_command_keygen = {
+    .name = "keygen",
+    .help = "make a cluster key",
+    .doc = "Make a cluster key. Whoever has it can be in the cluster.\vCopy it to every machine, "
+           "readable by root (mode 0600) or by the group hivemind (0640). An existing file is "
+           "never overwritten.",
+    .alone = true,
+    .options = options,
+    .run = run,
+};

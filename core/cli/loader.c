@@ -120,12 +120,17 @@ static const struct hm_module *open_module(const char *path, const char *name, s
     }
     const struct hm_module *module = dlsym(handle, "hm_module");
     if (!module) {
-        hm_buf_printf(error, "%s is no module: it does not export hm_module", path);
+        hm_buf_printf(
+            error,
+            "%s is no module of hivemind: it does not export hm_module (hivemind/module.h "
+            "tells how)",
+            path);
     } else if (module->abi != HM_MODULE_ABI) {
-        hm_buf_printf(error, "module %s has ABI %u, this hivemind speaks %u; rebuild it", name,
-                      module->abi, HM_MODULE_ABI);
+        hm_buf_printf(error, "module %s has ABI %u, this hivemind speaks %u; rebuild %s", name,
+                      module->abi, HM_MODULE_ABI, path);
     } else if (strcmp(module->name, name) != 0) {
-        hm_buf_printf(error, "%s holds module %s: rename the file", path, module->name);
+        hm_buf_printf(error, "%s holds module %s: rename the file to %s" SUFFIX, path, module->name,
+                      module->name);
     } else {
         return module;
     }
@@ -144,7 +149,8 @@ const struct hm_module *hm_loader_load(struct hm_loader *loader, const char *nam
     struct hm_buf path = {0};
     const struct hm_module *module = NULL;
     if (loader->module_count == HM_LOADER_MODULES_MAX) {
-        hm_buf_printf(error, "more than %d modules", HM_LOADER_MODULES_MAX);
+        hm_buf_printf(error, "more than %d modules: leave out '%s', or another",
+                      HM_LOADER_MODULES_MAX, name);
     } else if (find(loader, name, &path)) {
         module = open_module((const char *)path.data, name, error);
     }

@@ -3,41 +3,10 @@
 
 #include <stdio.h>
 
-struct arguments {
-    struct hm_options options;
-    struct hm_members_query query;
-};
-
-static const struct argp_option own_options[] = {
+static const struct argp_option options[] = {
     {"all", 'a', NULL, 0, "Ask the control plane for all (else what this node knows)", 0},
     {"role", 'r', "ROLE", 0, "Only those with this role", 0},
     {0},
-};
-static const struct argp_child children[] = {{&hm_options_argp, 0, NULL, 0}, {0}};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct arguments *out = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &out->options;
-        return 0;
-    case 'a':
-        out->query.all = true;
-        return 0;
-    case 'r':
-        out->query.role = hm_option_name(state, arg, "a role");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp argp = {
-    .options = own_options,
-    .parser = parse,
-    .children = children,
-    .doc = "Who is in the cluster.",
 };
 
 static void append_roles(const struct hm_member *member, struct hm_buf *out)
@@ -100,23 +69,38 @@ static void print_json(const struct hm_members_reply *reply)
     hm_json_print(json);
 }
 
-int hm_command_members(int argc, char **argv)
+static void check(struct hm_given *given, struct argp_state *state)
 {
-    struct arguments arguments = {0};
-    struct hm_client client;
+    struct hm_members_query *query = given->own;
+    const char *role = hm_given_option(given, 'r');
+    query->all = hm_given_option(given, 'a');
+    if (role) {
+        query->role = hm_option_name(state, role, "a role");
+    }
+}
+
+static int run(struct hm_given *given)
+{
+    const struct hm_members_query *own = given->own;
+    struct hm_message query = {.kind = HM_MSG_members_query, .members_query = *own};
     struct hm_message reply;
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    struct hm_message query = {.kind = HM_MSG_members_query, .members_query = arguments.query};
-    int code =
-        hm_client_ask_once(&arguments.options, &query, 0, HM_MSG_members_reply, &client, &reply);
+    int code = hm_client_ask(&given->client, &query, 0, HM_MSG_members_reply, &reply);
     if (code != EXIT_OK) {
         return code;
     }
     if (reply.members_reply.status != HM_OK) {
-        code = hm_complain_status(reply.members_reply.status, reply.members_reply.reason);
-    } else {
-        (arguments.options.json ? print_json : print_table)(&reply.members_reply);
+        return hm_complain_status(reply.members_reply.status, reply.members_reply.reason);
     }
-    hm_client_close(&client);
-    return code;
+    (given->options.json ? print_json : print_table)(&reply.members_reply);
+    return EXIT_OK;
 }
+
+const struct hm_command hm_command_members = {
+    .name = "members",
+    .help = "who is in the cluster",
+    .doc = "Who is in the cluster.",
+    .options = options,
+    .own_bytes = sizeof(struct hm_members_query),
+    .check = check,
+    .run = run,
+};

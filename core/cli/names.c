@@ -2,33 +2,17 @@
  */
 #include "core/base/utf8.h"
 #include "core/cli/cli.h"
+#include "core/io/log.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* What a node takes to say that there is no quorum comes on top of --timeout. */
 #define NODE_MS        2000u
 #define TEXT_BYTES_MAX 255u
 #define LOG_NAME       "role.names"
 
-enum { KEY_OWNER = 'o' };
-
-struct arguments {
-    struct hm_options options;
-    const struct hm_names_verb *verb;
-    const char *word; /* NAME or PREFIX */
-    const char *owner;
-};
-
-struct hm_names_verb {
-    const char *name;
-    const char *words; /* as help shows them */
-    const char *help;
-    bool named; /* the word has to be there */
-    bool owned; /* so has --owner */
-    int (*run)(struct hm_client *client, const struct arguments *arguments);
-};
+#define KEY_OWNER 'o'
 
 /* ---- asking ---- */
 
@@ -64,21 +48,11 @@ static bool holder_of(struct hm_client *client, const struct hm_answer *answer,
     return told;
 }
 
-static void format_time(uint64_t time_ms, char *out, size_t size)
-{
-    time_t seconds = (time_t)(time_ms / 1000);
-    struct tm parts;
-    char text[32];
-    gmtime_r(&seconds, &parts);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(out, size, "%s.%03uZ", text, (unsigned)(time_ms % 1000));
-}
-
 static json_t *item_json(const struct hm_names_item *item)
 {
-    char when[64];
+    char when[HM_LOG_TIME_BYTES];
     json_t *json = json_object();
-    format_time(item->time_ms, when, sizeof when);
+    hm_log_time(item->time_ms, when);
     json_object_set_new(json, "name", hm_json_text(item->name));
     json_object_set_new(json, "owner", hm_json_text(item->owner));
     json_object_set_new(json, "index", json_integer((json_int_t)item->index));
@@ -89,70 +63,78 @@ static json_t *item_json(const struct hm_names_item *item)
 /* ---- the verbs ---- */
 
 /* What became of a register or a release: in JSON on stdout whatever it was. */
-static int tell(struct hm_client *client, const struct arguments *arguments,
-                const struct hm_answer *answer, const char *done)
+static int tell(const struct hm_given *given, const struct hm_answer *answer,
+                const struct hm_names_item *holder, const char *done)
 {
-    struct hm_names_item holder = {.name = hm_bytes_of_text(arguments->word)};
-    bool told = holder_of(client, answer, &holder);
+    const char *name = given->words[0];
+    const char *owner = hm_given_option(given, KEY_OWNER);
     int code = hm_status_exit_code((enum hm_status)answer->status);
-    if (arguments->options.json) {
+    if (given->options.json) {
         json_t *json = json_object();
-        json_object_set_new(json, "name", json_string(arguments->word));
+        json_object_set_new(json, "name", json_string(name));
         json_object_set_new(json, "status",
                             json_string(hm_status_name((enum hm_status)answer->status)));
         json_object_set_new(json, "owner",
-                            told                      ? hm_json_text(holder.owner)
-                            : answer->status == HM_OK ? json_string(arguments->owner)
+                            holder                    ? hm_json_text(holder->owner)
+                            : answer->status == HM_OK ? json_string(owner)
                                                       : json_null());
         json_object_set_new(json, "index", json_integer((json_int_t)answer->index));
         hm_json_print(json);
-        return code;
-    }
-    if (told) {
-        hm_complain("'%s' belongs to '%.*s'", arguments->word, (int)holder.owner.size,
-                    (const char *)holder.owner.data);
+    } else if (holder) {
+        hm_complain("'%s' belongs to '%.*s'", name, (int)holder->owner.size,
+                    (const char *)holder->owner.data);
     } else if (answer->status != HM_OK) {
         return hm_complain_status(answer->status, answer->reason);
     } else {
-        printf("'%s' %s '%s'\n", arguments->word, done, arguments->owner);
+        printf("'%s' %s '%s'\n", name, done, owner);
     }
     return code;
 }
 
-static int run_register(struct hm_client *client, const struct arguments *arguments)
+static int write_and_tell(struct hm_given *given, const struct hm_message *body, const char *done)
 {
     struct hm_message reply;
+    struct hm_names_item holder;
+    int code = ask(&given->client, true, body, &reply);
+    if (code != EXIT_OK) {
+        return code;
+    }
+    bool told = holder_of(&given->client, &reply.answer, &holder);
+    return tell(given, &reply.answer, told ? &holder : NULL, done);
+}
+
+static int run_register(struct hm_given *given)
+{
     struct hm_message body = {
         .kind = HM_MSG_names_register,
-        .names_register = {hm_bytes_of_text(arguments->word), hm_bytes_of_text(arguments->owner)}};
-    int code = ask(client, true, &body, &reply);
-    return code == EXIT_OK ? tell(client, arguments, &reply.answer, "belongs to") : code;
+        .names_register = {hm_bytes_of_text(given->words[0]),
+                           hm_bytes_of_text(hm_given_option(given, KEY_OWNER))}};
+    return write_and_tell(given, &body, "belongs to");
 }
 
-static int run_release(struct hm_client *client, const struct arguments *arguments)
+static int run_release(struct hm_given *given)
 {
-    struct hm_message reply;
     struct hm_message body = {
         .kind = HM_MSG_names_release,
-        .names_release = {hm_bytes_of_text(arguments->word), hm_bytes_of_text(arguments->owner)}};
-    int code = ask(client, true, &body, &reply);
-    return code == EXIT_OK ? tell(client, arguments, &reply.answer, "is free again, said") : code;
+        .names_release = {hm_bytes_of_text(given->words[0]),
+                          hm_bytes_of_text(hm_given_option(given, KEY_OWNER))}};
+    return write_and_tell(given, &body, "is free again, said");
 }
 
-static int run_check(struct hm_client *client, const struct arguments *arguments)
+static int run_check(struct hm_given *given)
 {
     struct hm_message reply;
     struct hm_names_item holder;
     struct hm_message body = {.kind = HM_MSG_names_check,
-                              .names_check = {hm_bytes_of_text(arguments->word)}};
-    int code = ask(client, false, &body, &reply);
+                              .names_check = {hm_bytes_of_text(given->words[0])}};
+    int code = ask(&given->client, false, &body, &reply);
     if (code != EXIT_OK) {
         return code;
     }
-    if (reply.answer.status != HM_OK || !holder_of(client, &reply.answer, &holder)) {
+    if (reply.answer.status != HM_OK || !holder_of(&given->client, &reply.answer, &holder)) {
         return hm_complain_status(reply.answer.status, reply.answer.reason);
     }
-    if (arguments->options.json) {
+    if (given->options.json) {
         hm_json_print(item_json(&holder));
     } else {
         printf("%.*s\n", (int)holder.owner.size, (const char *)holder.owner.data);
@@ -166,8 +148,8 @@ static void put_rows(struct hm_sheet *sheet, const struct hm_names_page *page)
 {
     for (uint32_t i = 0; i < page->items_count; i++) {
         const struct hm_names_item *item = &page->items[i];
-        char when[64];
-        format_time(item->time_ms, when, sizeof when);
+        char when[HM_LOG_TIME_BYTES];
+        hm_log_time(item->time_ms, when);
         hm_sheet_put(sheet, "%.*s", (int)item->name.size, (const char *)item->name.data);
         hm_sheet_put(sheet, "%.*s", (int)item->owner.size, (const char *)item->owner.data);
         hm_sheet_put(sheet, "%s", when);
@@ -186,28 +168,27 @@ static void print_items(const struct hm_names_page *page, bool *any)
     }
 }
 
-static int list_pages(struct hm_client *client, const struct arguments *arguments,
-                      struct hm_sheet *sheet, struct hm_buf *after)
+static int list_pages(struct hm_given *given, struct hm_sheet *sheet, struct hm_buf *after)
 {
+    const char *prefix = given->words[0] ? given->words[0] : "";
     bool any = false;
     for (;;) {
         struct hm_message reply;
         struct hm_message page;
         struct hm_message body = {
             .kind = HM_MSG_names_list,
-            .names_list = {.prefix = hm_bytes_of_text(arguments->word ? arguments->word : ""),
-                           .after = hm_buf_view(after)}};
-        int code = ask(client, false, &body, &reply);
+            .names_list = {.prefix = hm_bytes_of_text(prefix), .after = hm_buf_view(after)}};
+        int code = ask(&given->client, false, &body, &reply);
         if (code != EXIT_OK) {
             return code;
         }
         if (reply.answer.status != HM_OK ||
-            hm_message_decode_only(reply.answer.data, HM_MSG_names_page, &client->arena, &page) !=
-                HM_OK) {
+            hm_message_decode_only(reply.answer.data, HM_MSG_names_page, &given->client.arena,
+                                   &page) != HM_OK) {
             return hm_complain_status(reply.answer.status, reply.answer.reason);
         }
         const struct hm_names_page *names = &page.names_page;
-        if (arguments->options.json) {
+        if (given->options.json) {
             print_items(names, &any);
         } else {
             put_rows(sheet, names);
@@ -219,7 +200,7 @@ static int list_pages(struct hm_client *client, const struct arguments *argument
         hm_buf_clear(after);
         hm_buf_append(after, last.data, last.size);
     }
-    if (arguments->options.json) {
+    if (given->options.json) {
         puts(any ? "\n]" : "[]");
     } else {
         hm_sheet_print(sheet);
@@ -227,32 +208,23 @@ static int list_pages(struct hm_client *client, const struct arguments *argument
     return EXIT_OK;
 }
 
-static int run_list(struct hm_client *client, const struct arguments *arguments)
+static int run_list(struct hm_given *given)
 {
     static const char *const headings[] = {"NAME", "OWNER", "SINCE", NULL};
     struct hm_sheet sheet = {.headings = headings};
     struct hm_buf after = {0};
-    int code = list_pages(client, arguments, &sheet, &after);
+    int code = list_pages(given, &sheet, &after);
     hm_sheet_fini(&sheet);
     hm_buf_fini(&after);
     return code;
 }
 
-/* ---- the table ---- */
-
-static const struct hm_names_verb verbs[] = {
-    {"register", "NAME --owner OWNER", "make a name the owner's, if it is nobody's", true, true,
-     run_register},
-    {"check", "NAME", "whose a name is", true, false, run_check},
-    {"release", "NAME --owner OWNER", "give up a name, as its owner", true, true, run_release},
-    {"list", "[PREFIX]", "names in order, and whose they are", false, false, run_list},
-};
-
-#define VERB_COUNT (sizeof verbs / sizeof *verbs)
+/* ---- the group ---- */
 
 static const struct argp_option owner_options[] = {
-    {"owner", KEY_OWNER, "OWNER", 0, "Who it is for: any text that tells owners apart", 0}, {0}};
-static const struct argp_option no_options[] = {{0}};
+    {"owner", KEY_OWNER, "OWNER", 0, "Who it is for: any text that tells owners apart", 0},
+    {0},
+};
 
 static void expect_text(struct argp_state *state, const char *text, const char *what, size_t least)
 {
@@ -263,79 +235,74 @@ static void expect_text(struct argp_state *state, const char *text, const char *
     }
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static void check_prefix(struct hm_given *given, struct argp_state *state)
 {
-    struct arguments *out = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &out->options;
-        return 0;
-    case KEY_OWNER:
-        expect_text(state, arg, "--owner", 1);
-        out->owner = arg;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (out->word) {
-            argp_error(state, "too many arguments: %s", arg);
-        }
-        expect_text(state, arg, out->verb->named ? "a name" : "a prefix", out->verb->named ? 1 : 0);
-        out->word = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if ((out->verb->named && !out->word) || (out->verb->owned && !out->owner)) {
-            argp_error(state, "it takes %s", out->verb->words);
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    if (given->words[0]) {
+        expect_text(state, given->words[0], "a prefix", 0);
     }
 }
 
-static int run_verb(const struct hm_names_verb *verb, int argc, char **argv)
+static void check_name(struct hm_given *given, struct argp_state *state)
 {
-    static const struct argp_child children[] = {{&hm_options_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {.options = verb->owned ? owner_options : no_options,
-                              .parser = parse,
-                              .args_doc = verb->owned ? "NAME" : verb->words,
-                              .children = children,
-                              .doc = verb->help};
-    struct arguments arguments = {.verb = verb};
-    struct hm_client client;
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    int code = hm_client_open(&client, &arguments.options);
-    if (code == EXIT_OK) {
-        code = verb->run(&client, &arguments);
-        hm_client_close(&client);
-    }
-    return code;
+    expect_text(state, given->words[0], "a name", 1);
 }
 
-static void print_help(FILE *out)
+static void check_name_and_owner(struct hm_given *given, struct argp_state *state)
 {
-    fprintf(out, "Usage: hivemind names COMMAND [OPTION...]\n"
-                 "Unique names for applications: each belongs to one owner at a time. Some control "
-                 "nodes have role names.\n\n");
-    for (size_t i = 0; i < VERB_COUNT; i++) {
-        fprintf(out, "  %-8s %-19s %s\n", verbs[i].name, verbs[i].words, verbs[i].help);
+    const char *owner = hm_given_option(given, KEY_OWNER);
+    check_name(given, state);
+    if (!owner) {
+        argp_error(state, "it takes %s: `%s %s`", given->command->words, state->name,
+                   given->command->example);
     }
-    fprintf(out, "\n`hivemind names COMMAND --help` tells more of each.\n");
+    expect_text(state, owner, "--owner", 1);
 }
 
-int hm_command_names(int argc, char **argv)
-{
-    const char *word = argc > 1 ? argv[1] : NULL;
-    if (!word || strcmp(word, "--help") == 0 || strcmp(word, "-?") == 0) {
-        print_help(word ? stdout : stderr);
-        return word ? EXIT_OK : EXIT_USAGE;
-    }
-    for (size_t i = 0; i < VERB_COUNT; i++) {
-        if (strcmp(word, verbs[i].name) == 0) {
-            char name[64];
-            snprintf(name, sizeof name, "hivemind names %s", word);
-            argv[1] = name;
-            return run_verb(&verbs[i], argc - 1, argv + 1);
-        }
-    }
-    hm_complain("names: unknown command %s; `hivemind names --help` lists them", word);
-    return EXIT_USAGE;
-}
+static const struct hm_command take = {
+    .name = "register",
+    .words = "NAME --owner OWNER",
+    .help = "make a name the owner's, if it is nobody's",
+    .example = "printer --owner alice",
+    .options = owner_options,
+    .check = check_name_and_owner,
+    .run = run_register,
+};
+
+static const struct hm_command check = {
+    .name = "check",
+    .words = "NAME",
+    .help = "whose a name is",
+    .example = "printer",
+    .check = check_name,
+    .run = run_check,
+};
+
+static const struct hm_command release = {
+    .name = "release",
+    .words = "NAME --owner OWNER",
+    .help = "give up a name, as its owner",
+    .example = "printer --owner alice",
+    .options = owner_options,
+    .check = check_name_and_owner,
+    .run = run_release,
+};
+
+static const struct hm_command list = {
+    .name = "list",
+    .words = "[PREFIX]",
+    .help = "names in order, and whose they are",
+    .example = "pri",
+    .check = check_prefix,
+    .run = run_list,
+};
+
+static const struct hm_command *const verbs[] = {&take, &check, &release, &list, NULL};
+
+const struct hm_command hm_command_names = {
+    .name = "names",
+    .words = "COMMAND",
+    .help = "unique names for applications: register, check, release",
+    .doc = "Unique names for applications: each belongs to one owner at a time. Some control nodes "
+           "have role names.",
+    .verbs = verbs,
+};

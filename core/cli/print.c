@@ -103,6 +103,20 @@ void hm_json_print(json_t *json)
     json_decref(json);
 }
 
+void hm_json_print_line(json_t *json)
+{
+    json_dumpf(json, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(json);
+}
+
+void hm_json_print_index(uint64_t index)
+{
+    json_t *json = json_object();
+    json_object_set_new(json, "index", json_integer((json_int_t)index));
+    hm_json_print(json);
+}
+
 /* ---- complaints ---- */
 
 void hm_complain(const char *format, ...)

@@ -177,6 +177,19 @@ static void set_node(const struct hm_settings *settings, const struct hm_place_o
     }
 }
 
+/* What is wrong with the key file is told with the line that names it. */
+static enum hm_status read_key(const struct hm_conf_node *root, struct hm_key *out,
+                               struct hm_buf *error)
+{
+    const struct hm_conf_origin *at = &hm_conf_get(root, "key")->origin;
+    hm_buf_printf(error, "%s:%u:%u: ", at->file, at->line, at->column);
+    enum hm_status status = hm_keyfile_read(hm_conf_text(root, "key"), out, error);
+    if (status == HM_OK) {
+        hm_buf_clear(error);
+    }
+    return status;
+}
+
 static enum hm_status open_daemon(struct run *run, struct hm_buf *error)
 {
     struct hm_place_of_node place = {0};
@@ -191,7 +204,7 @@ static enum hm_status open_daemon(struct run *run, struct hm_buf *error)
     };
     enum hm_status status = hm_place_find(&run->settings, &place, error);
     if (status == HM_OK) {
-        status = hm_keyfile_read(hm_conf_text(run->settings.root, "key"), &key, error);
+        status = read_key(run->settings.root, &key, error);
     }
     if (status == HM_OK) {
         status = hm_sockets_open(&place.addr, &config.sockets, error);
@@ -316,40 +329,33 @@ int hm_run(const struct hm_run_options *options)
 
 /* ---- the command ---- */
 
-static const struct argp_option arguments[] = {
+static const struct argp_option options[] = {
     {"config", 'c', "FILE", 0, "The configuration; conf.d/*.yaml beside it belongs to it", 0},
     {0},
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static void check(struct hm_given *given, struct argp_state *state)
 {
-    struct hm_run_options *options = state->input;
-    switch (key) {
-    case 'c':
-        options->file = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!options->file) {
-            argp_error(state, "-c FILE is missing: which configuration?");
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    if (!hm_given_option(given, 'c')) {
+        argp_error(state, "-c FILE is missing: which configuration?");
     }
 }
 
-static const struct argp argp = {
-    .options = arguments,
-    .parser = parse,
-    .args_doc = "-c FILE",
+static int run_command(struct hm_given *given)
+{
+    const struct hm_run_options run = {.file = hm_given_option(given, 'c')};
+    return hm_run(&run);
+}
+
+const struct hm_command hm_command_run = {
+    .name = "run",
+    .words = "-c FILE",
+    .help = "run a node as its configuration says",
     .doc =
         "Run a node as its configuration says.\vSIGTERM and SIGINT stop it, meaning to come back "
         "(`hivemind leave` leaves the cluster); SIGHUP reads the configuration anew.",
+    .alone = true,
+    .options = options,
+    .check = check,
+    .run = run_command,
 };
-
-int hm_command_run(int argc, char **argv)
-{
-    struct hm_run_options options = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &options);
-    return hm_run(&options);
-}

@@ -11,33 +11,14 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static int run(struct hm_given *given)
 {
-    (void)arg;
-    if (key == 'm') {
-        *(bool *)state->input = true;
-        return 0;
-    }
-    return ARGP_ERR_UNKNOWN;
-}
-
-static const struct argp argp = {
-    .options = options,
-    .parser = parse,
-    .doc = "Print the JSON Schema of a configuration, with the keys of all modules that are "
-           "found.",
-};
-
-int hm_command_schema(int argc, char **argv)
-{
-    bool manual = false;
     struct hm_loader loader = {0};
     struct hm_arena arena = {0};
     struct hm_buf text = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &manual);
     hm_loader_add_defaults(&loader);
     const struct hm_conf_schema *schema = hm_settings_schema(&arena, &loader);
-    if (manual) {
+    if (hm_given_option(given, 'm')) {
         hm_conf_print_manual(schema, "Configuration", &text);
     } else {
         hm_conf_print_json_schema(schema, "Hivemind configuration", &text);
@@ -48,3 +29,13 @@ int hm_command_schema(int argc, char **argv)
     hm_loader_fini(&loader);
     return EXIT_OK;
 }
+
+const struct hm_command hm_command_schema = {
+    .name = "schema",
+    .help = "the JSON Schema of a configuration, or its manual",
+    .doc = "Print the JSON Schema of a configuration, with the keys of all modules that are "
+           "found.",
+    .alone = true,
+    .options = options,
+    .run = run,
+};

@@ -3,40 +3,7 @@
 
 #include <stdio.h>
 
-struct arguments {
-    struct hm_options options;
-    struct hm_name service;
-};
-
 static const char *const health_names[] = {"unknown", "passing", "failing"};
-
-static const struct argp_child children[] = {{&hm_options_argp, 0, NULL, 0}, {0}};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct arguments *out = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &out->options;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num > 0) {
-            argp_error(state, "one service at a time, or none for all");
-        }
-        out->service = hm_option_name(state, arg, "a service");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp argp = {
-    .parser = parse,
-    .args_doc = "[NAME]",
-    .children = children,
-    .doc = "The instances of the service NAME, or of all, and why one is not served.\vExits with 3 "
-           "when there is no such service.",
-};
 
 static const char *health_name(uint8_t health)
 {
@@ -82,24 +49,38 @@ static void print_json(const struct hm_services_reply *reply)
     hm_json_print(instances);
 }
 
-int hm_command_services(int argc, char **argv)
+static void check(struct hm_given *given, struct argp_state *state)
 {
-    struct arguments arguments = {0};
-    struct hm_client client;
+    struct hm_services_query *query = given->own;
+    if (given->words[0]) {
+        query->service = hm_option_name(state, given->words[0], "a service");
+    }
+}
+
+static int run(struct hm_given *given)
+{
+    const struct hm_services_query *own = given->own;
+    struct hm_message query = {.kind = HM_MSG_services_query, .services_query = *own};
     struct hm_message reply;
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    struct hm_message query = {.kind = HM_MSG_services_query,
-                               .services_query = {.service = arguments.service}};
-    int code =
-        hm_client_ask_once(&arguments.options, &query, 0, HM_MSG_services_reply, &client, &reply);
+    int code = hm_client_ask(&given->client, &query, 0, HM_MSG_services_reply, &reply);
     if (code != EXIT_OK) {
         return code;
     }
     if (reply.services_reply.status != HM_OK) {
-        code = hm_complain_status(reply.services_reply.status, reply.services_reply.reason);
-    } else {
-        (arguments.options.json ? print_json : print_table)(&reply.services_reply);
+        return hm_complain_status(reply.services_reply.status, reply.services_reply.reason);
     }
-    hm_client_close(&client);
-    return code;
+    (given->options.json ? print_json : print_table)(&reply.services_reply);
+    return EXIT_OK;
 }
+
+const struct hm_command hm_command_services = {
+    .name = "services",
+    .words = "[NAME]",
+    .help = "what is served, and why something is not",
+    .doc = "The instances of the service NAME, or of all, and why one is not served.\vExits with 3 "
+           "when there is no such service.",
+    .example = "web",
+    .own_bytes = sizeof(struct hm_services_query),
+    .check = check,
+    .run = run,
+};

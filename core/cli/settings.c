@@ -24,6 +24,20 @@ struct sources {
     size_t capacity;
 };
 
+static enum hm_status cannot_read(const char *name, int why, struct hm_buf *error)
+{
+    hm_buf_printf(error, "%s: %s", name, strerror(why));
+    if (why == EISDIR) {
+        hm_buf_append_text(error, "; name a file in it");
+    } else if (why == EACCES) {
+        hm_buf_printf(error, "; let this user (uid %u) read it", (unsigned)geteuid());
+    } else if (why == ENOENT) {
+        hm_buf_append_text(error, "; `hivemind schema --manual` tells what to write into one");
+    }
+    hm_buf_append_text(error, "\n");
+    return why == ENOENT ? HM_NOT_FOUND : HM_IO;
+}
+
 static enum hm_status read_source(struct sources *sources, const char *name, struct hm_buf *error)
 {
     int fd = open(name, O_RDONLY | O_CLOEXEC);
@@ -34,8 +48,7 @@ static enum hm_status read_source(struct sources *sources, const char *name, str
         fd = -1;
     }
     if (fd < 0) {
-        hm_buf_printf(error, "%s: %s\n", name, strerror(errno));
-        return errno == ENOENT ? HM_NOT_FOUND : HM_IO;
+        return cannot_read(name, errno, error);
     }
     struct hm_buf copy = {0};
     hm_buf_append(&copy, name, strlen(name) + 1);
@@ -44,14 +57,16 @@ static enum hm_status read_source(struct sources *sources, const char *name, str
     struct source *source = &sources->items[sources->count++];
     *source = (struct source){.name = (char *)copy.data};
     /* One byte too many is enough for the parser to say that it is too large. */
-    for (ssize_t got = 1; got > 0 && source->text.size <= HM_CONF_BYTES_MAX;) {
+    ssize_t got = 1;
+    while (got > 0 && source->text.size <= HM_CONF_BYTES_MAX) {
         size_t before = source->text.size;
         uint8_t *at = hm_buf_extend(&source->text, 65536);
         got = read(fd, at, 65536);
         source->text.size = before + (got > 0 ? (size_t)got : 0);
     }
+    int why = errno;
     close(fd);
-    return HM_OK;
+    return got < 0 ? cannot_read(name, why, error) : HM_OK;
 }
 
 static enum hm_status read_sources(struct sources *sources, const char *file, struct hm_buf *error)
@@ -105,6 +120,22 @@ static bool has_module(const struct hm_settings *settings, const struct hm_modul
     return false;
 }
 
+static void tell_none(const struct hm_loader *loader, const struct hm_conf_node *item,
+                      const char *what, struct hm_conf_errors *errors)
+{
+    struct hm_buf text = {0};
+    hm_buf_printf(&text, "%s ", what);
+    hm_conf_quote(&text, item->text);
+    hm_buf_append_text(&text, ": there is no module at all in ");
+    for (size_t i = 0; i < loader->directory_count; i++) {
+        hm_buf_printf(&text, "%s%s", i ? ", " : "", loader->directories[i]);
+    }
+    hm_conf_error(errors, &item->origin,
+                  "%.*s; `modules: [DIRECTORY]`, or $HIVEMIND_MODULES, tells where they are",
+                  (int)text.size, (const char *)text.data);
+    hm_buf_fini(&text);
+}
+
 static void load_named(struct hm_settings *settings, struct hm_loader *loader,
                        const struct hm_conf_node *list, const char *what, enum hm_module_kind kind,
                        struct hm_conf_errors *errors)
@@ -115,11 +146,15 @@ static void load_named(struct hm_settings *settings, struct hm_loader *loader,
         struct hm_buf why = {0};
         const struct hm_module *module = hm_loader_load(loader, item->text, &why);
         if (module && module->kind != kind) {
-            hm_conf_error(errors, &item->origin, "module %s is no %s", module->name, what);
+            hm_conf_error(errors, &item->origin, "module %s is no %s: write it under '%s'",
+                          module->name, what,
+                          module->kind == HM_MODULE_ROLE ? "roles" : "middlewares");
         } else if (module && !has_module(settings, module)) {
             settings->modules[settings->module_count++] = module;
         } else if (!module && why.size) {
             hm_conf_error(errors, &item->origin, "%.*s", (int)why.size, (const char *)why.data);
+        } else if (!module && name_count == 0) {
+            tell_none(loader, item, what, errors);
         } else if (!module) {
             hm_conf_check_choice(item, what, (const char *const *)names, name_count, errors);
         }

@@ -3,25 +3,6 @@
 
 #include <stdio.h>
 
-static const struct argp_child children[] = {{&hm_options_argp, 0, NULL, 0}, {0}};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    (void)arg;
-    if (key == ARGP_KEY_INIT) {
-        state->child_inputs[0] = state->input;
-        return 0;
-    }
-    return ARGP_ERR_UNKNOWN;
-}
-
-static const struct argp argp = {
-    .parser = parse,
-    .children = children,
-    .doc = "How a node is: one verdict, then facts.\vExits with 0 when it is healthy, 5 when the "
-           "control plane has no quorum, 1 when it is not ready.",
-};
-
 static void print_json(const struct hm_status_reply *reply)
 {
     json_t *facts = json_object();
@@ -51,19 +32,22 @@ static void print_facts(const struct hm_status_reply *reply)
     }
 }
 
-int hm_command_status(int argc, char **argv)
+static int run(struct hm_given *given)
 {
-    struct hm_options options = {0};
-    struct hm_client client;
     struct hm_message reply;
     struct hm_message query = {.kind = HM_MSG_status_query};
-    argp_parse(&argp, argc, argv, 0, NULL, &options);
-    int code = hm_client_ask_once(&options, &query, 0, HM_MSG_status_reply, &client, &reply);
+    int code = hm_client_ask(&given->client, &query, 0, HM_MSG_status_reply, &reply);
     if (code != EXIT_OK) {
         return code;
     }
-    (options.json ? print_json : print_facts)(&reply.status_reply);
-    code = hm_status_exit_code((enum hm_status)reply.status_reply.status);
-    hm_client_close(&client);
-    return code;
+    (given->options.json ? print_json : print_facts)(&reply.status_reply);
+    return hm_status_exit_code((enum hm_status)reply.status_reply.status);
 }
+
+const struct hm_command hm_command_status = {
+    .name = "status",
+    .help = "how a node is: one verdict, then facts",
+    .doc = "How a node is: one verdict, then facts.\vExits with 0 when it is healthy, 5 when the "
+           "control plane has no quorum, 1 when it is not ready.",
+    .run = run,
+};

@@ -1,51 +1,30 @@
 /* hivemind withdraw: this host no longer serves this. */
 #include "core/cli/change.h"
 
-struct arguments {
-    struct hm_options options;
-    struct hm_withdraw withdraw;
-};
-
-static const struct argp_child children[] = {{&hm_options_argp, 0, NULL, 0}, {0}};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
+static void check(struct hm_given *given, struct argp_state *state)
 {
-    struct arguments *out = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = &out->options;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num == 0) {
-            out->withdraw.service = hm_option_name(state, arg, "a service");
-        } else if (state->arg_num == 1) {
-            out->withdraw.port = (uint16_t)hm_option_number(state, arg, "PORT", 1, 65535);
-        } else {
-            argp_error(state, "what is '%s'? NAME and PORT were given", arg);
-        }
-        return 0;
-    case ARGP_KEY_END:
-        if (state->arg_num == 0) {
-            argp_error(state, "which service? `hivemind withdraw web`");
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    struct hm_withdraw *withdraw = given->own;
+    withdraw->service = hm_option_name(state, given->words[0], "a service");
+    if (given->words[1]) {
+        withdraw->port = (uint16_t)hm_option_number(state, given->words[1], "PORT", 1, 65535);
     }
+    withdraw->timeout_ms = given->options.timeout_ms;
 }
 
-static const struct argp argp = {
-    .parser = parse,
-    .args_doc = "NAME [PORT]",
-    .children = children,
-    .doc = "Take back what was announced with `hivemind announce`, at one PORT or at all.",
-};
-
-int hm_command_withdraw(int argc, char **argv)
+static int run(struct hm_given *given)
 {
-    struct arguments arguments = {0};
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    arguments.withdraw.timeout_ms = arguments.options.timeout_ms;
-    struct hm_message request = {.kind = HM_MSG_withdraw, .withdraw = arguments.withdraw};
-    return hm_change_ask(&arguments.options, &request, arguments.withdraw.service.text);
+    const struct hm_withdraw *withdraw = given->own;
+    struct hm_message request = {.kind = HM_MSG_withdraw, .withdraw = *withdraw};
+    return hm_change_ask(given, &request, withdraw->service.text);
 }
+
+const struct hm_command hm_command_withdraw = {
+    .name = "withdraw",
+    .words = "NAME [PORT]",
+    .help = "take an announcement back",
+    .doc = "Take back what was announced with `hivemind announce`, at one PORT or at all.",
+    .example = "web",
+    .own_bytes = sizeof(struct hm_withdraw),
+    .check = check,
+    .run = run,
+};

@@ -177,11 +177,11 @@ const char *hm_conf_events_text(struct hm_conf_events *events)
     size_t size = events->event.data.scalar.length;
     struct hm_conf_origin at = hm_conf_events_place(events);
     if (memchr(text, '\0', size)) {
-        hm_conf_error(events->errors, &at, "a NUL character is not allowed");
+        hm_conf_error(events->errors, &at, "a NUL character is not allowed: remove it");
         return NULL;
     }
     if (size > HM_CONF_SCALAR_BYTES_MAX) {
-        hm_conf_error(events->errors, &at, "a value of more than 4096 bytes");
+        hm_conf_error(events->errors, &at, "a value of more than 4096 bytes: shorten it");
         return NULL;
     }
     return text;

@@ -227,7 +227,8 @@ static const struct hm_conf_key *find_entry(struct reader *reader, const struct 
     }
     struct hm_conf_origin at = hm_conf_events_place(&reader->events);
     if (map->count >= HM_CONF_TABLE_ENTRIES_MAX) {
-        hm_conf_error(reader->errors, &at, "%s has more than 1024 entries", map->key->name);
+        hm_conf_error(reader->errors, &at, "%s has more than 1024 entries: remove what follows",
+                      map->key->name);
         return NULL;
     }
     if (!hm_conf_name_fits(map->key->names, name)) {
@@ -382,7 +383,7 @@ void hm_conf_add(struct hm_conf *conf, const char *file, struct hm_bytes text,
         conf->root->origin = start;
     }
     if (text.size > HM_CONF_BYTES_MAX) {
-        hm_conf_error(errors, &start, "the file is larger than 1 MiB");
+        hm_conf_error(errors, &start, "the file is larger than 1 MiB: put parts of it into conf.d");
         conf->cut = true;
         return;
     }

@@ -18,7 +18,9 @@ enum hm_status hm_control_connect(const char *path, struct hm_control_client *ou
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     const struct timeval patience = {.tv_sec = SEND_TIMEOUT_S};
     if (strlen(path) >= sizeof name.sun_path) {
-        hm_buf_printf(error, "no node answers on %s: the path is too long for a socket", path);
+        hm_buf_printf(error,
+                      "no node answers on %s: the path is too long for a socket, at most %zu bytes",
+                      path, sizeof name.sun_path - 1);
         return HM_UNREACHABLE;
     }
     memcpy(name.sun_path, path, strlen(path));
@@ -30,8 +32,8 @@ enum hm_status hm_control_connect(const char *path, struct hm_control_client *ou
         }
         if (why == EACCES || why == EPERM) {
             hm_buf_printf(error,
-                          "%s: not allowed; it is for its user and the group " //
-                          HM_GROUP,
+                          "%s: not allowed; it is for its user and the group " HM_GROUP
+                          ": become one of them (usermod -a -G " HM_GROUP " USER), or use sudo",
                           path);
             return HM_DENIED;
         }

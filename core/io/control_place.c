@@ -118,13 +118,19 @@ int hm_control_listen(const char *path, struct hm_buf *error)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof name.sun_path) {
-        hm_buf_printf(error, "the path of the control socket is longer than %zu bytes: %s",
-                      sizeof name.sun_path - 1, path);
+        hm_buf_printf(
+            error,
+            "the path of the control socket is longer than %zu bytes: %s; `socket` names a "
+            "shorter one",
+            sizeof name.sun_path - 1, path);
         return -1;
     }
     memcpy(name.sun_path, path, strlen(path));
     if (is_answered(&name)) {
-        hm_buf_printf(error, "another node answers on the control socket %s", path);
+        hm_buf_printf(error,
+                      "another node answers on the control socket %s; stop it, or give this one "
+                      "another `name` or `socket`",
+                      path);
         return -1;
     }
     make_parent(path);

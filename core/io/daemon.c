@@ -244,6 +244,13 @@ static void on_resolved(void *context, const struct hm_addr *join, size_t count)
     }
 }
 
+/* Told again and again until the node is ready: the log counts what repeats. */
+static void on_unresolved(void *context, const char *host, const char *why)
+{
+    say(context, HM_LOG_WARN, "msg=\"a name under join: does not resolve\" name=%s why=\"%s\"",
+        host, why);
+}
+
 /* What needs no lookup. A name stands as an address that is none, so that a node with names alone
  * does not think that it has nobody to ask. */
 static size_t known_addresses(const char *const *join, size_t count, struct hm_addr *out)
@@ -259,8 +266,8 @@ static size_t known_addresses(const char *const *join, size_t count, struct hm_a
 
 static void open_resolver(struct hm_daemon *daemon, const char *const *join, size_t count)
 {
-    daemon->resolver =
-        hm_resolver_new(daemon->loop, join, count, HM_DAEMON_PORT, on_resolved, daemon);
+    const struct hm_resolver_events events = {daemon, on_resolved, on_unresolved};
+    daemon->resolver = hm_resolver_new(daemon->loop, join, count, HM_DAEMON_PORT, &events);
     hm_timer_set(daemon->resolve, count > 0 && !daemon->ready ? 0 : HM_NEVER);
 }
 

@@ -12,9 +12,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define ANOTHER "name another data directory (`data`, in nginx `state`)"
+
 static enum hm_status explain(struct hm_buf *error, const char *what, const char *path, int why)
 {
-    hm_buf_printf(error, "cannot %s %s: %s", what, path, strerror(why));
+    hm_buf_printf(error, "cannot %s %s: %s; ", what, path, strerror(why));
+    if (why == EACCES || why == EPERM) {
+        hm_buf_printf(error, "let this user (uid %u) do so, or ", (unsigned)geteuid());
+    } else if (why == ENOSPC || why == EDQUOT) {
+        hm_buf_append_text(error, "make room there, or ");
+    }
+    hm_buf_append_text(error, ANOTHER);
     return why == EACCES || why == EPERM ? HM_DENIED : HM_IO;
 }
 
@@ -60,8 +68,8 @@ enum hm_status hm_disk_lock(const char *directory, int *lock, struct hm_buf *err
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         ssize_t size = pread(fd, text, sizeof text - 1, 0);
         text[size > 0 ? strspn(text, "0123456789") : 0] = 0;
-        hm_buf_printf(error, "another hivemind (pid %s) uses %s", text[0] ? text : "unknown",
-                      directory);
+        hm_buf_printf(error, "another hivemind (pid %s) uses %s; stop it, or " ANOTHER,
+                      text[0] ? text : "unknown", directory);
         close(fd);
         return HM_BUSY;
     }

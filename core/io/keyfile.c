@@ -24,7 +24,8 @@ static enum hm_status check_mode(const char *path, const struct stat *about, str
     unsigned mode = about->st_mode & 07777;
     unsigned allowed = is_our_group(about->st_gid) ? 0640 : 0600;
     if (!S_ISREG(about->st_mode)) {
-        hm_buf_printf(error, "the key %s is no plain file", path);
+        hm_buf_printf(
+            error, "the key file %s is no plain file: name one that `hivemind keygen` made", path);
         return HM_DENIED;
     }
     if (mode & 0777 & ~allowed) {
@@ -35,13 +36,37 @@ static enum hm_status check_mode(const char *path, const struct stat *about, str
     return HM_OK;
 }
 
+/* Why it cannot be opened or made, and what to do. */
+static enum hm_status explain(struct hm_buf *error, const char *what, const char *path, int why)
+{
+    hm_buf_printf(error, "cannot %s the key file %s: %s", what, path, strerror(why));
+    if (why == EACCES || why == EPERM) {
+        hm_buf_printf(error, "; it must be possible for this user (uid %u)%s", (unsigned)geteuid(),
+                      strcmp(what, "read") == 0 ? ", or for the group " HM_GROUP " with mode 0640"
+                                                : "");
+    } else if (why == EEXIST) {
+        hm_buf_append_text(error,
+                           "; it is never overwritten: name another file, or remove it first");
+    } else if (why == ENOENT && strcmp(what, "read") == 0) {
+        hm_buf_printf(error,
+                      "; `hivemind keygen -o %s` makes one for a new cluster, a member of an "
+                      "old one has its key",
+                      path);
+    } else if (why == ENOENT) {
+        hm_buf_append_text(error, "; make its directory first");
+    }
+    return why == ENOENT   ? HM_NOT_FOUND
+           : why == EEXIST ? HM_EXISTS
+           : why == EACCES ? HM_DENIED
+                           : HM_IO;
+}
+
 static enum hm_status read_open(int fd, const char *path, struct hm_key *out, struct hm_buf *error)
 {
     struct stat about;
     uint8_t text[FILE_BYTES_MAX];
     if (fstat(fd, &about) != 0) {
-        hm_buf_printf(error, "cannot read the key file %s: %s", path, strerror(errno));
-        return HM_IO;
+        return explain(error, "read", path, errno);
     }
     enum hm_status status = check_mode(path, &about, error);
     if (status != HM_OK) {
@@ -49,8 +74,7 @@ static enum hm_status read_open(int fd, const char *path, struct hm_key *out, st
     }
     ssize_t size = read(fd, text, sizeof text);
     if (size < 0) {
-        hm_buf_printf(error, "cannot read the key file %s: %s", path, strerror(errno));
-        return HM_IO;
+        return explain(error, "read", path, errno);
     }
     status = hm_key_parse((struct hm_bytes){text, (size_t)size}, out);
     hm_wipe(text, sizeof text);
@@ -67,12 +91,7 @@ enum hm_status hm_keyfile_read(const char *path, struct hm_key *out, struct hm_b
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
-        int why = errno;
-        hm_buf_printf(error, "cannot read the key file %s: %s", path, strerror(why));
-        if (why == ENOENT) {
-            hm_buf_append_text(error, "; `hivemind keygen` makes one");
-        }
-        return why == ENOENT ? HM_NOT_FOUND : why == EACCES ? HM_DENIED : HM_IO;
+        return explain(error, "read", path, errno);
     }
     enum hm_status status = read_open(fd, path, out, error);
     close(fd);
@@ -94,9 +113,7 @@ enum hm_status hm_keyfile_generate(const char *path, struct hm_key *out, struct 
     char text[HM_KEY_TEXT_BYTES];
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
-        int why = errno;
-        hm_buf_printf(error, "cannot make the key file %s: %s", path, strerror(why));
-        return why == EEXIST ? HM_EXISTS : why == EACCES ? HM_DENIED : HM_IO;
+        return explain(error, "make", path, errno);
     }
     hm_key_draw(&key);
     hm_key_format(&key, text);
@@ -109,7 +126,7 @@ enum hm_status hm_keyfile_generate(const char *path, struct hm_key *out, struct 
         *out = key;
     } else {
         unlink(path);
-        hm_buf_printf(error, "cannot write the key file %s: %s", path, strerror(why));
+        (void)explain(error, "write", path, why);
     }
     hm_key_wipe(&key);
     return good ? HM_OK : HM_IO;

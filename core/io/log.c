@@ -46,21 +46,22 @@ void hm_log_redirect(struct hm_log *log, void (*write)(void *context, struct hm_
     log->context = context;
 }
 
-static void append_time(struct hm_buf *out, uint64_t wall_ms)
+const char *hm_log_time(uint64_t wall_ms, char text[HM_LOG_TIME_BYTES])
 {
     time_t seconds = (time_t)(wall_ms / 1000);
     struct tm parts;
-    char text[32];
     gmtime_r(&seconds, &parts);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    hm_buf_printf(out, "ts=%s.%03" PRIu64 "Z ", text, wall_ms % 1000);
+    size_t size = strftime(text, HM_LOG_TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
+    snprintf(text + size, HM_LOG_TIME_BYTES - size, ".%03uZ", (unsigned)(wall_ms % 1000));
+    return text;
 }
 
 /* Writes the line in `last`, with how often it was repeated when it was. */
 static void put_last(struct hm_log *log, uint64_t now, uint64_t repeated)
 {
     struct hm_buf line = {0};
-    append_time(&line, now);
+    char time[HM_LOG_TIME_BYTES];
+    hm_buf_printf(&line, "ts=%s ", hm_log_time(now, time));
     hm_buf_append(&line, log->last.data, log->last.size);
     if (repeated > 0) {
         hm_buf_printf(&line, " repeated=%" PRIu64, repeated);

@@ -34,6 +34,11 @@ void hm_log_event(struct hm_log *log, enum hm_log_level level, const char *msg, 
 void hm_log_flush(struct hm_log *log);
 void hm_log_fini(struct hm_log *log);
 
+#define HM_LOG_TIME_BYTES 64
+
+/* A time since 1970 as it is written in logs and shown to people: 2026-01-31T23:59:59.250Z. */
+const char *hm_log_time(uint64_t wall_ms, char text[HM_LOG_TIME_BYTES]);
+
 /* Appends a value, in quotes and escaped where logfmt needs it. */
 void hm_log_value(struct hm_buf *out, struct hm_bytes value);
 

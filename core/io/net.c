@@ -64,8 +64,7 @@ struct hm_resolver {
     struct hm_addr addrs[HM_RESOLVER_ADDRS_MAX];
     size_t addr_count;
     uv_timer_t *soon; /* calls back when there was nothing to look up */
-    void (*done)(void *context, const struct hm_addr *addrs, size_t count);
-    void *context;
+    struct hm_resolver_events events;
 };
 
 static void take(struct hm_resolver *resolver, const struct hm_addr *addr)
@@ -100,7 +99,7 @@ static void end_one(struct hm_resolver *resolver)
     if (resolver->freed) {
         free_now(resolver);
     } else {
-        resolver->done(resolver->context, resolver->addrs, resolver->addr_count);
+        resolver->events.done(resolver->events.context, resolver->addrs, resolver->addr_count);
     }
 }
 
@@ -120,6 +119,9 @@ static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *fou
         }
     }
     uv_freeaddrinfo(found);
+    if (status != 0 && !resolver->freed) {
+        resolver->events.failed(resolver->events.context, lookup->host, uv_strerror(status));
+    }
     end_one(resolver);
 }
 
@@ -144,17 +146,14 @@ static void split(const char *name, uint16_t port_default, struct lookup *lookup
     memcpy(lookup->host, name, size);
 }
 
-struct hm_resolver *
-hm_resolver_new(uv_loop_t *loop, const char *const *names, size_t count, uint16_t port_default,
-                void (*done)(void *context, const struct hm_addr *addrs, size_t count),
-                void *context)
+struct hm_resolver *hm_resolver_new(uv_loop_t *loop, const char *const *names, size_t count,
+                                    uint16_t port_default, const struct hm_resolver_events *events)
 {
     struct hm_resolver *resolver = hm_alloc(1, sizeof *resolver);
     resolver->loop = loop;
     resolver->count = count;
     resolver->lookups = hm_alloc(count, sizeof *resolver->lookups);
-    resolver->done = done;
-    resolver->context = context;
+    resolver->events = *events;
     resolver->soon = hm_alloc(1, sizeof *resolver->soon);
     uv_timer_init(loop, resolver->soon);
     resolver->soon->data = resolver;

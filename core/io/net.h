@@ -15,11 +15,16 @@ struct hm_addr hm_net_default_source(void);
 
 struct hm_resolver;
 
+struct hm_resolver_events {
+    void *context;
+    void (*done)(void *context, const struct hm_addr *addrs, size_t count);
+    /* Of each host that does not resolve, before `done`. */
+    void (*failed)(void *context, const char *host, const char *why);
+};
+
 /* Resolves names ("HOST", "HOST:PORT", "IP", "[IP6]:PORT") without blocking. `names` is copied. */
-struct hm_resolver *
-hm_resolver_new(uv_loop_t *loop, const char *const *names, size_t count, uint16_t port_default,
-                void (*done)(void *context, const struct hm_addr *addrs, size_t count),
-                void *context);
+struct hm_resolver *hm_resolver_new(uv_loop_t *loop, const char *const *names, size_t count,
+                                    uint16_t port_default, const struct hm_resolver_events *events);
 /* Resolves all names anew and then calls `done` once from the loop, with what was found (at most
  * HM_RESOLVER_ADDRS_MAX, each once); names that do not resolve are left out. Does nothing while one
  * is under way. */

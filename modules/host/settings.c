@@ -106,7 +106,7 @@ static void read_labels(const struct hm_conf_node *map, const char *key, uint32_
 {
     for (const struct hm_conf_node *item = hm_conf_first(map, key); item; item = item->next) {
         if (*count == most) {
-            hm_conf_error(errors, &item->origin, "more than %u %s", most, key);
+            hm_conf_error(errors, &item->origin, "more than %u %s: remove what follows", most, key);
             return;
         }
         out[(*count)++].name = hm_name_of(item->text);
@@ -152,7 +152,8 @@ static void read_vhosts(const struct hm_conf_node *node, struct hm_domain *out, 
 {
     for (const struct hm_conf_node *item = hm_conf_first(node, "vhosts"); item; item = item->next) {
         if (*count == most) {
-            hm_conf_error(errors, &item->origin, "more than %u vhosts of one service", most);
+            hm_conf_error(errors, &item->origin,
+                          "more than %u vhosts of one service: remove what follows", most);
             return;
         }
         out[(*count)++].name = hm_bytes_of_text(item->text);
@@ -179,7 +180,8 @@ static void read_service(const struct hm_conf_node *node, struct hm_host_service
     read_vhosts(node, vhosts, COUNT(vhosts), &service.vhosts_count, errors);
     size_t other = hm_host_services_find(services, &service.name, service.port);
     if (other < services->count) {
-        hm_conf_error(errors, &node->origin, "service '%s' on port %u is declared in %s already",
+        hm_conf_error(errors, &node->origin,
+                      "service '%s' on port %u is declared in %s already: remove one",
                       service.name.text, service.port, services->items[other]->place);
     } else if (!hm_host_services_have_room(services, &service, &why)) {
         hm_conf_error(errors, &node->origin, "%.*s", (int)why.size, (const char *)why.data);
@@ -201,7 +203,8 @@ void hm_host_settings_read(const struct hm_conf_node *root, struct hm_host_setti
     for (const struct hm_conf_node *item = hm_conf_first(root, "addresses"); item;
          item = item->next) {
         if (out->addresses_count == HM_HOST_ADDRESSES_MAX) {
-            hm_conf_error(errors, &item->origin, "more than %u addresses", HM_HOST_ADDRESSES_MAX);
+            hm_conf_error(errors, &item->origin, "more than %u addresses: remove what follows",
+                          HM_HOST_ADDRESSES_MAX);
             break;
         }
         out->addresses[out->addresses_count++].addr = item->addr;

@@ -7,16 +7,25 @@ import http.server
 import json
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import threading
 
-from cluster import DEADLINE_S, ENVIRONMENT, HIVEMIND, Cluster, free_ports, hivemind, until
+from cluster import BUILD, DEADLINE_S, ENVIRONMENT, HIVEMIND, Cluster, free_ports, hivemind, until
 
-COMMANDS = ["run", "dev", "check-config", "keygen", "status", "members", "services", "events",
-            "announce", "withdraw", "drain", "undrain", "log", "leave", "schema", "protocol"]
+# Every group of commands, by the words that lead to it, and what is in it.
+GROUPS = {
+    (): ["run", "dev", "check-config", "keygen", "status", "members", "services", "events", "emit",
+         "announce", "withdraw", "drain", "undrain", "log", "control", "names", "leave", "schema",
+         "protocol"],
+    ("log",): ["create", "list", "delete", "append", "session", "read", "follow", "members", "add",
+               "remove", "transfer", "snapshot"],
+    ("control",): ["status", "recover", "rejoin"],
+    ("names",): ["register", "check", "release", "list"],
+}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -28,26 +37,88 @@ def expect(code, *arguments, said="", env=None):
 
 
 def test_help():
-    text = expect(0, "--help").stdout
-    for command in COMMANDS:
-        assert f"\n  {command} " in text, command
-        expect(0, command, "--help", said=f"Usage: hivemind {command}")
-    expect(0, "--version", said="hivemind ")
-    expect(0, "status", "--version", said="hivemind ")
+    for words, commands in GROUPS.items():
+        path = " ".join(("hivemind", *words))
+        text = expect(0, *words, "--help", said=f"Usage: {path} COMMAND [OPTION...]").stdout
+        listed = [line.split()[0] for line in text.splitlines() if re.match(r"  \S", line)]
+        assert listed == commands, (path, listed)
+        for same in ("help", "-h", "-?"):
+            assert expect(0, *words, same).stdout == text, (path, same)
+        for command in commands:
+            told = expect(0, *words, command, "--help", said=f"Usage: {path} {command} ").stdout
+        for same in ((*words, "help", command), ("help", *words, command)):
+            assert expect(0, *same).stdout == told, same
+        expect(0, *words, command, "--version", said="hivemind ")
+        expect(0, *words, "--version", said="hivemind ")
+        assert not expect(0, *words, "-V").stderr
+    # The words that it takes, and what is common to those that ask a node.
+    told = expect(0, "log", "append", "--help").stdout
+    assert "NAME [DATA|-]" in told and "--seq=N" in told and "--socket=PATH" in told, told
+    for alone in (("keygen",), ("check-config",), ("log", "session")):
+        assert "--socket" not in expect(0, *alone, "--help").stdout, alone
+        expect(2, *alone, "--socket", "/x", said="unrecognized option")
+
+
+def test_groups_usage():
+    for words, commands in GROUPS.items():
+        path = " ".join(("hivemind", *words))
+        # What is missing is told where errors are, and what is near is told.
+        done = expect(2, *words, said=f"Usage: {path} COMMAND [OPTION...]")
+        assert not done.stdout, (path, done.stdout)
+        slip = commands[0][0] + commands[0][2] + commands[0][1] + commands[0][3:]
+        expect(2, *words, slip, said=f"unknown command '{slip}': did you mean '{commands[0]}'? "
+               f"`{path} --help` lists all")
+        expect(2, *words, "xyzzyxyzzy", said=f"'xyzzyxyzzy'; `{path} --help` lists all")
+        expect(2, *words, "help", "xyzzyxyzzy", said="unknown command 'xyzzyxyzzy'")
+        expect(2, *words, "--socket", "/x", commands[0],
+               said=f"options come after it: `{path} COMMAND [OPTION...]`")
+        said = expect(2, *words, "\x1b[31m").stderr
+        assert "\x1b" not in said, said
+
+
+def test_words():
+    # Too few and too many: what it takes, with an example.
+    for given, said in (
+            (("announce",), "it takes NAME PORT: `hivemind announce web 8080`"),
+            (("announce", "web"), "it takes NAME PORT: `hivemind announce web 8080`"),
+            (("announce", "web", "1", "x"), "what is 'x'? it takes NAME PORT"),
+            (("withdraw",), "it takes NAME [PORT]: `hivemind withdraw web`"),
+            (("drain", "a", "b"), "what is 'b'? it takes [NAME]"),
+            (("emit",), "it takes NAME [DATA|-]: `hivemind emit deploy 'v7 of the shop'`"),
+            (("emit", "a", "b", "c"), "what is 'c'?"),
+            (("emit", "n" * 256), "1 to 255 bytes, not 256"),
+            (("check-config",), "it takes FILE"),
+            (("check-config", "a", "b"), "what is 'b'? it takes FILE"),
+            (("status", "extra"), "what is 'extra'? it takes no words, only options"),
+            (("log", "append"), "it takes NAME [DATA|-]: `hivemind log append audit 'door 7 opened'`"),
+            (("log", "append", "a", "b", "c"), "what is 'c'?"),
+            (("log", "append", "a_b", "x"), "the name of a log consists of"),
+            (("log", "append", "a", "x", "--seq", "1"), "--session and --seq come together"),
+            (("log", "append", "a", "x", "--seq", "1", "--session", "12"), "32 hex digits"),
+            (("log", "add", "a"), "it takes NAME NODE: `hivemind log add audit control-3`"),
+            (("log", "add", "a", "b_c"), "the name of a node consists of"),
+            (("log", "read", "a", "--from", "5", "--to", "3"), "--to 3 lies before --from"),
+            (("log", "list", "a"), "what is 'a'?"),
+            (("control", "status", "a"), "what is 'a'?"),
+            (("names", "check"), "it takes NAME: `hivemind names check printer`"),
+            (("names", "register", "a"),
+             "it takes NAME --owner OWNER: `hivemind names register printer --owner alice`"),
+            (("names", "register", "a", "b"), "what is 'b'? it takes NAME --owner OWNER"),
+            (("names", "list", "a", "b"), "what is 'b'? it takes [PREFIX]")):
+        expect(2, *given, said=said)
 
 
 def test_usage():
-    expect(2, said="Usage: hivemind COMMAND")
-    expect(2, "stauts", said="did you mean 'status'?")
-    expect(2, "frobnicate", said="unknown command 'frobnicate';")
     expect(2, "status", "--nonsense")
-    expect(2, "status", "extra")
     expect(2, "run", said="-c FILE is missing")
-    expect(2, "announce", "web", said="NAME and PORT are needed")
     expect(2, "announce", "web", "0", said="from 1 to 65535")
     expect(2, "announce", "web", "80x", said="from 1 to 65535")
     expect(2, "announce", "we_b", "80", said="letters, digits and inner hyphens")
-    expect(2, "announce", "web", "80", "--ttl", "0", said="--ttl is from 1s")
+    expect(2, "announce", "web", "80", "--ttl", "0", said="--ttl is from 1s to 168h (7 days), not '0'")
+    expect(2, "announce", "web", "80", "--vhost", "", said="--vhost is a domain name such as")
+    tags = [f"--tag=t{i}" for i in range(33)]
+    expect(2, "announce", "web", "80", *tags, said="--tag t32: a service has at most 32")
+    expect(2, "dev", "--zone", "a/b", said="--zone is a domain name such as home.arpa, not 'a/b'")
     expect(2, "status", "--format", "xml", said="table or json")
     expect(2, "status", "--timeout", "soon", said="such as 500ms")
 
@@ -57,7 +128,8 @@ def test_unreachable():
         nobody = f"{directory}/nobody.sock"
         expect(4, "status", "--socket", nobody, said="hivemind run -c FILE")
         expect(4, "members", said=nobody, env={"HIVEMIND_SOCKET": nobody})
-        expect(4, "status", "--socket", directory + "x" * 200, said="too long")
+        expect(4, "status", "--socket", directory + "x" * 200, said="too long for a socket, at most "
+               "107 bytes")
 
 
 def test_several_sockets():
@@ -79,7 +151,9 @@ def test_keygen():
         expect(0, "keygen", "-o", key)
         first = key.read_text()
         assert key.stat().st_mode & 0o777 == 0o600 and len(first) == 65
-        expect(1, "keygen", "-o", key, said="exists")
+        expect(1, "keygen", "-o", key, said=f"cannot make the key file {key}: File exists; it is never "
+               "overwritten: name another file, or remove it first")
+        expect(1, "keygen", "-o", f"{directory}/none/key", said="make its directory first")
         assert key.read_text() == first
         assert expect(0, "keygen").stdout != first
 
@@ -87,8 +161,10 @@ def test_keygen():
 def test_check_config():
     with tempfile.TemporaryDirectory() as directory:
         file = pathlib.Path(directory) / "node.yaml"
-        expect(2, "check-config", file, said="No such file")
-        expect(2, "check-config", directory, said="Is a directory")
+        for command in ("check-config",), ("run", "-c"):
+            expect(2, *command, file, said=f"{file}: No such file or directory; `hivemind schema "
+                   "--manual` tells")
+            expect(2, *command, directory, said=f"{directory}: Is a directory; name a file in it")
         file.write_text("key: /k\nroles: [contrl, host]\nserve_joins: 7\njion: [a]\ndns: {}\n")
         said = expect(2, "check-config", file).stderr.splitlines()
         for line in (f"{file}:2:9: unknown role 'contrl': did you mean 'control'?",
@@ -113,7 +189,11 @@ def test_modules_are_asked():
                       said=f"{file}:3:11: voters is 4: write an odd number").stderr
         assert f"{file}:4:31: zone 'a.test' is there twice" in said, said
         file.write_text("key: /k\nroles: [dns]\n")
-        expect(2, "check-config", file, said=f"{file}:2:1: role dns needs a section 'dns'")
+        expect(2, "check-config", file, said=f"{file}:2:1: role dns needs a section 'dns' with "
+               "its zones, such as dns: {zones: [{name: corp.internal}]}")
+        # The example is one.
+        file.write_text("key: /k\nroles: [dns]\ndns: {zones: [{name: corp.internal}]}\n")
+        expect(0, "check-config", file)
         file.write_text("key: /k\nroles: [host]\nservices:\n- {name: a, port: 1}\n"
                         "- {name: a, port: 1}\n")
         expect(2, "check-config", file, said=f"{file}:5:3: service 'a' on port 1 is declared")
@@ -141,11 +221,27 @@ def test_modules():
                        check=True)
         (pathlib.Path(directory) / "junk.so").write_text("junk")
         file = pathlib.Path(directory) / "node.yaml"
+        shutil.copy(f"{directory}/odd.so", f"{directory}/even.so")
+        (pathlib.Path(directory) / "none.so").write_bytes(
+            next((BUILD / "modules").glob("host.so")).read_bytes().replace(b"hm_module\0", b"hm_nodule\0"))
         for name, said in (("odd", "module odd has ABI 99, this hivemind speaks"),
-                           ("junk", "module junk cannot be loaded"),
-                           ("control", "module control is no middleware")):
+                           ("odd", f"rebuild {directory}/odd.so"),
+                           ("junk", f"module junk cannot be loaded: {directory}/junk.so"),
+                           ("none", "none.so is no module of hivemind: it does not export hm_module"),
+                           ("control", "module control is no middleware: write it under 'roles'")):
             file.write_text(f"key: /k\nroles: [host]\nmiddlewares: [{name}]\n")
+            expect(2, "check-config", file, said=f"{file}:3:15: ", env={"HIVEMIND_MODULES": directory})
             expect(2, "check-config", file, said=said, env={"HIVEMIND_MODULES": directory})
+        # A program that was moved away from its modules says where it looked.
+        alone = pathlib.Path(directory) / "alone" / "bin"
+        alone.mkdir(parents=True)
+        shutil.copy(HIVEMIND, alone / "hivemind")
+        done = subprocess.run([alone / "hivemind", "check-config", file], env=ENVIRONMENT, text=True,
+                              capture_output=True, check=False)
+        assert done.returncode == 2, done
+        for said in (f"{file}:2:9: role 'host': there is no module at all in ",
+                     f"{alone.parent}/lib/hivemind/modules", "; `modules: [DIRECTORY]`, or $HIVEMIND_MODULES"):
+            assert said.replace("/lib/", "/bin/../lib/") in done.stderr, (said, done.stderr)
 
 
 def test_documents():
@@ -160,7 +256,8 @@ def test_run_refuses():
     with Cluster() as cluster:
         node = cluster.add("a", free_ports(1)[0], "host", "join: [127.0.0.1:9]\n")
         cluster.key.chmod(0o644)
-        expect(1, "run", "-c", node.file, said=str(cluster.key))
+        expect(1, "run", "-c", node.file, said=f"{node.file}:1:1: others can read the key file "
+               f"{cluster.key} (mode 0644): chmod 0600 {cluster.key}")
         cluster.key.chmod(0o600)
         with socket.socket() as other:
             other.bind(("127.0.0.1", node.port))
@@ -170,7 +267,21 @@ def test_run_refuses():
         node.file.write_text(node.text.replace("127.0.0.1:9]", "192.0.2.1]"))
         expect(2, "run", "-c", node.file, said="advertise: IP")
         node.file.write_text(node.text.replace(str(cluster.key), "/nowhere/key"))
-        expect(1, "run", "-c", node.file, said="/nowhere/key")
+        expect(1, "run", "-c", node.file, said=f"{node.file}:1:1: cannot read the key file /nowhere/key: "
+               "No such file or directory; `hivemind keygen -o /nowhere/key` makes one")
+        node.file.write_text(node.text.replace(str(cluster.key), "/dev/null"))
+        expect(1, "run", "-c", node.file, said="the key file /dev/null is no plain file")
+        node.file.write_text(node.text.replace(str(node.data), "/dev/null/data"))
+        expect(1, "run", "-c", node.file, said="cannot make the directory /dev/null/data: Not a "
+               "directory; name another data directory (`data`, in nginx `state`)")
+        node.file.write_text(node.text.replace(str(node.socket), f"/tmp/{'x' * 120}"))
+        expect(1, "run", "-c", node.file, said="`socket` names a shorter one")
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(node.socket))
+            other.listen()
+            node.file.write_text(node.text)
+            expect(1, "run", "-c", node.file, said=f"another node answers on the control socket "
+                   f"{node.socket}; stop it, or give this one another `name` or `socket`")
 
 
 @contextlib.contextmanager

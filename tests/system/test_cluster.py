@@ -202,7 +202,9 @@ def test_nobody_there():
         lost = cluster.add("lost", own, "host", f'join: ["127.0.0.1:{port}"]\n').start()
         until("it says whom it misses", lambda: lost.logged(f'"not reached" addr=127.0.0.1:{port}'))
         nameless = cluster.add("nameless", other, "host", "join: [no-such-host.invalid]\n").start()
-        until("it says what does not resolve", lambda: nameless.logged("can be resolved"))
+        until("it says what does not resolve", lambda: nameless.logged(
+            '"a name under join: does not resolve" name=no-such-host.invalid why='))
+        until("and that nothing is left", lambda: nameless.logged("can be resolved"))
         one = cluster.add("c1", port, "control", "control: {bootstrap: true}\n").start()
         until("it is let in", lambda: one.is_healthy() and one.members() == ["c1", "lost"])
         assert lost.stop() == 0 and nameless.stop() == 0

@@ -93,7 +93,7 @@ def test_append_and_read_on_every_node():
         with subprocess.Popen([str(HIVEMIND), "log", "follow", "audit", "--raw", "--socket",
                                str(watcher.socket)], env=ENVIRONMENT,
                               stdout=subprocess.PIPE) as follow:
-            session = good(host, "session").strip()
+            session = hivemind("log", "session").stdout.strip()
             leader.kill()
             for seq in range(1, 11):
                 text = f"after-{seq}"

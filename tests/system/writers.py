@@ -17,9 +17,10 @@ OPERATION_S = 20
 def log(node, verb, *arguments, data="", timeout=ATTEMPT_S):
     """None: no answer in time."""
     try:
-        return subprocess.run([str(HIVEMIND), "log", verb, *map(str, arguments), "--socket",
-                               str(node.socket)], env=ENVIRONMENT, capture_output=True, text=True,
-                              timeout=timeout, input=data, check=False)
+        return subprocess.run([str(HIVEMIND), "log", verb, *map(str, arguments)],
+                              env={**ENVIRONMENT, "HIVEMIND_SOCKET": str(node.socket)},
+                              capture_output=True, text=True, timeout=timeout, input=data,
+                              check=False)
     except subprocess.TimeoutExpired:
         return None
 

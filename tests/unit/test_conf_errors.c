@@ -300,7 +300,7 @@ static void test_errors_of_yaml(void **state)
         {"key: /k\n"
          "roles: [host]\n"
          "name: \"a\\0b\"\n",
-         "a.yaml:3:7: a NUL character is not allowed\n"},
+         "a.yaml:3:7: a NUL character is not allowed: remove it\n"},
         {"key: /k\n"
          "roles: [host]\n"
          "name: \"\\e[31mred\"\n",
@@ -335,12 +335,14 @@ static void test_limits(void **state)
                   "a.yaml:1:131074: more than 65536 values in one file\n");
     hm_buf_clear(&text);
     memset(hm_buf_extend(&text, HM_CONF_BYTES_MAX + 1), '#', HM_CONF_BYTES_MAX + 1);
-    expect_errors(fixture, hm_buf_view(&text), "a.yaml:1:1: the file is larger than 1 MiB\n");
+    expect_errors(fixture, hm_buf_view(&text),
+                  "a.yaml:1:1: the file is larger than 1 MiB: put parts of it into conf.d\n");
     hm_buf_clear(&text);
     hm_buf_append_text(&text, NEEDED "dns: {motd: ");
     memset(hm_buf_extend(&text, 4097), 'x', 4097);
     hm_buf_append_text(&text, "}\n");
-    expect_errors(fixture, hm_buf_view(&text), "a.yaml:3:13: a value of more than 4096 bytes\n");
+    expect_errors(fixture, hm_buf_view(&text),
+                  "a.yaml:3:13: a value of more than 4096 bytes: shorten it\n");
     hm_buf_clear(&text);
     hm_buf_append_text(&text, NEEDED "dns: {limits: {");
     for (int i = 0; i < 1025; i++) {
@@ -348,7 +350,7 @@ static void test_limits(void **state)
     }
     hm_buf_append_text(&text, "}}\n");
     expect_errors(fixture, hm_buf_view(&text),
-                  "a.yaml:1027:1: limits has more than 1024 entries\n");
+                  "a.yaml:1027:1: limits has more than 1024 entries: remove what follows\n");
     hm_buf_fini(&text);
 }
 

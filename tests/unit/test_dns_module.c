@@ -262,9 +262,9 @@ static void test_findings(void **state)
                     "- {name: b.internal}\n"
                     "- {name: A.Internal}\n"
                     "- {name: 10.in-addr.arpa}\n",
-                    "dns.yaml:2:22: reverse zone '10.in-addr.arpa' is there twice\n"
-                    "dns.yaml:2:22: reverse zone '11.in-addr.arpa' is there twice\n"
-                    "dns.yaml:4:3: zone 'a.internal' is there twice\n");
+                    "dns.yaml:2:22: reverse zone '10.in-addr.arpa' is there twice: remove one\n"
+                    "dns.yaml:2:22: reverse zone '11.in-addr.arpa' is there twice: remove one\n"
+                    "dns.yaml:4:3: zone 'a.internal' is there twice: remove one\n");
     expect_findings("zones: [{name: a.internal, reverse: [128.0.0.0/1, 10.0.0.0/9, 32.0.0.0/4]}]\n",
                     "dns.yaml:1:63: these prefixes come to more than 256 reverse zones: write them "
                     "so that they end where a label does, as /8, /16 or /24\n");

@@ -204,7 +204,7 @@ static void test_lock_and_leftovers(void **state)
     struct world world;
     char below[100];
     char path[160];
-    char wanted[200];
+    char wanted[300];
     struct hm_buf error = {0};
     struct hm_disk_file *files;
     size_t count;
@@ -215,7 +215,11 @@ static void test_lock_and_leftovers(void **state)
     assert_int_equal(hm_disk_lock(below, &lock, &error), HM_OK);
     assert_int_equal(hm_disk_lock(below, &second, &error), HM_BUSY);
     hm_put_u8(&error, 0);
-    snprintf(wanted, sizeof wanted, "another hivemind (pid %d) uses %s", (int)getpid(), below);
+    snprintf(
+        wanted, sizeof wanted,
+        "another hivemind (pid %d) uses %s; stop it, or name another data directory (`data`, in "
+        "nginx `state`)",
+        (int)getpid(), below);
     assert_string_equal((char *)error.data, wanted);
     close(lock);
     assert_int_equal(hm_disk_lock(below, &second, &error), HM_OK);

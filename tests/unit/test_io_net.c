@@ -65,6 +65,7 @@ static void test_source(void **state)
 
 struct found {
     size_t calls;
+    size_t failures;
     size_t count;
     struct hm_addr addrs[HM_RESOLVER_ADDRS_MAX];
 };
@@ -79,21 +80,31 @@ static void on_done(void *context, const struct hm_addr *addrs, size_t count)
     }
 }
 
+static void on_failed(void *context, const char *host, const char *why)
+{
+    struct found *found = context;
+    found->failures++;
+    assert_string_equal(host, "no.such.name.invalid");
+    assert_true(*why);
+}
+
 static void test_resolver(void **state)
 {
     (void)state;
     uv_loop_t loop;
     struct found found = {0};
+    const struct hm_resolver_events events = {&found, on_done, on_failed};
     const char *const names[] = {"127.0.0.9", "[::1]:7", "localhost:99", "127.0.0.9:9610",
-                                 "no.such.name.invalid"};
+                                 "no.such.name.invalid:5"};
     assert_int_equal(uv_loop_init(&loop), 0);
-    struct hm_resolver *resolver = hm_resolver_new(&loop, names, 5, 9610, on_done, &found);
+    struct hm_resolver *resolver = hm_resolver_new(&loop, names, 5, 9610, &events);
     for (size_t round = 1; round <= 2; round++) {
         hm_resolver_start(resolver);
         hm_resolver_start(resolver);
         assert_int_equal(found.calls, round - 1);
         uv_run(&loop, UV_RUN_DEFAULT);
         assert_int_equal(found.calls, round);
+        assert_int_equal(found.failures, round);
     }
     assert_true(found.count >= 3); /* both literals once, localhost at least once */
     bool local = false;

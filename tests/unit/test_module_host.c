@@ -116,8 +116,9 @@ static void refuses_what_the_file_says_twice(void **state)
                                           "- {name: web, port: 80}\n",
                                    &error),
                      HM_BAD_CONFIG);
-    assert_string_equal(fixture_text(&error),
-                        "a.yaml:5:3: service 'web' on port 80 is declared in a.yaml:4 already\n");
+    assert_string_equal(
+        fixture_text(&error),
+        "a.yaml:5:3: service 'web' on port 80 is declared in a.yaml:4 already: remove one\n");
     hm_buf_clear(&error);
     assert_int_equal(
         fixture_start(&ctx, NEEDED "services: [{name: a, port: 1, check: {tcp: no}}]\n", &error),
@@ -291,11 +292,12 @@ static void every_finding_is_told(void **state)
                                   "- {name: A, port: 2}\n");
     ctx.module->check(NULL, root, &errors);
     hm_conf_errors_print(&errors, &told);
-    assert_string_equal(fixture_text(&told),
-                        "a.yaml:5:22: a check that is neither tcp nor http: write tcp: true, or "
-                        "leave the check out\n"
-                        "a.yaml:6:3: service 'a' on port 2 is declared in a.yaml:4 already\n"
-                        "a.yaml:7:3: service 'A' on port 2 is declared in a.yaml:4 already\n");
+    assert_string_equal(
+        fixture_text(&told),
+        "a.yaml:5:22: a check that is neither tcp nor http: write tcp: true, or "
+        "leave the check out\n"
+        "a.yaml:6:3: service 'a' on port 2 is declared in a.yaml:4 already: remove one\n"
+        "a.yaml:7:3: service 'A' on port 2 is declared in a.yaml:4 already: remove one\n");
     hm_conf_errors_fini(&errors);
     hm_buf_fini(&told);
     fixture_fini(&ctx);
