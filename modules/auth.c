@@ -1,6 +1,6 @@
 /* Middleware `auth`: narrows what members may do beyond what every node enforces
- * (core/node/allowed.c: a node speaks for itself). Over the control socket, which the file system
- * guards, everything. */
+ * (core/node/desk/allowed.c: a node speaks for itself). Over the control socket, which the file
+ * system guards, everything. */
 #include "modules/modules.h"
 
 static const struct hm_conf_key keys[] = {

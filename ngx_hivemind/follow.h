@@ -2,7 +2,7 @@
 #ifndef HM_NGX_FOLLOW_H
 #define HM_NGX_FOLLOW_H
 
-#include "core/node/catalog.h"
+#include "core/node/catalog/catalog.h"
 #include "ngx_hivemind/snapshot.h"
 
 /* Adds to an empty draft every service that is offered, and every virtual host that is committed.

@@ -1,6 +1,13 @@
 /* Commands about the node and the cluster: status, members, services, events, leave. What this node
  * does not carry is asked of the control plane. */
-#include "core/node/internal.h"
+#include "core/node/commands.h"
+
+#include "core/node/catalog/catalog.h"
+#include "core/node/control/control_status.h"
+#include "core/node/desk/requests.h"
+#include "core/node/desk/standing.h"
+#include "core/node/desk/submit.h"
+#include "core/node/modules.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -184,13 +191,13 @@ void hm_node_on_status_query(struct hm_node *node, const struct hm_request *requ
         &(struct hm_message){.kind = HM_MSG_status_reply,
                              .status_reply = {.status = (uint16_t)status,
                                               .verdict = hm_bytes_of_text(text),
-                                              .facts = node->facts,
-                                              .facts_count = (uint32_t)node->fact_count}});
-    for (size_t i = 0; i < node->fact_count; i++) {
-        hm_bytes_free(node->facts[i].key);
-        hm_bytes_free(node->facts[i].value);
+                                              .facts = node->facts->items,
+                                              .facts_count = (uint32_t)node->facts->count}});
+    for (size_t i = 0; i < node->facts->count; i++) {
+        hm_bytes_free(node->facts->items[i].key);
+        hm_bytes_free(node->facts->items[i].value);
     }
-    node->fact_count = 0;
+    node->facts->count = 0;
 }
 
 /* ---- members ---- */
@@ -394,20 +401,23 @@ void hm_node_on_events_query(struct hm_node *node, const struct hm_request *requ
                                  .most = query->most && query->most < EVENTS_MOST ? query->most
                                                                                   : EVENTS_MOST,
                                  .until = node->now + wait_ms};
-    if (!answer_events(node, &wait, wait_ms == 0 || node->event_wait_count >= EVENT_WAITS_MAX)) {
-        node->event_waits = hm_grow(node->event_waits, node->event_wait_count,
-                                    &node->event_wait_capacity, sizeof *node->event_waits);
-        node->event_waits[node->event_wait_count++] = wait;
+    if (!answer_events(node, &wait,
+                       wait_ms == 0 || node->commands->event_wait_count >= EVENT_WAITS_MAX)) {
+        node->commands->event_waits =
+            hm_grow(node->commands->event_waits, node->commands->event_wait_count,
+                    &node->commands->event_wait_capacity, sizeof *node->commands->event_waits);
+        node->commands->event_waits[node->commands->event_wait_count++] = wait;
     }
 }
 
 void hm_node_answer_event_waits(struct hm_node *node)
 {
-    for (size_t i = node->event_wait_count; i > 0; i--) {
-        struct hm_event_wait wait = node->event_waits[i - 1];
+    for (size_t i = node->commands->event_wait_count; i > 0; i--) {
+        struct hm_event_wait wait = node->commands->event_waits[i - 1];
         if (!hm_node_origin(node, wait.token) ||
             answer_events(node, &wait, node->now >= wait.until)) {
-            node->event_waits[i - 1] = node->event_waits[--node->event_wait_count];
+            node->commands->event_waits[i - 1] =
+                node->commands->event_waits[--node->commands->event_wait_count];
         }
     }
 }
@@ -415,8 +425,10 @@ void hm_node_answer_event_waits(struct hm_node *node)
 hm_ms hm_node_event_waits_deadline(const struct hm_node *node)
 {
     hm_ms soonest = HM_NEVER;
-    for (size_t i = 0; i < node->event_wait_count; i++) {
-        soonest = node->event_waits[i].until < soonest ? node->event_waits[i].until : soonest;
+    for (size_t i = 0; i < node->commands->event_wait_count; i++) {
+        soonest = node->commands->event_waits[i].until < soonest
+                      ? node->commands->event_waits[i].until
+                      : soonest;
     }
     return soonest;
 }
@@ -442,7 +454,7 @@ void hm_node_on_leave(struct hm_node *node, const struct hm_request *request)
         return;
     }
     node->phase = HM_PHASE_LEAVING;
-    node->leave_token = request->token;
+    node->commands->leave_token = request->token;
     node->stop_at = node->now + 2 * LEAVE_MS;
     hm_node_submit(
         node, &(struct hm_message){.kind = HM_MSG_request_leave, .request_leave = {.id = node->id}},

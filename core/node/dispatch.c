@@ -1,16 +1,36 @@
 /* What arrives finds its handler here: messages between engines at once, requests through the chain
  * of middlewares. One row a message. */
+#include "core/node/dispatch.h"
+
 #include "core/base/assert.h"
-#include "core/node/internal.h"
+#include "core/node/commands.h"
+#include "core/node/consumer/consumer.h"
+#include "core/node/consumer/keeping.h"
+#include "core/node/control/control.h"
+#include "core/node/control/control_status.h"
+#include "core/node/control/joins.h"
+#include "core/node/control/proposals.h"
+#include "core/node/control/recovery.h"
+#include "core/node/control/verdict.h"
+#include "core/node/desk/envelope.h"
+#include "core/node/desk/requests.h"
+#include "core/node/desk/standing.h"
+#include "core/node/desk/submit.h"
+#include "core/node/host/host.h"
+#include "core/node/host/report.h"
+#include "core/node/logs/log_admin.h"
+#include "core/node/logs/log_calls.h"
+#include "core/node/member/emit.h"
+#include "core/node/member/feeds.h"
+#include "core/node/member/joining.h"
+#include "core/node/member/membership.h"
+#include "core/node/member/slices.h"
+#include "core/node/modules.h"
 
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-/* An asker that was not answered for so long is forgotten. */
-#define REQUEST_MS   60000u
-#define REQUESTS_MAX 16384u
 
 typedef void message_handler(struct hm_node *node, const struct hm_peer *from,
                              const struct hm_message *message);
@@ -25,25 +45,11 @@ struct row {
     bool passing; /* also from those whom a node does not know that cannot tell who is a member */
 };
 
-static void on_config_pull(struct hm_node *node, const struct hm_peer *from,
-                           const struct hm_message *message)
-{
-    if (hm_id_equal(&message->config_pull.host, &node->id)) {
-        hm_push_pulled(&node->pusher, node->now, from);
-    }
-}
-
 static void on_version_reply(struct hm_node *node, const struct hm_peer *from,
                              const struct hm_message *message)
 {
     (void)from;
     hm_node_report_version(node, message->version_reply.call, &message->version_reply.version);
-}
-
-static void on_pushed(struct hm_node *node, const struct hm_peer *from,
-                      const struct hm_message *message)
-{
-    (void)hm_push_input(&node->pusher, node->now, from, message);
 }
 
 static const struct row rows[] = {
@@ -64,11 +70,11 @@ static const struct row rows[] = {
     [HM_MSG_feed_quiet] = {.message = hm_node_on_feed, .passing = true},
     [HM_MSG_feed_behind] = {.message = hm_node_on_feed, .passing = true},
     [HM_MSG_push] = {.message = hm_node_on_reconcile, .passing = true},
-    [HM_MSG_pushed] = {.message = on_pushed},
+    [HM_MSG_pushed] = {.message = hm_node_on_pushed},
     [HM_MSG_reconcile_summary] = {.message = hm_node_on_reconcile},
     [HM_MSG_reconcile_versions] = {.message = hm_node_on_reconcile},
     [HM_MSG_reconcile_deltas] = {.message = hm_node_on_reconcile},
-    [HM_MSG_config_pull] = {.message = on_config_pull},
+    [HM_MSG_config_pull] = {.message = hm_node_on_config_pull},
     /* A voter's Raft messages count whether or not it is a member at the moment. */
     [HM_MSG_vote_request] = {.message = hm_node_on_log, .strangers = true},
     [HM_MSG_vote_reply] = {.message = hm_node_on_log, .strangers = true},
@@ -121,153 +127,7 @@ static const struct row *find(enum hm_message_kind kind)
     return (size_t)kind < sizeof rows / sizeof *rows ? &rows[kind] : &none;
 }
 
-struct hm_bytes hm_node_text(struct hm_arena *arena, const char *format, ...)
-{
-    char text[HM_WIRE_TEXT_BYTES_MAX];
-    va_list arguments;
-    va_start(arguments, format);
-    int size = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    size_t used = size < 0 ? 0 : (size_t)size < sizeof text ? (size_t)size : sizeof text - 1;
-    uint8_t *copy = hm_arena_alloc(arena, used, 1);
-    memcpy(copy, text, used);
-    return (struct hm_bytes){copy, used};
-}
-
 /* ---- requests ---- */
-
-/* In all of class CONTROL the call comes first, so it is in one place. */
-/* clang-format off */
-#define FIRST_DATAGRAM(name)
-#define FIRST_STREAM(name)
-#define FIRST_CONTROL(name) \
-    _Static_assert(offsetof(struct hm_##name, call) == 0, #name " does not start with its call");
-#define FIRST_REQUEST(name)
-#define FIRST_EVENT(name)
-#define FIRST_LOCAL(name)
-#define HM_STRUCT(struct_name, doc)
-#define HM_MESSAGE(number, struct_name, class, doc) FIRST_##class(struct_name)
-#define HM_FIELD(type, field, doc)
-#define HM_NEST(type, field, doc)
-#define HM_LIST(type, field, most, doc)
-#define HM_END(struct_name)
-#include "core/wire/messages.def"
-#include "core/wire/undef.h"
-/* clang-format on */
-
-/* Every request and every answer has its call. */
-static uint64_t *call_of(struct hm_message *message)
-{
-    switch (message->kind) {
-#define CALL_OF(name)   \
-    case HM_MSG_##name: \
-        return &message->name.call;
-        CALL_OF(join)
-        CALL_OF(joined)
-        CALL_OF(submit)
-        CALL_OF(submitted)
-        CALL_OF(records_pull)
-        CALL_OF(records_page)
-        CALL_OF(version_query)
-        CALL_OF(version_reply)
-        CALL_OF(keepalive)
-#undef CALL_OF
-    default:
-        return hm_message_class(message->kind) == HM_CLASS_CONTROL ? &message->answer.call : NULL;
-    }
-}
-
-uint64_t hm_node_open_request(struct hm_node *node, const struct hm_origin *origin)
-{
-    if (node->origin_count >= REQUESTS_MAX) {
-        return 0;
-    }
-    node->origins =
-        hm_grow(node->origins, node->origin_count, &node->origin_capacity, sizeof *node->origins);
-    struct hm_origin *opened = &node->origins[node->origin_count++];
-    *opened = *origin;
-    opened->token = ++node->next_token;
-    opened->forget_at = node->now + REQUEST_MS;
-    hm_index_add(&node->by_token, opened->token, (uint32_t)(node->origin_count - 1));
-    return opened->token;
-}
-
-const struct hm_origin *hm_node_origin(const struct hm_node *node, uint64_t token)
-{
-    size_t cursor = 0;
-    uint32_t slot;
-    while ((slot = hm_index_next(&node->by_token, token, &cursor)) != HM_INDEX_END) {
-        if (node->origins[slot].token == token) {
-            return &node->origins[slot];
-        }
-    }
-    return NULL;
-}
-
-static void forget_origin(struct hm_node *node, size_t at)
-{
-    size_t last = --node->origin_count;
-    hm_index_remove(&node->by_token, node->origins[at].token, (uint32_t)at);
-    if (at != last) {
-        node->origins[at] = node->origins[last];
-        hm_index_remove(&node->by_token, node->origins[at].token, (uint32_t)last);
-        hm_index_add(&node->by_token, node->origins[at].token, (uint32_t)at);
-    }
-}
-
-void hm_node_close_request(struct hm_node *node, uint64_t token)
-{
-    const struct hm_origin *found = hm_node_origin(node, token);
-    if (found) {
-        forget_origin(node, (size_t)(found - node->origins));
-    }
-}
-
-void hm_node_expire_requests(struct hm_node *node)
-{
-    for (size_t i = node->origin_count; i > 0; i--) {
-        if (node->now >= node->origins[i - 1].forget_at) {
-            forget_origin(node, i - 1);
-        }
-    }
-}
-
-void hm_node_answer(struct hm_node *node, uint64_t token, struct hm_message *message)
-{
-    const struct hm_origin *found = hm_node_origin(node, token);
-    uint64_t *call = call_of(message);
-    HM_ASSERT(call != NULL);
-    if (!found) {
-        return;
-    }
-    struct hm_origin origin = *found;
-    hm_node_close_request(node, token);
-    *call = origin.call;
-    if (!origin.local) {
-        hm_node_send(node, &origin.peer, message);
-        return;
-    }
-    struct hm_buf bytes = {0};
-    hm_message_encode(&bytes, message);
-    hm_node_act(node, &(struct hm_act){.kind = HM_ACT_REPLY,
-                                       .number = origin.connection,
-                                       .bytes = hm_buf_view(&bytes)});
-    hm_buf_fini(&bytes);
-}
-
-void hm_node_answer_status(struct hm_node *node, uint64_t token, enum hm_status status,
-                           const char *format, ...)
-{
-    char reason[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reason, sizeof reason, format, arguments);
-    va_end(arguments);
-    hm_node_answer(node, token,
-                   &(struct hm_message){
-                       .kind = HM_MSG_answer,
-                       .answer = {.status = (uint16_t)status, .reason = hm_bytes_of_text(reason)}});
-}
 
 void hm_node_request(struct hm_node *node, const struct hm_request *request)
 {
@@ -299,7 +159,7 @@ static void open_and_request(struct hm_node *node, struct hm_origin *origin,
                              const struct hm_message *message)
 {
     struct hm_message copy = *message;
-    uint64_t *call = call_of(&copy);
+    uint64_t *call = hm_node_call_of(&copy);
     if (!call) {
         node->dropped++;
         return;
@@ -362,16 +222,6 @@ void hm_node_control(struct hm_node *node, hm_ms now, uint64_t connection, struc
     node->fed = true;
 }
 
-void hm_node_control_closed(struct hm_node *node, hm_ms now, uint64_t connection)
-{
-    node->now = now;
-    for (size_t i = node->origin_count; i > 0; i--) {
-        if (node->origins[i - 1].local && node->origins[i - 1].connection == connection) {
-            forget_origin(node, i - 1);
-        }
-    }
-}
-
 void hm_node_deliver_mail(struct hm_node *node)
 {
     struct hm_peer self = {node->id, node->config.addr};
@@ -390,4 +240,54 @@ void hm_node_deliver_mail(struct hm_node *node)
         }
         hm_buf_fini(&mail);
     }
+}
+
+/* May a payload with this cluster in its header be looked into? A stranger may only ask to join or
+ * to be kept, a node without a cluster only hear about its own asking. */
+static bool is_of_our_cluster(const struct hm_node *node, uint64_t cluster,
+                              const struct hm_message *message)
+{
+    enum hm_message_kind kind = message->kind;
+    bool about_joining = kind == HM_MSG_join || kind == HM_MSG_joined || kind == HM_MSG_refusal ||
+                         kind == HM_MSG_keepalive;
+    /* Generations of one cluster speak about joining alone; a lite host knows of none. */
+    bool crosses = (kind == HM_MSG_join && message->join.cluster == node->cluster) ||
+                   (kind == HM_MSG_joined && message->joined.cluster == node->cluster) ||
+                   (kind == HM_MSG_keepalive && message->keepalive.cluster == node->cluster);
+    if (node->cluster == 0 || cluster == 0) {
+        return about_joining;
+    }
+    return cluster == hm_node_mark(node) || kind == HM_MSG_refusal || crosses;
+}
+
+void hm_node_receive(struct hm_node *node, hm_ms now, const struct hm_addr *from, bool stream,
+                     uint64_t cluster, struct hm_bytes payload)
+{
+    node->now = now;
+    struct hm_reader in = hm_reader_of(payload);
+    struct hm_peer peer = {{{0}}, {0}};
+    if (!hm_node_get_envelope(&in, &peer) || hm_id_equal(&peer.id, &node->id)) {
+        node->dropped++;
+        return;
+    }
+    if (!stream && hm_addr_is_none(&peer.addr)) {
+        peer.addr = *from;
+    }
+    while (hm_reader_left(&in)) {
+        struct hm_message message;
+        if (hm_message_decode(&in, &node->arena, &message) != HM_OK) {
+            node->dropped++;
+            break;
+        }
+        if (is_of_our_cluster(node, cluster, &message)) {
+            hm_node_deliver(node, &peer, &message);
+        } else if (stream && cluster && node->cluster) {
+            /* Whose generation of this cluster is older sees so by the refusal's. */
+            hm_node_refuse_peer(node, &peer, HM_WRONG_CLUSTER,
+                                "this is another cluster, or it was recovered since");
+            break;
+        }
+    }
+    hm_arena_clear(&node->arena);
+    node->fed = true;
 }

@@ -1,5 +1,13 @@
 /* Modules inside a node, and what module.h lets them call. */
-#include "core/node/internal.h"
+#include "core/node/modules.h"
+
+#include "core/node/desk/acts.h"
+#include "core/node/desk/disk.h"
+#include "core/node/desk/requests.h"
+#include "core/node/desk/submit.h"
+#include "core/node/host/host.h"
+#include "core/node/host/report.h"
+#include "core/node/logs/named.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -189,35 +197,6 @@ void hm_node_status_facts(struct hm_node *node)
     }
 }
 
-/* Was this role named by a module before `module`, or before `role` by the same one? */
-static bool was_named(const struct hm_node *node, size_t module, const char *const *role)
-{
-    for (size_t i = 0; i <= module; i++) {
-        const char *const *other = node->modules[i].module->bootstraps;
-        for (; other && *other && other != role; other++) {
-            if (strcmp(*other, *role) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-const char *hm_node_next_bootstrap_role(const struct hm_node *node, size_t *cursor)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < node->config.module_count; i++) {
-        const char *const *role = node->modules[i].module->bootstraps;
-        for (; role && *role; role++) {
-            if (!was_named(node, i, role) && at++ == *cursor) {
-                ++*cursor;
-                return *role;
-            }
-        }
-    }
-    return NULL;
-}
-
 void hm_node_run_event(struct hm_node *node, const struct hm_event *event,
                        const struct hm_message *body)
 {
@@ -227,29 +206,6 @@ void hm_node_run_event(struct hm_node *node, const struct hm_event *event,
             ctx->module->event(ctx, event, body);
         }
     }
-}
-
-const char *hm_node_next_wanted_role(const struct hm_node *node, size_t *cursor)
-{
-    size_t at = (*cursor)++;
-    if (at == 0) {
-        return "control";
-    }
-    if (node->consumes && --at == 0) {
-        return HM_ROLE_HOST;
-    }
-    for (size_t i = 0; i < node->config.module_count; i++) {
-        const struct hm_module *module = node->modules[i].module;
-        const char *const *lists[] = {module->requires, module->bootstraps};
-        for (size_t j = 0; j < 2; j++) {
-            for (const char *const *role = lists[j]; role && *role; role++) {
-                if (--at == 0) {
-                    return *role;
-                }
-            }
-        }
-    }
-    return NULL;
 }
 
 /* ---- module.h ---- */
@@ -292,8 +248,9 @@ void hm_node_add_fact(struct hm_node *node, const char *key, const char *format,
 {
     char value[512];
     vsnprintf(value, sizeof value, format, arguments);
-    node->facts = hm_grow(node->facts, node->fact_count, &node->fact_capacity, sizeof *node->facts);
-    node->facts[node->fact_count++] =
+    node->facts->items = hm_grow(node->facts->items, node->facts->count, &node->facts->capacity,
+                                 sizeof *node->facts->items);
+    node->facts->items[node->facts->count++] =
         (struct hm_pair){.key = hm_bytes_copy(hm_bytes_of_text(key)),
                          .value = hm_bytes_copy(hm_bytes_of_text(value))};
 }

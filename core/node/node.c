@@ -1,6 +1,37 @@
 /* A node's life: made, started, fed, ticked, stopped. */
+#include "core/node/node.h"
+
 #include "core/base/hash.h"
-#include "core/node/internal.h"
+#include "core/node/catalog/catalog.h"
+#include "core/node/commands.h"
+#include "core/node/consumer/consumer.h"
+#include "core/node/consumer/keeping.h"
+#include "core/node/control/control.h"
+#include "core/node/control/joins.h"
+#include "core/node/control/proposals.h"
+#include "core/node/control/recovery.h"
+#include "core/node/control/verdict.h"
+#include "core/node/desk/acts.h"
+#include "core/node/desk/calls.h"
+#include "core/node/desk/disk.h"
+#include "core/node/desk/inside.h"
+#include "core/node/desk/requests.h"
+#include "core/node/desk/standing.h"
+#include "core/node/desk/submit.h"
+#include "core/node/dispatch.h"
+#include "core/node/host/host.h"
+#include "core/node/host/report.h"
+#include "core/node/logs/log_admin.h"
+#include "core/node/logs/log_calls.h"
+#include "core/node/logs/log_reads.h"
+#include "core/node/logs/named.h"
+#include "core/node/member/emit.h"
+#include "core/node/member/feeds.h"
+#include "core/node/member/fresh.h"
+#include "core/node/member/joining.h"
+#include "core/node/member/membership.h"
+#include "core/node/member/slices.h"
+#include "core/node/modules.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -59,9 +90,53 @@ static void set_defaults(struct hm_node_config *config)
     config->feature = config->feature ? config->feature : HM_FEATURE_LEVEL;
 }
 
+/* A node and what its rooms keep, in one piece of memory. */
+struct whole {
+    struct hm_node node; /* first: it is freed by this */
+    struct hm_own_host own;
+    struct hm_reports reports;
+    struct hm_bootstrap bootstrap;
+    struct hm_carried carried;
+    struct hm_log_admin log_admin;
+    struct hm_log_calls log_calls;
+    struct hm_log_waits log_waits;
+    struct hm_office office;
+    struct hm_proposals proposals;
+    struct hm_judge judge;
+    struct hm_joins joins;
+    struct hm_recovery recovery;
+    struct hm_slices slices;
+    struct hm_news news;
+    struct hm_facts facts;
+    struct hm_commands commands;
+};
+
+static struct hm_node *make(void)
+{
+    struct whole *whole = hm_alloc(1, sizeof *whole);
+    struct hm_node *node = &whole->node;
+    node->own = &whole->own;
+    node->reports = &whole->reports;
+    node->bootstrap = &whole->bootstrap;
+    node->carried = &whole->carried;
+    node->log_admin = &whole->log_admin;
+    node->log_calls = &whole->log_calls;
+    node->log_waits = &whole->log_waits;
+    node->office = &whole->office;
+    node->proposals = &whole->proposals;
+    node->judge = &whole->judge;
+    node->joins = &whole->joins;
+    node->recovery = &whole->recovery;
+    node->slices = &whole->slices;
+    node->news = &whole->news;
+    node->facts = &whole->facts;
+    node->commands = &whole->commands;
+    return node;
+}
+
 struct hm_node *hm_node_new(const struct hm_node_config *config, struct hm_buf *error)
 {
-    struct hm_node *node = hm_alloc(1, sizeof *node);
+    struct hm_node *node = make();
     node->config = *config;
     set_defaults(&node->config);
     hm_random_init(&node->random, config->seed);
@@ -70,9 +145,9 @@ struct hm_node *hm_node_new(const struct hm_node_config *config, struct hm_buf *
     node->stop_at = HM_NEVER;
     node->disk.retry_at = node->disk.side_retry_at = HM_NEVER;
     node->joining.found_at = HM_NEVER;
-    node->bootstrap.retry_at = HM_NEVER;
-    node->fresh.at = HM_NEVER;
-    node->control.joins.flush_at = HM_NEVER;
+    node->bootstrap->retry_at = HM_NEVER;
+    node->slices->fresh_at = HM_NEVER;
+    node->joins->flush_at = HM_NEVER;
     if (!roles_have_modules(node, error) || hm_node_open_modules(node, error) != HM_OK) {
         hm_node_free(node);
         return NULL;
@@ -113,18 +188,18 @@ void hm_node_free(struct hm_node *node)
     }
     hm_free(node->kept);
     hm_free(node->disk.files);
-    hm_free(node->origins);
-    hm_free(node->event_waits);
-    hm_free(node->log_waits);
-    hm_free(node->lanes);
-    hm_index_fini(&node->by_token);
-    hm_free(node->acts);
-    hm_free(node->facts);
-    hm_buf_fini(&node->act_bytes);
+    hm_free(node->requests.origins);
+    hm_free(node->commands->event_waits);
+    hm_free(node->log_waits->items);
+    hm_free(node->log_calls->lanes);
+    hm_index_fini(&node->requests.by_token);
+    hm_free(node->acts.items);
+    hm_free(node->facts->items);
+    hm_buf_fini(&node->acts.bytes);
     hm_arena_fini(&node->arena);
     hm_buf_fini(&node->mail);
-    hm_buf_fini(&node->own.config);
-    hm_buf_fini(&node->bootstrap.after_key);
+    hm_buf_fini(&node->own->config);
+    hm_buf_fini(&node->bootstrap->after_key);
     hm_free(node);
 }
 
@@ -410,17 +485,7 @@ static void step_phase(struct hm_node *node)
     }
 }
 
-static void pump_push(struct hm_node *node)
-{
-    struct hm_effect effect;
-    while (hm_push_output(&node->pusher, &effect)) {
-        if (effect.kind == HM_EFFECT_SEND && node->phase == HM_PHASE_MEMBER) {
-            hm_node_send_bytes(node, &effect.peer, effect.message);
-        }
-    }
-}
-
-void hm_node_pump(struct hm_node *node)
+static void pump(struct hm_node *node)
 {
     if (node->phase == HM_PHASE_NEW) {
         return;
@@ -439,13 +504,25 @@ void hm_node_pump(struct hm_node *node)
         hm_node_pump_verdict(node);
         hm_node_pump_reconcile(node);
         hm_node_pump_host(node);
-        pump_push(node);
+        hm_node_pump_push(node);
         hm_node_check_reports(node);
-    } while (node->mail.size || node->slice_changed);
+    } while (node->mail.size || node->slices->changed);
     hm_node_answer_event_waits(node);
     hm_node_answer_log_waits(node);
     hm_node_pump_disk(node);
     hm_node_check_ready(node);
+}
+
+bool hm_node_output(struct hm_node *node, struct hm_act *out)
+{
+    if (hm_node_next_act(node, out)) {
+        return true;
+    }
+    if (node->fed) {
+        node->fed = false;
+        pump(node);
+    }
+    return hm_node_next_act(node, out);
 }
 
 void hm_node_tick(struct hm_node *node, hm_ms now)
@@ -497,16 +574,16 @@ hm_ms hm_node_deadline(const struct hm_node *node)
     if (node->phase == HM_PHASE_MEMBER || node->phase == HM_PHASE_LEAVING) {
         at = sooner(at, hm_swim_deadline(&node->swim));
         at = sooner(at, hm_slice_deadline(&node->slice));
-        at = sooner(at, node->phase == HM_PHASE_MEMBER ? node->fresh.at : HM_NEVER);
+        at = sooner(at, node->phase == HM_PHASE_MEMBER ? node->slices->fresh_at : HM_NEVER);
         at = sooner(at, hm_feed_deadline(&node->feeds[HM_FEED_MEMBERS]));
         at = sooner(at, hm_feed_deadline(&node->feeds[HM_FEED_STATE]));
         at = sooner(at, hm_reconcile_deadline(&node->reconcile));
         at = sooner(at, hm_push_deadline(&node->pusher));
         at = sooner(at, hm_keeper_deadline(&node->keeper));
         at = sooner(at, node->report_at);
-        at = sooner(at, node->own.submit_at > node->now ? node->own.submit_at : HM_NEVER);
+        at = sooner(at, node->own->submit_at > node->now ? node->own->submit_at : HM_NEVER);
         /* Only a member pulls: a time that has come would be a loop while it leaves. */
-        at = sooner(at, node->phase == HM_PHASE_MEMBER ? node->bootstrap.retry_at : HM_NEVER);
+        at = sooner(at, node->phase == HM_PHASE_MEMBER ? node->bootstrap->retry_at : HM_NEVER);
     } else if (node->phase == HM_PHASE_JOINING) {
         at = sooner(at, sooner(node->joining.ask_at, node->joining.found_at));
     }

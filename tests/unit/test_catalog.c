@@ -1,6 +1,6 @@
 /* The catalog: which config of a host counts, who offers what, and what is told of changes. */
 #include "core/base/memory.h"
-#include "core/node/catalog.h"
+#include "core/node/catalog/catalog.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -13,7 +13,7 @@
 #include "core/conf/schema.h"
 #include "core/conf/tree.h"
 #include "core/log/machine.h"
-#include "core/node/catalog.h"
+#include "core/node/catalog/catalog.h"
 #include "core/node/node.h"
 #include "core/wire/message.h"
 

@@ -1,0 +1,21 @@
+/* Lite hosts, as a node keeps them or follows how others do. */
+#ifndef HM_NODE_KEEPING_H
+#define HM_NODE_KEEPING_H
+
+#include "core/node/desk/inside.h"
+
+void hm_node_on_keepalive(struct hm_node *node, const struct hm_request *request);
+/* The members that may keep lite hosts have changed. */
+void hm_node_refresh_keepers(struct hm_node *node);
+/* SWIM doubts a member, or no longer. */
+void hm_node_doubt_keeper(struct hm_node *node, const struct hm_id *id, bool doubtful);
+/* lite_kept, lite_gone. */
+void hm_node_on_lite_event(struct hm_node *node, const struct hm_message *body);
+/* All records were replaced. */
+void hm_node_reload_lites(struct hm_node *node);
+/* What became of a request of the keeper: `submit` is the message that carried it. */
+void hm_node_keep_submitted(struct hm_node *node, struct hm_bytes submit,
+                            const struct hm_submitted *answer);
+void hm_node_pump_keeper(struct hm_node *node);
+
+#endif

@@ -1,0 +1,260 @@
+/* Requests of this node on their way into the log, and commands that others must answer. */
+#include "core/node/desk/submit.h"
+
+#include "core/node/commands.h"
+#include "core/node/consumer/keeping.h"
+#include "core/node/desk/acts.h"
+#include "core/node/desk/calls.h"
+#include "core/node/desk/peers.h"
+#include "core/node/desk/requests.h"
+#include "core/node/host/host.h"
+#include "core/node/host/report.h"
+#include "core/node/logs/log_admin.h"
+#include "core/node/logs/log_calls.h"
+#include "core/node/member/emit.h"
+#include "core/node/modules.h"
+
+#include <stdio.h>
+
+#define RETRY_MOST_MS 2000u
+#define REFUSED_MS    5u /* longer after each try: the next control node is asked almost at once */
+#define HASTY_TRIES   20u
+#define FORWARD_MS    5000u
+
+static bool is_submit(const struct hm_call *call)
+{
+    return call->kind == HM_CALL_HOST || call->kind == HM_CALL_RETURN ||
+           call->kind == HM_CALL_LEAVE || call->kind == HM_CALL_WRITE ||
+           call->kind == HM_CALL_EMIT || call->kind == HM_CALL_KEEP || call->kind == HM_CALL_LOGS;
+}
+
+/* Sends it to the control plane, to another node at every try. A node of the control plane takes
+ * what it would pass on itself: it knows best whether there is a leader. */
+static void send_call(struct hm_node *node, struct hm_call *call)
+{
+    struct hm_peer to = {node->id, node->config.addr};
+    if (call->kind == HM_CALL_LOG) {
+        hm_node_send_log_call(node, call);
+        return;
+    }
+    bool own = is_submit(call) && node->control.raft;
+    if (own || hm_node_pick_control(node, call->attempt, &to)) {
+        hm_node_send_bytes(node, &to, hm_buf_view(&call->message));
+    }
+    call->asked = to.addr;
+    call->attempt++;
+    hm_ms wait = HM_RETRY_STEP_MS * call->attempt;
+    call->retry_at =
+        is_submit(call) ? node->now + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS) : HM_NEVER;
+    hm_calls_timed(&node->calls, call);
+}
+
+static void hasten(struct hm_node *node, struct hm_call *call, hm_ms wait)
+{
+    if (call->attempt < HASTY_TRIES && node->now + wait < call->retry_at) {
+        call->retry_at = node->now + wait;
+        hm_calls_timed(&node->calls, call);
+    }
+}
+
+void hm_node_call_lost(struct hm_node *node, const struct hm_addr *addr)
+{
+    for (size_t i = 0; i < node->calls.count; i++) {
+        struct hm_call *call = &node->calls.items[i];
+        if (call->message.size && hm_addr_equal(&call->asked, addr)) {
+            hasten(node, call, (hm_ms)REFUSED_MS * call->attempt);
+        }
+    }
+}
+
+/* ---- our own requests ---- */
+
+uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
+                        enum hm_call_kind kind, uint64_t user, hm_ms deadline)
+{
+    struct hm_buf body = {0};
+    struct hm_call *call = hm_calls_add(&node->calls, kind, user);
+    call->deadline = deadline;
+    hm_message_encode(&body, request);
+    /* seq rises over restarts too: a repeated one would be taken for a retry. */
+    uint64_t seq = (node->boot << 32) + ++node->submit_seq;
+    hm_message_encode(&call->message,
+                      &(struct hm_message){.kind = HM_MSG_submit,
+                                           .submit = {.call = call->id,
+                                                      .session = node->id,
+                                                      .seq = seq,
+                                                      .request = hm_buf_view(&body)}});
+    hm_buf_fini(&body);
+    uint64_t id = call->id;
+    send_call(node, call);
+    return id;
+}
+
+void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
+                          const struct hm_message *message)
+{
+    const struct hm_submitted *answer = &message->submitted;
+    struct hm_call *call = hm_calls_find(&node->calls, answer->call);
+    (void)from;
+    if (!call) {
+        return;
+    }
+    bool try_again = answer->status == HM_NOT_LEADER || answer->status == HM_NO_QUORUM ||
+                     answer->status == HM_FULL || answer->status == HM_BUSY;
+    if (try_again) {
+        hasten(node, call, HM_RETRY_STEP_MS);
+        node->own->unheard = node->own->unheard || call->id == node->own->submit_call;
+        return;
+    }
+    if (call->kind == HM_CALL_KEEP) {
+        hm_node_keep_submitted(node, hm_buf_view(&call->message), answer);
+    }
+    enum hm_call_kind kind = call->kind;
+    uint64_t user = call->user;
+    hm_calls_remove(&node->calls, answer->call);
+    if (kind == HM_CALL_LOGS) {
+        hm_node_log_record_submitted(node, user, answer);
+    } else if (kind == HM_CALL_HOST) {
+        hm_node_host_submitted(node, answer);
+    } else if (kind == HM_CALL_WRITE) {
+        hm_node_module_written(node, user, answer);
+    } else if (kind == HM_CALL_EMIT) {
+        hm_node_emit_submitted(node, user, answer);
+    } else if (kind == HM_CALL_RETURN && answer->status != HM_OK) {
+        hm_node_log(node, HM_LOG_ERROR, "restart not accepted", "status=%s reason=\"%.*s\"",
+                    hm_status_name((enum hm_status)answer->status), (int)answer->reason.size,
+                    (const char *)answer->reason.data);
+    } else if (kind == HM_CALL_LEAVE) {
+        hm_node_answer_status(node, node->commands->leave_token, (enum hm_status)answer->status,
+                              "%s left", node->config.name.text);
+        /* A voter stays until its removal from the voters is through, or for a while. */
+        node->stop_at = node->is_control ? node->stop_at : node->now;
+    }
+}
+
+/* ---- commands passed on ---- */
+
+uint64_t hm_node_ask(struct hm_node *node, enum hm_call_kind kind, uint64_t user, hm_ms deadline,
+                     const struct hm_message *question, uint64_t *call_field)
+{
+    struct hm_call *call = hm_calls_add(&node->calls, kind, user);
+    call->deadline = deadline;
+    *call_field = call->id;
+    hm_message_encode(&call->message, question);
+    uint64_t id = call->id;
+    send_call(node, call);
+    return id;
+}
+
+void hm_node_forward(struct hm_node *node, uint64_t token, const struct hm_message *command,
+                     uint64_t *call_field)
+{
+    struct hm_peer control;
+    if (!hm_node_pick_control(node, 1, &control)) {
+        hm_node_answer_status(node, token, HM_UNREACHABLE,
+                              "no control node is known to node %s; is it a member yet? "
+                              "`hivemind status` tells",
+                              node->config.name.text);
+        return;
+    }
+    hm_node_ask(node, HM_CALL_FORWARD, token, node->now + FORWARD_MS, command, call_field);
+}
+
+static uint64_t call_of_reply(const struct hm_message *message)
+{
+    switch (message->kind) {
+    case HM_MSG_answer:
+        return message->answer.call;
+    case HM_MSG_status_reply:
+        return message->status_reply.call;
+    case HM_MSG_members_reply:
+        return message->members_reply.call;
+    case HM_MSG_services_reply:
+        return message->services_reply.call;
+    case HM_MSG_events_reply:
+        return message->events_reply.call;
+    case HM_MSG_log_listed:
+        return message->log_listed.call;
+    case HM_MSG_log_page:
+        return message->log_page.call;
+    case HM_MSG_log_members_reply:
+        return message->log_members_reply.call;
+    case HM_MSG_control_reply:
+        return message->control_reply.call;
+    default:
+        return 0;
+    }
+}
+
+void hm_node_on_reply(struct hm_node *node, const struct hm_peer *from,
+                      const struct hm_message *message)
+{
+    (void)from;
+    struct hm_call *call = hm_calls_find(&node->calls, call_of_reply(message));
+    if (!call) {
+        return;
+    }
+    if (call->kind == HM_CALL_LOG) {
+        hm_node_log_call_answered(node, call, message);
+    } else if (call->kind == HM_CALL_MEMBERS && message->kind == HM_MSG_members_reply) {
+        hm_node_report_members(node, call->id, &message->members_reply);
+    } else if (call->kind == HM_CALL_FORWARD) {
+        uint64_t token = call->user;
+        hm_calls_remove(&node->calls, call->id);
+        struct hm_message answer = *message;
+        hm_node_answer(node, token, &answer);
+    }
+}
+
+static void expire(struct hm_node *node, const struct hm_call *call)
+{
+    switch (call->kind) {
+    case HM_CALL_MEMBERS:
+        hm_node_report_members(node, call->id, NULL);
+        break;
+    case HM_CALL_FORWARD:
+        hm_node_answer_status(node, call->user, HM_UNREACHABLE,
+                              "the control plane did not answer within %u s", FORWARD_MS / 1000);
+        break;
+    case HM_CALL_EMIT:
+        hm_node_emit_submitted(node, call->user, NULL);
+        break;
+    case HM_CALL_LOG:
+        hm_node_log_call_expired(node, call);
+        break;
+    case HM_CALL_LOGS:
+        hm_node_answer_status(node, call->user, HM_NO_QUORUM,
+                              "not committed: the control plane has no quorum");
+        break;
+    case HM_CALL_LEAVE:
+        hm_node_answer_status(node, node->commands->leave_token, HM_NO_QUORUM,
+                              "the leave is not committed: the control plane has no quorum; node "
+                              "%s stays",
+                              node->config.name.text);
+        if (node->phase == HM_PHASE_LEAVING) { /* it may have been fenced meanwhile */
+            node->phase = HM_PHASE_MEMBER;
+        }
+        node->stop_at = HM_NEVER;
+        break;
+    default:
+        break;
+    }
+}
+
+void hm_node_tick_calls(struct hm_node *node)
+{
+    if (node->now < hm_calls_deadline(&node->calls)) {
+        return;
+    }
+    for (size_t i = node->calls.count; i > 0; i--) {
+        struct hm_call *call = &node->calls.items[i - 1];
+        if (node->now >= call->deadline) {
+            struct hm_call expired = *call;
+            expire(node, &expired);
+            hm_calls_remove(&node->calls, expired.id);
+        } else if (node->now >= call->retry_at) {
+            send_call(node, call);
+        }
+    }
+    hm_calls_look(&node->calls);
+}

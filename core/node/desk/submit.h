@@ -1,0 +1,29 @@
+/* Requests of this node: put into the log, or asked of the control plane, until they are answered.
+ */
+#ifndef HM_NODE_SUBMIT_H
+#define HM_NODE_SUBMIT_H
+
+#include "core/node/desk/inside.h"
+
+/* The first tries to reach a leader come soon after each other. */
+#define HM_RETRY_STEP_MS 50u
+
+/* Puts a request into the log from any node: retried until it is answered. Returns the call. */
+uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
+                        enum hm_call_kind kind, uint64_t user, hm_ms deadline);
+void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
+                          const struct hm_message *message);
+void hm_node_tick_calls(struct hm_node *node);
+/* The stream to this address broke: what was asked there is asked elsewhere. */
+void hm_node_call_lost(struct hm_node *node, const struct hm_addr *addr);
+/* Asks a control node, another one when its stream breaks. `call_field` is the question's; returns
+ * the call. */
+uint64_t hm_node_ask(struct hm_node *node, enum hm_call_kind kind, uint64_t user, hm_ms deadline,
+                     const struct hm_message *question, uint64_t *call_field);
+/* Passes a command on to the control plane; what it answers goes to `token`. */
+void hm_node_forward(struct hm_node *node, uint64_t token, const struct hm_message *command,
+                     uint64_t *call_field);
+void hm_node_on_reply(struct hm_node *node, const struct hm_peer *from,
+                      const struct hm_message *message);
+
+#endif

@@ -1,0 +1,98 @@
+/* An event was applied to the view: who follows. */
+#include "core/node/events.h"
+
+#include "core/node/catalog/catalog.h"
+#include "core/node/consumer/consumer.h"
+#include "core/node/consumer/keeping.h"
+#include "core/node/member/emit.h"
+#include "core/node/member/membership.h"
+#include "core/node/member/slices.h"
+#include "core/node/modules.h"
+
+static void refresh_host(struct hm_node *node, const struct hm_id *host)
+{
+    /* What a consumer has is served until its bootstrap has the whole of the new. */
+    bool bootstraps = !node->is_control && node->bootstrap->retry_at != HM_NEVER;
+    if (node->catalog && !bootstraps) {
+        hm_catalog_refresh(node->catalog, host);
+    }
+}
+
+/* The commit of a config that was pushed before changes no answer, but the zone's serial. */
+static void host_record_changed(struct hm_node *node, const struct hm_id *host)
+{
+    char key[HM_ID_TEXT_BYTES];
+    refresh_host(node, host);
+    hm_node_catalog_changed(
+        node, &(struct hm_change_note){.kind = HM_CHANGE_RECORD,
+                                       .scope = hm_name_of(HM_SCOPE_HOSTS),
+                                       .key = hm_bytes_of_text(hm_id_format(host, key))});
+}
+
+/* A failed host is kept as suspect, or is not any more. */
+static void brake_changed(struct hm_node *node, const struct hm_change *change)
+{
+    struct hm_id host;
+    if (hm_name_is(&change->scope, HM_SCOPE_BRAKED) &&
+        hm_id_parse((const char *)change->key.data, change->key.size, &host)) {
+        refresh_host(node, &host);
+    }
+}
+
+void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
+{
+    struct hm_arena arena = {0};
+    struct hm_message body;
+    struct hm_reader in = hm_reader_of(event->body);
+    if (hm_message_decode(&in, &arena, &body) != HM_OK) {
+        hm_arena_fini(&arena);
+        return; /* the view refused it before */
+    }
+    switch (body.kind) {
+    case HM_MSG_member_joined:
+        hm_node_on_member_came(node, &body.member_joined.member, true);
+        refresh_host(node, &body.member_joined.member.id);
+        break;
+    case HM_MSG_member_changed:
+        hm_node_on_member_came(node, &body.member_changed.member, false);
+        refresh_host(node, &body.member_changed.member.id);
+        break;
+    case HM_MSG_member_left:
+        hm_node_on_member_went(node, &body.member_left.id, &body.member_left.name, false);
+        refresh_host(node, &body.member_left.id);
+        break;
+    case HM_MSG_member_failed:
+        hm_node_on_member_went(node, &body.member_failed.id, &body.member_failed.name, true);
+        refresh_host(node, &body.member_failed.id);
+        break;
+    case HM_MSG_host_changed:
+        host_record_changed(node, &body.host_changed.state.host);
+        break;
+    case HM_MSG_host_removed:
+        host_record_changed(node, &body.host_removed.host);
+        break;
+    case HM_MSG_lite_kept:
+    case HM_MSG_lite_gone:
+        hm_node_on_lite_event(node, &body);
+        break;
+    case HM_MSG_epoch_raised:
+        if (node->catalog && node->phase == HM_PHASE_MEMBER) {
+            hm_catalog_reload(node->catalog); /* versions of scopes have jumped */
+        }
+        break;
+    case HM_MSG_record_changed:
+        brake_changed(node, &body.record_changed.change);
+        if (node->catalog) {
+            hm_catalog_record(node->catalog, &body.record_changed.change.scope,
+                              body.record_changed.change.key);
+        }
+        break;
+    default:
+        break;
+    }
+    hm_node_tell_event(node, event, &body);
+    if (event->members_position) {
+        hm_node_slice_reach(node, event->members_position);
+    }
+    hm_arena_fini(&arena);
+}

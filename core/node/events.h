@@ -1,0 +1,10 @@
+/* An event was applied to the view: who follows. */
+#ifndef HM_NODE_EVENTS_H
+#define HM_NODE_EVENTS_H
+
+#include "core/node/desk/inside.h"
+
+/* An event was applied to the view: engines and catalog follow. */
+void hm_node_on_event(struct hm_node *node, const struct hm_event *event);
+
+#endif
