@@ -8,9 +8,13 @@ import shutil
 import subprocess
 import sys
 
-# Floors, lowest first: folder -> what it may include besides itself. The longest match counts.
+# Floors, lowest first: folder -> what it may include besides itself: folders, or a file. The longest
+# match counts.
 CORE = ["core/base", "core/wire", "core/engine", "core/log", "core/state", "core/node"]
 ABI = "core/include"
+# What every room of a node may include: what lies below the node, its face, and the two lowest.
+BELOW_NODE = CORE[:5] + [ABI, "core/conf"]
+ROOM = BELOW_NODE + ["core/node/node.h", "core/node/desk", "core/node/catalog"]
 FLOORS = {
     "core/base": [],
     "core/wire": CORE[:1],
@@ -21,7 +25,15 @@ FLOORS = {
     "core/conf": ["core/base"],
     # What modules may call is what the node does: the two are one floor, and conf lies below it.
     ABI: CORE + ["core/conf"],
-    "core/node": CORE[:5] + [ABI, "core/conf"],
+    "core/node/catalog": CORE[:5],
+    "core/node/desk": BELOW_NODE + ["core/node/node.h"],
+    "core/node/host": ROOM,
+    "core/node/consumer": ROOM,
+    "core/node/logs": ROOM,
+    "core/node/control": ROOM + ["core/node/logs"],
+    "core/node/member": ROOM + ["core/node/" + room
+                                for room in ("host", "consumer", "logs", "control")],
+    "core/node": BELOW_NODE,
     "core/io": CORE + [ABI, "core/conf"],
     "core/embed": CORE[:4] + [ABI, "core/names", "core/io"],
     "core/cli": CORE + [ABI, "core/conf", "core/io"],
@@ -32,6 +44,10 @@ FLOORS = {
     "docs/examples": [],  # as somebody outside would write it: <hivemind/module.h>, <hivemind/log.h>
     "tests": ["core", "lite", "modules", "dns_processor", "ngx_hivemind"],
 }
+
+# In these folders a file calls what its floor may include and nothing else, whatever header declares
+# it, and files do not call each other in circles.
+CALLS_DOWN = ["core/node"]
 
 # Engines do not see each other. These headers of core/engine are the common ones: anyone's.
 ENGINE_COMMON = ["effect.h", "outbox.h", "disk.h", "ring.h"]
@@ -59,6 +75,7 @@ FILE_LINES_MAX = 900      # aim at 400
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
 PRIVATE_PATH = re.compile(r"(?<![\w.$}~/-])/(work|home)/\w")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+DEFINITION = re.compile(r"^(?!static\b|typedef\b)[a-z][^;={}()#]*?\b(\w+)\([^;{}]*\)\n\{", re.M)
 COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|' r"'(?:\\.|[^'\\\n])+'", re.S)
 
 
@@ -97,11 +114,17 @@ def line_of(text, at):
 
 
 def is_under(path, folder):
-    return folder == "" or path.startswith(folder + "/")
+    """A folder is under itself, and a file too."""
+    return folder in ("", path) or path.startswith(folder + "/")
 
 
 def floor_of(path):
     return max((f for f in FLOORS if is_under(path, f)), key=len, default=None)
+
+
+def may_see(path, other):
+    floor = floor_of(path)
+    return is_under(other, floor) or any(is_under(other, below) for below in FLOORS[floor])
 
 
 def floors(tree):
@@ -114,9 +137,8 @@ def floors(tree):
             beside = os.path.normpath(os.path.join(os.path.dirname(path), include))
             if include not in tree.text and beside in tree.text:
                 yield f'{path}: write "{beside}": includes start at the root'
-            elif include in tree.text and not is_under(include, floor):
-                if not any(is_under(include, allowed) for allowed in FLOORS[floor]):
-                    yield f"{path}: {floor} may not include {include}"
+            elif include in tree.text and not may_see(path, include):
+                yield f"{path}: {floor} may not include {include}"
 
 
 def engine_of(path):
@@ -134,22 +156,45 @@ def engines(tree):
                     yield f"{path}: engine {engine_of(path)} may not see {include}"
 
 
-def circles(tree):
-    state = {}  # 1 while its includes are followed, 2 when done
+def circles_of(graph):
+    """Each circle of a graph, as text: file -> the files that it leads to."""
+    state = {}  # 1 while what it leads to is followed, 2 when done
 
     def follow(path, trail):
         state[path] = 1
-        for include in tree.includes.get(path, []):
-            if state.get(include) == 1:
-                circle = trail[trail.index(include):] if include in trail else [path]
-                yield " -> ".join(circle + [include])
-            elif include in tree.text and include not in state:
-                yield from follow(include, trail + [include])
+        for other in graph.get(path, []):
+            if state.get(other) == 1:
+                circle = trail[trail.index(other):] if other in trail else [path]
+                yield " -> ".join(circle + [other])
+            elif other in graph and other not in state:
+                yield from follow(other, trail + [other])
         state[path] = 2
 
-    for path in tree.c:
+    for path in graph:
         if path not in state:
             yield from follow(path, [path])
+
+
+def circles(tree):
+    yield from circles_of({path: tree.includes[path] for path in tree.c})
+
+
+def calls_between(tree, folder):
+    """file -> {file that it calls: a function there}, among the sources of a folder."""
+    files = [p for p in tree.c if is_under(p, folder) and p.endswith(".c")]
+    home = {name: path for path in files for name in DEFINITION.findall(tree.code[path])}
+    return {path: {home[name]: name for name in re.findall(r"\w+", tree.code[path])
+                   if home.get(name, path) != path} for path in files}
+
+
+def calls(tree):
+    for folder in CALLS_DOWN:
+        graph = calls_between(tree, folder)
+        for path, others in graph.items():
+            for other, name in others.items():
+                if not may_see(path, other):
+                    yield f"{path}: {floor_of(path)} may not call {name}() of {other}"
+        yield from circles_of(graph)
 
 
 def calls_in(code, names):
@@ -246,6 +291,7 @@ RULES = [
     ("floors", "#include points only down", floors),
     ("engines", "engines do not include each other", engines),
     ("circles", "no includes in circles", circles),
+    ("calls", "rooms call down and not in circles", calls),
     *[(f"banned-{group[0]}", "not called here: " + " ".join(group[3].split()[:4]) + " ..",
        banned(group)) for group in BANNED],
     ("sleeps", "tests do not sleep", sleeps),

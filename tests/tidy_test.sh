@@ -10,7 +10,7 @@ seen=" "
 
 clean() {
     rm -rf "${tree:?}"/*
-    mkdir -p "$tree"/core/{base,wire,engine,conf} "$tree"/tests/unit
+    mkdir -p "$tree"/core/{base,wire,engine,conf,node/desk,node/member} "$tree"/tests/unit
     cp "$here/../.clang-format" "$tree/"
     printf 'int low(void);\n' >"$tree/core/base/low.h"
     printf '#include "core/base/low.h"\n' >"$tree/core/base/other.h"
@@ -20,6 +20,13 @@ clean() {
     printf 'int raft(void);\n' >"$tree/core/engine/raft.h"
     printf '#include "core/engine/outbox.h"\n#include "core/engine/raft.h"\n' \
         >"$tree/core/engine/raft_vote.c"
+    printf 'int desk(void);\n' >"$tree/core/node/desk/desk.h"
+    printf '#include "core/node/desk/desk.h"\n\nint desk(void)\n{\n    return 1;\n}\n' \
+        >"$tree/core/node/desk/desk.c"
+    printf '#include "core/node/desk/desk.h"\n\nint member(void)\n{\n    return desk();\n}\n' \
+        >"$tree/core/node/member/member.c"
+    printf 'int member(void);\n' >"$tree/core/node/member/member.h"
+    printf 'int acts(void)\n{\n    return desk();\n}\n' >"$tree/core/node/desk/acts.c"
     # Looks like violations, is none: words in comments and texts, members, names of its own.
     cat >"$tree/core/base/low.c" <<'END'
 /* time(), malloc() and sprintf() in a comment */
@@ -67,6 +74,9 @@ planted floors core/wire/beside.c '#include "high.h"\n'
 planted floors core/unknown/file.c 'int x;\n'
 planted engines core/engine/swim.c '#include "core/engine/raft.h"\n'
 planted circles core/base/low.h '#include "core/base/other.h"\n'
+planted floors core/node/desk/up.c '#include "core/node/member/member.h"\n'
+planted calls core/node/desk/up.c "$(call 'member()')"
+planted calls core/node/desk/desk.c "$(call 'acts()')"
 planted banned-clock core/engine/clock.c "$(call 'time(0)')"
 planted banned-network core/node/net.c "$(call 'socket(1, 2, 3)')"
 planted banned-files core/wire/file.c "$(call 'fopen(a, b)')"

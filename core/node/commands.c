@@ -460,3 +460,26 @@ void hm_node_on_leave(struct hm_node *node, const struct hm_request *request)
         node, &(struct hm_message){.kind = HM_MSG_request_leave, .request_leave = {.id = node->id}},
         HM_CALL_LEAVE, 0, node->now + LEAVE_MS);
 }
+
+void hm_node_leave_submitted(struct hm_node *node, const struct hm_call *call,
+                             const struct hm_submitted *answer)
+{
+    (void)call;
+    hm_node_answer_status(node, node->commands->leave_token, (enum hm_status)answer->status,
+                          "%s left", node->config.name.text);
+    /* A voter stays until its removal from the voters is through, or for a while. */
+    node->stop_at = node->is_control ? node->stop_at : node->now;
+}
+
+void hm_node_leave_expired(struct hm_node *node, const struct hm_call *call)
+{
+    (void)call;
+    hm_node_answer_status(node, node->commands->leave_token, HM_NO_QUORUM,
+                          "the leave is not committed: the control plane has no quorum; node "
+                          "%s stays",
+                          node->config.name.text);
+    if (node->phase == HM_PHASE_LEAVING) { /* it may have been fenced meanwhile */
+        node->phase = HM_PHASE_MEMBER;
+    }
+    node->stop_at = HM_NEVER;
+}

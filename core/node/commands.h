@@ -19,6 +19,10 @@ void hm_node_on_members_query(struct hm_node *node, const struct hm_request *req
 void hm_node_on_services_query(struct hm_node *node, const struct hm_request *request);
 void hm_node_on_events_query(struct hm_node *node, const struct hm_request *request);
 void hm_node_on_leave(struct hm_node *node, const struct hm_request *request);
+/* Hooks of HM_CALL_LEAVE. */
+void hm_node_leave_submitted(struct hm_node *node, const struct hm_call *call,
+                             const struct hm_submitted *answer);
+void hm_node_leave_expired(struct hm_node *node, const struct hm_call *call);
 void hm_node_answer_event_waits(struct hm_node *node);
 hm_ms hm_node_event_waits_deadline(const struct hm_node *node);
 

@@ -22,6 +22,7 @@
 #include "core/node/logs/log_calls.h"
 #include "core/node/member/emit.h"
 #include "core/node/member/feeds.h"
+#include "core/node/member/fresh.h"
 #include "core/node/member/joining.h"
 #include "core/node/member/membership.h"
 #include "core/node/member/slices.h"
@@ -50,6 +51,15 @@ static void on_version_reply(struct hm_node *node, const struct hm_peer *from,
 {
     (void)from;
     hm_node_report_version(node, message->version_reply.call, &message->version_reply.version);
+}
+
+/* A digest that was asked for, by a joiner or by a member in want of a slice. */
+static void on_joined(struct hm_node *node, const struct hm_peer *from,
+                      const struct hm_message *message)
+{
+    if (!hm_node_on_fresh_slice(node, &message->joined)) {
+        hm_node_on_joined(node, from, message);
+    }
 }
 
 static const struct row rows[] = {
@@ -83,7 +93,7 @@ static const struct row rows[] = {
     [HM_MSG_snapshot_chunk] = {.message = hm_node_on_log, .strangers = true},
     [HM_MSG_snapshot_reply] = {.message = hm_node_on_log, .strangers = true},
     [HM_MSG_timeout_now] = {.message = hm_node_on_log, .strangers = true},
-    [HM_MSG_joined] = {.message = hm_node_on_joined, .strangers = true},
+    [HM_MSG_joined] = {.message = on_joined, .strangers = true},
     [HM_MSG_refusal] = {.message = hm_node_on_refusal, .strangers = true, .fenced = true},
     [HM_MSG_submitted] = {.message = hm_node_on_submitted, .strangers = true},
     [HM_MSG_records_page] = {.message = hm_node_on_records_page},
@@ -119,6 +129,22 @@ static const struct row rows[] = {
     [HM_MSG_log_members] = {.request = hm_node_on_log_call, .peers = true},
     [HM_MSG_log_change] = {.request = hm_node_on_log_call, .peers = true},
     [HM_MSG_control_query] = {.request = hm_node_on_control_query, .peers = true, .fenced = true},
+};
+
+const struct hm_call_hooks hm_node_call_hooks[HM_CALL_KIND_COUNT] = {
+    [HM_CALL_HOST] = {.submitted = hm_node_host_submitted, .untaken = hm_node_host_untaken},
+    [HM_CALL_RETURN] = {.submitted = hm_node_return_submitted},
+    [HM_CALL_LEAVE] = {.submitted = hm_node_leave_submitted, .expired = hm_node_leave_expired},
+    [HM_CALL_WRITE] = {.submitted = hm_node_module_written},
+    [HM_CALL_EMIT] = {.submitted = hm_node_emit_submitted, .expired = hm_node_emit_expired},
+    [HM_CALL_KEEP] = {.submitted = hm_node_keep_submitted},
+    [HM_CALL_FORWARD] = {.answered = hm_node_forward_answered, .expired = hm_node_forward_expired},
+    [HM_CALL_MEMBERS] = {.answered = hm_node_report_members, .expired = hm_node_report_nobody},
+    [HM_CALL_LOGS] = {.submitted = hm_node_log_record_submitted,
+                      .expired = hm_node_log_record_expired},
+    [HM_CALL_LOG] = {.send = hm_node_send_log_call,
+                     .answered = hm_node_log_call_answered,
+                     .expired = hm_node_log_call_expired},
 };
 
 static const struct row *find(enum hm_message_kind kind)

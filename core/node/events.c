@@ -4,6 +4,7 @@
 #include "core/node/catalog/catalog.h"
 #include "core/node/consumer/consumer.h"
 #include "core/node/consumer/keeping.h"
+#include "core/node/logs/named.h"
 #include "core/node/member/emit.h"
 #include "core/node/member/membership.h"
 #include "core/node/member/slices.h"
@@ -19,10 +20,9 @@ static void refresh_host(struct hm_node *node, const struct hm_id *host)
 }
 
 /* The commit of a config that was pushed before changes no answer, but the zone's serial. */
-static void host_record_changed(struct hm_node *node, const struct hm_id *host)
+static void tell_record(struct hm_node *node, const struct hm_id *host)
 {
     char key[HM_ID_TEXT_BYTES];
-    refresh_host(node, host);
     hm_node_catalog_changed(
         node, &(struct hm_change_note){.kind = HM_CHANGE_RECORD,
                                        .scope = hm_name_of(HM_SCOPE_HOSTS),
@@ -66,14 +66,20 @@ void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
         refresh_host(node, &body.member_failed.id);
         break;
     case HM_MSG_host_changed:
-        host_record_changed(node, &body.host_changed.state.host);
+        refresh_host(node, &body.host_changed.state.host);
+        tell_record(node, &body.host_changed.state.host);
         break;
     case HM_MSG_host_removed:
-        host_record_changed(node, &body.host_removed.host);
+        refresh_host(node, &body.host_removed.host);
+        tell_record(node, &body.host_removed.host);
         break;
     case HM_MSG_lite_kept:
+        hm_node_on_lite_event(node, &body);
+        tell_record(node, &body.lite_kept.lite.id);
+        break;
     case HM_MSG_lite_gone:
         hm_node_on_lite_event(node, &body);
+        tell_record(node, &body.lite_gone.id);
         break;
     case HM_MSG_epoch_raised:
         if (node->catalog && node->phase == HM_PHASE_MEMBER) {
@@ -90,9 +96,21 @@ void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
     default:
         break;
     }
-    hm_node_tell_event(node, event, &body);
+    if (hm_node_is_news(node, event)) {
+        hm_node_run_event(node, event, &body);
+    }
     if (event->members_position) {
         hm_node_slice_reach(node, event->members_position);
     }
     hm_arena_fini(&arena);
+}
+
+void hm_node_on_replaced(struct hm_node *node)
+{
+    hm_node_reload_slice(node);
+    hm_node_recall_leaves(node);
+    if (node->catalog) {
+        hm_catalog_reload(node->catalog);
+    }
+    hm_node_reload_lites(node);
 }

@@ -6,5 +6,7 @@
 
 /* An event was applied to the view: engines and catalog follow. */
 void hm_node_on_event(struct hm_node *node, const struct hm_event *event);
+/* The view of a control node was replaced by a snapshot. */
+void hm_node_on_replaced(struct hm_node *node);
 
 #endif

@@ -179,9 +179,10 @@ enum hm_status hm_node_offer_request(struct hm_node *node, const struct hm_reque
     return HM_NOT_FOUND;
 }
 
-void hm_node_module_written(struct hm_node *node, uint64_t place, const struct hm_submitted *answer)
+void hm_node_module_written(struct hm_node *node, const struct hm_call *call,
+                            const struct hm_submitted *answer)
 {
-    struct hm_module_ctx *ctx = &node->modules[place];
+    struct hm_module_ctx *ctx = &node->modules[call->user];
     if (ctx->module->written) {
         ctx->module->written(ctx, answer->call, answer);
     }

@@ -27,8 +27,8 @@ void hm_node_run_event(struct hm_node *node, const struct hm_event *event,
 enum hm_status hm_node_run_chain(struct hm_node *node, const struct hm_request *request);
 /* Offers it to the modules: HM_NOT_FOUND when none takes it. */
 enum hm_status hm_node_offer_request(struct hm_node *node, const struct hm_request *request);
-/* A write of the module at this place was answered. */
-void hm_node_module_written(struct hm_node *node, uint64_t place,
+/* Hook of HM_CALL_WRITE: a write of a module was answered. */
+void hm_node_module_written(struct hm_node *node, const struct hm_call *call,
                             const struct hm_submitted *answer);
 void hm_node_status_facts(struct hm_node *node);
 /* One fact more for the status that is being answered. */

@@ -19,6 +19,7 @@
 #include "core/node/desk/standing.h"
 #include "core/node/desk/submit.h"
 #include "core/node/dispatch.h"
+#include "core/node/events.h"
 #include "core/node/host/host.h"
 #include "core/node/host/report.h"
 #include "core/node/logs/log_admin.h"
@@ -43,6 +44,9 @@
 #define VOTERS_TARGET    3u
 #define LEAP_EVENTS      1000u /* member events: who is further behind fetches a fresh slice */
 #define STOP_MS          150u  /* what is queued goes out, a leader hands over */
+
+static const struct hm_upward upward = {
+    .calls = hm_node_call_hooks, .event = hm_node_on_event, .replaced = hm_node_on_replaced};
 
 /* ---- made ---- */
 
@@ -138,6 +142,7 @@ struct hm_node *hm_node_new(const struct hm_node_config *config, struct hm_buf *
 {
     struct hm_node *node = make();
     node->config = *config;
+    node->upward = &upward;
     set_defaults(&node->config);
     hm_random_init(&node->random, config->seed);
     node->view = &node->own_view;

@@ -220,14 +220,6 @@ static void decide_leave(struct hm_state *state, const struct hm_request_leave *
 
 /* ---- hosts and records ---- */
 
-static int compare_versions(const struct hm_version *a, const struct hm_version *b)
-{
-    if (a->boot != b->boot) {
-        return a->boot < b->boot ? -1 : 1;
-    }
-    return (a->seq > b->seq) - (a->seq < b->seq);
-}
-
 static void decide_host(struct hm_state *state, const struct hm_request_host *request,
                         struct hm_outcome *out)
 {
@@ -246,7 +238,7 @@ static void decide_host(struct hm_state *state, const struct hm_request_host *re
     if (!hm_members_find(&state->view.members, &request->state.host)) {
         hm_state_refuse(out, HM_REMOVED, "host %s is not a member", key);
     } else if (hm_view_host(&state->view, &request->state.host, &arena, &known) &&
-               compare_versions(&request->state.version, &known.version) <= 0) {
+               hm_version_compare(&request->state.version, &known.version) <= 0) {
         /* Committed before, or overtaken by a later one: nothing to say again. */
         const struct hm_record *record =
             hm_records_find(&state->view.records, &scope, hm_bytes_of_text(key));

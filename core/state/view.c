@@ -228,6 +228,14 @@ enum hm_status hm_view_evolve(struct hm_view *view, const struct hm_event *event
     return HM_OK;
 }
 
+int hm_version_compare(const struct hm_version *a, const struct hm_version *b)
+{
+    if (a->boot != b->boot) {
+        return a->boot < b->boot ? -1 : 1;
+    }
+    return (a->seq > b->seq) - (a->seq < b->seq);
+}
+
 bool hm_view_host(const struct hm_view *view, const struct hm_id *host, struct hm_arena *arena,
                   struct hm_host_state *out)
 {

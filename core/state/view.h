@@ -44,6 +44,8 @@ struct hm_view {
  * (by the feed's position) changes nothing. */
 HM_MUST_USE enum hm_status hm_view_evolve(struct hm_view *view, const struct hm_event *event);
 
+/* Below 0: `a` is the older one; 0: they are the same. */
+int hm_version_compare(const struct hm_version *a, const struct hm_version *b);
 /* The committed config of a host, decoded into `arena`; false when there is none. */
 bool hm_view_host(const struct hm_view *view, const struct hm_id *host, struct hm_arena *arena,
                   struct hm_host_state *out);

@@ -56,14 +56,6 @@ static void ignore_note(void *context, const struct hm_change_note *note)
     (void)note;
 }
 
-static int compare_versions(const struct hm_version *a, const struct hm_version *b)
-{
-    if (a->boot != b->boot) {
-        return a->boot < b->boot ? -1 : 1;
-    }
-    return (a->seq > b->seq) - (a->seq < b->seq);
-}
-
 static int compare_hosts(const struct entry *a, const struct entry *b)
 {
     int order = memcmp(a->host.name.text, b->host.name.text, sizeof a->host.name.text);
@@ -344,13 +336,13 @@ static void take_committed(struct hm_catalog *catalog, struct entry *entry)
     bool there = hm_view_host(catalog->view, &entry->host.id, &arena, &state);
     entry->host.committed = state.version;
     if (!there) {
-        if (entry->host.config && compare_versions(&entry->pushed, &entry->host.version) < 0) {
+        if (entry->host.config && hm_version_compare(&entry->pushed, &entry->host.version) < 0) {
             entry->ended = false;
             serve(catalog, entry, NULL);
             entry->host.version = (struct hm_version){0};
         }
     } else if (((!entry->host.config && !entry->ended) ||
-                compare_versions(&state.version, &entry->host.version) > 0 ||
+                hm_version_compare(&state.version, &entry->host.version) > 0 ||
                 hm_plant("commit_beats_push")) &&
                hm_held_read(state.config, &held) == HM_OK) {
         entry->host.version = state.version;
@@ -424,7 +416,7 @@ enum hm_status hm_catalog_push(struct hm_catalog *catalog, const struct hm_host_
         return HM_NOT_FOUND;
     }
     if ((entry->host.config || entry->ended) &&
-        compare_versions(&state->version, &entry->host.version) <= 0 &&
+        hm_version_compare(&state->version, &entry->host.version) <= 0 &&
         !hm_plant("takes_older_version")) {
         return HM_OK;
     }

@@ -8,8 +8,6 @@
 #include "core/node/desk/peers.h"
 #include "core/node/desk/requests.h"
 #include "core/node/desk/submit.h"
-#include "core/node/host/host.h"
-#include "core/node/modules.h"
 
 void hm_node_refresh_keepers(struct hm_node *node)
 {
@@ -69,15 +67,6 @@ static void recorded(struct hm_node *node, const struct hm_lite *lite)
     hm_arena_fini(&arena);
 }
 
-static void tell_record(struct hm_node *node, const struct hm_id *id)
-{
-    char key[HM_ID_TEXT_BYTES];
-    hm_node_catalog_changed(
-        node, &(struct hm_change_note){.kind = HM_CHANGE_RECORD,
-                                       .scope = hm_name_of(HM_SCOPE_HOSTS),
-                                       .key = hm_bytes_of_text(hm_id_format(id, key))});
-}
-
 void hm_node_on_lite_event(struct hm_node *node, const struct hm_message *body)
 {
     const struct hm_id *id;
@@ -98,7 +87,6 @@ void hm_node_on_lite_event(struct hm_node *node, const struct hm_message *body)
         }
         hm_keeper_gone(&node->keeper, node->now, id);
     }
-    tell_record(node, id);
 }
 
 void hm_node_reload_lites(struct hm_node *node)
@@ -194,14 +182,15 @@ void hm_node_pump_keeper(struct hm_node *node)
     }
 }
 
-void hm_node_keep_submitted(struct hm_node *node, struct hm_bytes submit,
+void hm_node_keep_submitted(struct hm_node *node, const struct hm_call *call,
                             const struct hm_submitted *answer)
 {
     struct hm_arena arena = {0};
     struct hm_message carrier;
     struct hm_message request;
     struct hm_reader in = {0};
-    if (hm_message_decode_only(submit, HM_MSG_submit, &arena, &carrier) == HM_OK) {
+    if (hm_message_decode_only(hm_buf_view(&call->message), HM_MSG_submit, &arena, &carrier) ==
+        HM_OK) {
         in = hm_reader_of(carrier.submit.request);
     }
     if (hm_message_decode(&in, &arena, &request) == HM_OK) {

@@ -13,8 +13,8 @@ void hm_node_doubt_keeper(struct hm_node *node, const struct hm_id *id, bool dou
 void hm_node_on_lite_event(struct hm_node *node, const struct hm_message *body);
 /* All records were replaced. */
 void hm_node_reload_lites(struct hm_node *node);
-/* What became of a request of the keeper: `submit` is the message that carried it. */
-void hm_node_keep_submitted(struct hm_node *node, struct hm_bytes submit,
+/* Hook of HM_CALL_KEEP: what became of a request of the keeper. */
+void hm_node_keep_submitted(struct hm_node *node, const struct hm_call *call,
                             const struct hm_submitted *answer);
 void hm_node_pump_keeper(struct hm_node *node);
 

@@ -2,8 +2,6 @@
 #include "core/node/control/control.h"
 
 #include "core/base/assert.h"
-#include "core/node/catalog/catalog.h"
-#include "core/node/consumer/keeping.h"
 #include "core/node/control/joins.h"
 #include "core/node/control/proposals.h"
 #include "core/node/control/recovery.h"
@@ -13,11 +11,10 @@
 #include "core/node/desk/peers.h"
 #include "core/node/desk/standing.h"
 #include "core/node/desk/submit.h"
-#include "core/node/events.h"
 #include "core/node/logs/log_admin.h"
+#include "core/node/logs/log_calls.h"
 #include "core/node/logs/named.h"
 #include "core/node/logs/voters.h"
-#include "core/node/member/slices.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -119,7 +116,7 @@ static void applied(struct hm_node *node, const struct hm_outcome *outcome)
         const struct hm_event *event = hm_state_event(node->control.state, i);
         HM_ASSERT(event != NULL);
         publish(node, event);
-        hm_node_on_event(node, event);
+        node->upward->event(node, event);
     }
 }
 
@@ -156,13 +153,8 @@ static void restart_feeds(struct hm_node *node)
 static void installed(struct hm_node *node)
 {
     learn_cluster(node);
-    hm_node_reload_slice(node);
     restart_feeds(node);
-    hm_node_recall_leaves(node);
-    if (node->catalog) {
-        hm_catalog_reload(node->catalog);
-    }
-    hm_node_reload_lites(node);
+    node->upward->replaced(node);
 }
 
 static void broken(struct hm_node *node, uint64_t index)
@@ -217,12 +209,22 @@ static void notice(struct hm_node *node, const struct hm_log_effect *effect)
     }
 }
 
+/* An answer is for whoever appended; all else is about the log. */
+static void on_named_effect(struct hm_node *node, const struct hm_log_effect *effect)
+{
+    if (effect->kind != HM_LOG_ANSWER) {
+        hm_node_on_named_effect(node, effect);
+    } else if (hm_node_named(node, effect->log)) {
+        hm_node_log_outcome(node, effect->token, effect->outcome);
+    }
+}
+
 void hm_node_pump_logs(struct hm_node *node)
 {
     struct hm_log_effect effect;
     while (node->control.logs && hm_logs_output(node->control.logs, node->now, &effect)) {
         if (effect.log != 0 && effect.kind != HM_LOG_SEND) {
-            hm_node_on_named_effect(node, &effect);
+            on_named_effect(node, &effect);
             continue;
         }
         switch (effect.kind) {
@@ -326,6 +328,17 @@ static void tell_return(struct hm_node *node)
                                         .request_join = {.member = hm_node_own_member(node, roles),
                                                          .cluster = node->cluster}},
                    HM_CALL_RETURN, 0, HM_NEVER);
+}
+
+void hm_node_return_submitted(struct hm_node *node, const struct hm_call *call,
+                              const struct hm_submitted *answer)
+{
+    (void)call;
+    if (answer->status != HM_OK) {
+        hm_node_log(node, HM_LOG_ERROR, "restart not accepted", "status=%s reason=\"%.*s\"",
+                    hm_status_name((enum hm_status)answer->status), (int)answer->reason.size,
+                    (const char *)answer->reason.data);
+    }
 }
 
 static bool is_voter(const struct hm_node *node)

@@ -22,6 +22,9 @@ void hm_node_go_on_founding(struct hm_node *node);
 void hm_node_pump_logs(struct hm_node *node);
 void hm_node_tick_control(struct hm_node *node);
 hm_ms hm_node_control_deadline(const struct hm_node *node);
+/* Hook of HM_CALL_RETURN. */
+void hm_node_return_submitted(struct hm_node *node, const struct hm_call *call,
+                              const struct hm_submitted *answer);
 void hm_node_on_log(struct hm_node *node, const struct hm_peer *from,
                     const struct hm_message *message);
 

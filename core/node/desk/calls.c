@@ -28,20 +28,26 @@ struct hm_call *hm_calls_find(struct hm_calls *calls, uint64_t id)
     return NULL;
 }
 
-void hm_calls_remove(struct hm_calls *calls, uint64_t id)
+struct hm_call hm_calls_take(struct hm_calls *calls, struct hm_call *call)
 {
-    struct hm_call *call = hm_calls_find(calls, id);
-    if (!call) {
-        return;
-    }
+    struct hm_call taken = *call;
     uint32_t slot = (uint32_t)(call - calls->items);
     uint32_t last = (uint32_t)--calls->count;
-    hm_buf_fini(&call->message);
-    hm_index_remove(&calls->by_id, id, slot);
+    hm_index_remove(&calls->by_id, taken.id, slot);
     if (slot != last) {
         *call = calls->items[last];
         hm_index_remove(&calls->by_id, call->id, last);
         hm_index_add(&calls->by_id, call->id, slot);
+    }
+    return taken;
+}
+
+void hm_calls_remove(struct hm_calls *calls, uint64_t id)
+{
+    struct hm_call *call = hm_calls_find(calls, id);
+    if (call) {
+        struct hm_call taken = hm_calls_take(calls, call);
+        hm_buf_fini(&taken.message);
     }
 }
 

@@ -18,6 +18,7 @@ enum hm_call_kind {
     HM_CALL_LOGS,    /* a submit that changes which named logs there are: `user` is the token */
     HM_CALL_LOG,     /* for the leader of a named log: `user` is the token */
     HM_CALL_VERSION, /* version[host] of a consumer: `user` as above */
+    HM_CALL_KIND_COUNT,
 };
 
 struct hm_call {
@@ -48,6 +49,8 @@ struct hm_calls {
 struct hm_call *hm_calls_add(struct hm_calls *calls, enum hm_call_kind kind, uint64_t user);
 struct hm_call *hm_calls_find(struct hm_calls *calls, uint64_t id);
 void hm_calls_remove(struct hm_calls *calls, uint64_t id);
+/* Removes a call that is there; its message is the caller's from now on. */
+struct hm_call hm_calls_take(struct hm_calls *calls, struct hm_call *call);
 /* After its times were set: they count for the deadline. */
 void hm_calls_timed(struct hm_calls *calls, const struct hm_call *call);
 /* Nothing is due before, but perhaps not at this time either: hm_calls_look finds when. */

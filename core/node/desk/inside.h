@@ -16,6 +16,7 @@
 #include "core/node/desk/disk.h"
 #include "core/node/desk/requests.h"
 #include "core/node/desk/standing.h"
+#include "core/node/desk/upward.h"
 #include "core/state/state.h"
 
 /* Feeds, by their numbers on the wire. */
@@ -43,6 +44,7 @@ struct hm_control {
 
 struct hm_node {
     struct hm_node_config config;
+    const struct hm_upward *upward;
     struct hm_random random;
     hm_ms now;
     uint64_t wall_offset; /* wall_ms - now, modulo 2^64 */

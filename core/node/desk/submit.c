@@ -1,18 +1,10 @@
 /* Requests of this node on their way into the log, and commands that others must answer. */
 #include "core/node/desk/submit.h"
 
-#include "core/node/commands.h"
-#include "core/node/consumer/keeping.h"
 #include "core/node/desk/acts.h"
 #include "core/node/desk/calls.h"
 #include "core/node/desk/peers.h"
 #include "core/node/desk/requests.h"
-#include "core/node/host/host.h"
-#include "core/node/host/report.h"
-#include "core/node/logs/log_admin.h"
-#include "core/node/logs/log_calls.h"
-#include "core/node/member/emit.h"
-#include "core/node/modules.h"
 
 #include <stdio.h>
 
@@ -21,11 +13,14 @@
 #define HASTY_TRIES   20u
 #define FORWARD_MS    5000u
 
-static bool is_submit(const struct hm_call *call)
+static const struct hm_call_hooks *hooks_of(const struct hm_node *node, const struct hm_call *call)
 {
-    return call->kind == HM_CALL_HOST || call->kind == HM_CALL_RETURN ||
-           call->kind == HM_CALL_LEAVE || call->kind == HM_CALL_WRITE ||
-           call->kind == HM_CALL_EMIT || call->kind == HM_CALL_KEEP || call->kind == HM_CALL_LOGS;
+    return &node->upward->calls[call->kind];
+}
+
+static bool is_submit(const struct hm_node *node, const struct hm_call *call)
+{
+    return hooks_of(node, call)->submitted != NULL;
 }
 
 /* Sends it to the control plane, to another node at every try. A node of the control plane takes
@@ -33,19 +28,20 @@ static bool is_submit(const struct hm_call *call)
 static void send_call(struct hm_node *node, struct hm_call *call)
 {
     struct hm_peer to = {node->id, node->config.addr};
-    if (call->kind == HM_CALL_LOG) {
-        hm_node_send_log_call(node, call);
+    if (hooks_of(node, call)->send) {
+        hooks_of(node, call)->send(node, call);
         return;
     }
-    bool own = is_submit(call) && node->control.raft;
+    bool own = is_submit(node, call) && node->control.raft;
     if (own || hm_node_pick_control(node, call->attempt, &to)) {
         hm_node_send_bytes(node, &to, hm_buf_view(&call->message));
     }
     call->asked = to.addr;
     call->attempt++;
     hm_ms wait = HM_RETRY_STEP_MS * call->attempt;
-    call->retry_at =
-        is_submit(call) ? node->now + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS) : HM_NEVER;
+    call->retry_at = is_submit(node, call)
+                         ? node->now + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS)
+                         : HM_NEVER;
     hm_calls_timed(&node->calls, call);
 }
 
@@ -96,40 +92,22 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
     const struct hm_submitted *answer = &message->submitted;
     struct hm_call *call = hm_calls_find(&node->calls, answer->call);
     (void)from;
-    if (!call) {
+    if (!call || !is_submit(node, call)) {
         return;
     }
+    const struct hm_call_hooks *hooks = hooks_of(node, call);
     bool try_again = answer->status == HM_NOT_LEADER || answer->status == HM_NO_QUORUM ||
                      answer->status == HM_FULL || answer->status == HM_BUSY;
     if (try_again) {
         hasten(node, call, HM_RETRY_STEP_MS);
-        node->own->unheard = node->own->unheard || call->id == node->own->submit_call;
+        if (hooks->untaken) {
+            hooks->untaken(node, call);
+        }
         return;
     }
-    if (call->kind == HM_CALL_KEEP) {
-        hm_node_keep_submitted(node, hm_buf_view(&call->message), answer);
-    }
-    enum hm_call_kind kind = call->kind;
-    uint64_t user = call->user;
-    hm_calls_remove(&node->calls, answer->call);
-    if (kind == HM_CALL_LOGS) {
-        hm_node_log_record_submitted(node, user, answer);
-    } else if (kind == HM_CALL_HOST) {
-        hm_node_host_submitted(node, answer);
-    } else if (kind == HM_CALL_WRITE) {
-        hm_node_module_written(node, user, answer);
-    } else if (kind == HM_CALL_EMIT) {
-        hm_node_emit_submitted(node, user, answer);
-    } else if (kind == HM_CALL_RETURN && answer->status != HM_OK) {
-        hm_node_log(node, HM_LOG_ERROR, "restart not accepted", "status=%s reason=\"%.*s\"",
-                    hm_status_name((enum hm_status)answer->status), (int)answer->reason.size,
-                    (const char *)answer->reason.data);
-    } else if (kind == HM_CALL_LEAVE) {
-        hm_node_answer_status(node, node->commands->leave_token, (enum hm_status)answer->status,
-                              "%s left", node->config.name.text);
-        /* A voter stays until its removal from the voters is through, or for a while. */
-        node->stop_at = node->is_control ? node->stop_at : node->now;
-    }
+    struct hm_call over = hm_calls_take(&node->calls, call);
+    hooks->submitted(node, &over, answer);
+    hm_buf_fini(&over.message);
 }
 
 /* ---- commands passed on ---- */
@@ -194,51 +172,25 @@ void hm_node_on_reply(struct hm_node *node, const struct hm_peer *from,
     if (!call) {
         return;
     }
-    if (call->kind == HM_CALL_LOG) {
-        hm_node_log_call_answered(node, call, message);
-    } else if (call->kind == HM_CALL_MEMBERS && message->kind == HM_MSG_members_reply) {
-        hm_node_report_members(node, call->id, &message->members_reply);
-    } else if (call->kind == HM_CALL_FORWARD) {
-        uint64_t token = call->user;
-        hm_calls_remove(&node->calls, call->id);
-        struct hm_message answer = *message;
-        hm_node_answer(node, token, &answer);
+    const struct hm_call_hooks *hooks = hooks_of(node, call);
+    if (hooks->answered) {
+        hooks->answered(node, call, message);
     }
 }
 
-static void expire(struct hm_node *node, const struct hm_call *call)
+void hm_node_forward_answered(struct hm_node *node, struct hm_call *call,
+                              const struct hm_message *message)
 {
-    switch (call->kind) {
-    case HM_CALL_MEMBERS:
-        hm_node_report_members(node, call->id, NULL);
-        break;
-    case HM_CALL_FORWARD:
-        hm_node_answer_status(node, call->user, HM_UNREACHABLE,
-                              "the control plane did not answer within %u s", FORWARD_MS / 1000);
-        break;
-    case HM_CALL_EMIT:
-        hm_node_emit_submitted(node, call->user, NULL);
-        break;
-    case HM_CALL_LOG:
-        hm_node_log_call_expired(node, call);
-        break;
-    case HM_CALL_LOGS:
-        hm_node_answer_status(node, call->user, HM_NO_QUORUM,
-                              "not committed: the control plane has no quorum");
-        break;
-    case HM_CALL_LEAVE:
-        hm_node_answer_status(node, node->commands->leave_token, HM_NO_QUORUM,
-                              "the leave is not committed: the control plane has no quorum; node "
-                              "%s stays",
-                              node->config.name.text);
-        if (node->phase == HM_PHASE_LEAVING) { /* it may have been fenced meanwhile */
-            node->phase = HM_PHASE_MEMBER;
-        }
-        node->stop_at = HM_NEVER;
-        break;
-    default:
-        break;
-    }
+    uint64_t token = call->user;
+    hm_calls_remove(&node->calls, call->id);
+    struct hm_message answer = *message;
+    hm_node_answer(node, token, &answer);
+}
+
+void hm_node_forward_expired(struct hm_node *node, const struct hm_call *call)
+{
+    hm_node_answer_status(node, call->user, HM_UNREACHABLE,
+                          "the control plane did not answer within %u s", FORWARD_MS / 1000);
 }
 
 void hm_node_tick_calls(struct hm_node *node)
@@ -250,7 +202,9 @@ void hm_node_tick_calls(struct hm_node *node)
         struct hm_call *call = &node->calls.items[i - 1];
         if (node->now >= call->deadline) {
             struct hm_call expired = *call;
-            expire(node, &expired);
+            if (hooks_of(node, call)->expired) {
+                hooks_of(node, call)->expired(node, &expired);
+            }
             hm_calls_remove(&node->calls, expired.id);
         } else if (node->now >= call->retry_at) {
             send_call(node, call);

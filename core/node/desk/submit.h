@@ -26,4 +26,9 @@ void hm_node_forward(struct hm_node *node, uint64_t token, const struct hm_messa
 void hm_node_on_reply(struct hm_node *node, const struct hm_peer *from,
                       const struct hm_message *message);
 
+/* Hooks of HM_CALL_FORWARD. */
+void hm_node_forward_answered(struct hm_node *node, struct hm_call *call,
+                              const struct hm_message *message);
+void hm_node_forward_expired(struct hm_node *node, const struct hm_call *call);
+
 #endif

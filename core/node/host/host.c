@@ -10,14 +10,6 @@
 #define CLAIMS_MAX      4096u
 #define REFUSED_WAIT_MS 1000u
 
-int hm_version_compare(const struct hm_version *a, const struct hm_version *b)
-{
-    if (a->boot != b->boot) {
-        return a->boot < b->boot ? -1 : 1;
-    }
-    return (a->seq > b->seq) - (a->seq < b->seq);
-}
-
 static struct hm_host_state own_state(const struct hm_node *node)
 {
     return (struct hm_host_state){
@@ -93,8 +85,16 @@ void hm_node_pump_host(struct hm_node *node)
     hm_arena_fini(&arena);
 }
 
-void hm_node_host_submitted(struct hm_node *node, const struct hm_submitted *answer)
+void hm_node_host_untaken(struct hm_node *node, const struct hm_call *call)
 {
+    struct hm_own_host *own = node->own;
+    own->unheard = own->unheard || call->id == own->submit_call;
+}
+
+void hm_node_host_submitted(struct hm_node *node, const struct hm_call *call,
+                            const struct hm_submitted *answer)
+{
+    (void)call;
     struct hm_own_host *own = node->own;
     own->submit_call = 0;
     own->unheard = false;

@@ -21,8 +21,10 @@ struct hm_version hm_node_publish(struct hm_node *node, const struct hm_host_con
 /* The same config under the next version: after a removal consumers have forgotten the old one. */
 void hm_node_republish(struct hm_node *node);
 void hm_node_pump_host(struct hm_node *node);
-void hm_node_host_submitted(struct hm_node *node, const struct hm_submitted *answer);
-int hm_version_compare(const struct hm_version *a, const struct hm_version *b);
+/* Hooks of HM_CALL_HOST. */
+void hm_node_host_submitted(struct hm_node *node, const struct hm_call *call,
+                            const struct hm_submitted *answer);
+void hm_node_host_untaken(struct hm_node *node, const struct hm_call *call);
 
 /* Pushes go out; a consumer has one, or asks for one. */
 void hm_node_pump_push(struct hm_node *node);

@@ -180,8 +180,7 @@ static void use_members(struct hm_node *node, struct hm_change_wait *wait, size_
     }
 }
 
-void hm_node_report_members(struct hm_node *node, uint64_t call,
-                            const struct hm_members_reply *reply)
+static void take_members(struct hm_node *node, uint64_t call, const struct hm_members_reply *reply)
 {
     struct hm_call *found = hm_calls_find(&node->calls, call);
     struct hm_change_wait *wait = found ? find_wait(node, found->user) : NULL;
@@ -192,6 +191,19 @@ void hm_node_report_members(struct hm_node *node, uint64_t call,
             return;
         }
     }
+}
+
+void hm_node_report_members(struct hm_node *node, struct hm_call *call,
+                            const struct hm_message *answer)
+{
+    if (answer->kind == HM_MSG_members_reply) {
+        take_members(node, call->id, &answer->members_reply);
+    }
+}
+
+void hm_node_report_nobody(struct hm_node *node, const struct hm_call *call)
+{
+    take_members(node, call->id, NULL);
 }
 
 void hm_node_report_version(struct hm_node *node, uint64_t call, const struct hm_version *version)

@@ -23,8 +23,10 @@ void hm_node_report_change(struct hm_node *node, uint64_t token, struct hm_versi
                            const struct hm_addr *addr, uint32_t timeout_ms);
 void hm_node_on_version_query(struct hm_node *node, const struct hm_request *request);
 void hm_node_report_version(struct hm_node *node, uint64_t call, const struct hm_version *version);
-void hm_node_report_members(struct hm_node *node, uint64_t call,
-                            const struct hm_members_reply *reply);
+/* Hooks of HM_CALL_MEMBERS: who the consumers are, or that nobody tells. */
+void hm_node_report_members(struct hm_node *node, struct hm_call *call,
+                            const struct hm_message *answer);
+void hm_node_report_nobody(struct hm_node *node, const struct hm_call *call);
 void hm_node_check_reports(struct hm_node *node);
 hm_ms hm_node_reports_deadline(const struct hm_node *node);
 void hm_node_free_reports(struct hm_node *node);

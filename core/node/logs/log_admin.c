@@ -90,9 +90,16 @@ static void submit_record(struct hm_node *node, uint64_t token, const struct hm_
     hm_buf_fini(&next);
 }
 
-void hm_node_log_record_submitted(struct hm_node *node, uint64_t token,
+void hm_node_log_record_expired(struct hm_node *node, const struct hm_call *call)
+{
+    hm_node_answer_status(node, call->user, HM_NO_QUORUM,
+                          "not committed: the control plane has no quorum");
+}
+
+void hm_node_log_record_submitted(struct hm_node *node, const struct hm_call *call,
                                   const struct hm_submitted *answer)
 {
+    uint64_t token = call->user;
     if (answer->status == HM_CONFLICT) {
         hm_node_answer_status(node, token, HM_CONFLICT,
                               "the logs were changed at the same time by somebody else; look, and "

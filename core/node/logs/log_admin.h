@@ -17,7 +17,10 @@ void hm_node_on_log_list(struct hm_node *node, const struct hm_request *request)
 /* Adds a node to those that carry a log, or takes it out: a change of the record. */
 void hm_node_change_log(struct hm_node *node, uint64_t token, const struct hm_log_change *change);
 void hm_node_reply_log_members(struct hm_node *node, uint64_t token, const struct hm_named *named);
-void hm_node_log_record_submitted(struct hm_node *node, uint64_t token,
+
+/* Hooks of HM_CALL_LOGS. */
+void hm_node_log_record_submitted(struct hm_node *node, const struct hm_call *call,
                                   const struct hm_submitted *answer);
+void hm_node_log_record_expired(struct hm_node *node, const struct hm_call *call);
 
 #endif

@@ -23,9 +23,8 @@ struct hm_log_calls {
 };
 
 void hm_node_on_log_call(struct hm_node *node, const struct hm_request *request);
-/* Does a call of kind HM_CALL_LOG here or sends it on. */
+/* Hooks of HM_CALL_LOG: does it here or sends it on; what another answered; its time is over. */
 void hm_node_send_log_call(struct hm_node *node, struct hm_call *call);
-/* What another answered to it. */
 void hm_node_log_call_answered(struct hm_node *node, struct hm_call *call,
                                const struct hm_message *answer);
 void hm_node_log_call_expired(struct hm_node *node, const struct hm_call *call);

@@ -4,7 +4,6 @@
 
 #include "core/base/hash.h"
 #include "core/node/desk/acts.h"
-#include "core/node/logs/log_calls.h"
 #include "core/node/logs/voters.h"
 
 #include <stdio.h>
@@ -258,9 +257,6 @@ void hm_node_on_named_effect(struct hm_node *node, const struct hm_log_effect *e
     case HM_LOG_APPLIED:
     case HM_LOG_INSTALLED:
         named->progressed = true;
-        break;
-    case HM_LOG_ANSWER:
-        hm_node_log_outcome(node, effect->token, effect->outcome);
         break;
     case HM_LOG_NOTICE:
         notice(node, named, effect);

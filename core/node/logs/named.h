@@ -51,6 +51,7 @@ bool hm_node_log_record(const struct hm_node *node, const struct hm_name *name,
                         struct hm_arena *arena, struct hm_log_record *out, uint64_t *index);
 /* The id that the next log gets: logs below it without a record were deleted. */
 uint32_t hm_node_next_log_id(const struct hm_node *node);
+/* All that its logs leave, but answers. */
 void hm_node_on_named_effect(struct hm_node *node, const struct hm_log_effect *effect);
 void hm_node_tick_named(struct hm_node *node);
 hm_ms hm_node_named_deadline(const struct hm_node *node);

@@ -3,7 +3,6 @@
 
 #include "core/node/desk/requests.h"
 #include "core/node/desk/submit.h"
-#include "core/node/modules.h"
 
 #define WAIT_DEFAULT_MS 5000u
 #define WAIT_MOST_MS    50000u /* below what the node remembers an asker for */
@@ -22,19 +21,16 @@ void hm_node_note_caught_up(struct hm_node *node)
     }
 }
 
-void hm_node_tell_event(struct hm_node *node, const struct hm_event *event,
-                        const struct hm_message *body)
+bool hm_node_is_news(struct hm_node *node, const struct hm_event *event)
 {
     struct hm_place place = {event->epoch, event->members_position};
     bool news = place.epoch > node->news->told.epoch || place.position > node->news->told.position;
     /* An event that is in both feeds comes twice to those who carry both. */
     if (event->members_position == 0 || !news) {
-        return;
+        return false;
     }
     node->news->told = place;
-    if (!node->is_control || node->news->caught_up) {
-        hm_node_run_event(node, event, body);
-    }
+    return !node->is_control || node->news->caught_up;
 }
 
 /* ---- into it ---- */
@@ -55,15 +51,17 @@ void hm_node_on_emit(struct hm_node *node, const struct hm_request *request)
     hm_node_submit(node, &body, HM_CALL_EMIT, request->token, node->now + wait_ms);
 }
 
-void hm_node_emit_submitted(struct hm_node *node, uint64_t token, const struct hm_submitted *answer)
+void hm_node_emit_expired(struct hm_node *node, const struct hm_call *call)
 {
-    if (!answer) {
-        hm_node_answer_status(node, token, HM_NO_QUORUM,
-                              "not known to be committed: the control plane did not answer in "
-                              "time, or has no quorum; `hivemind events` tells if it was");
-        return;
-    }
-    hm_node_answer(node, token,
+    hm_node_answer_status(node, call->user, HM_NO_QUORUM,
+                          "not known to be committed: the control plane did not answer in "
+                          "time, or has no quorum; `hivemind events` tells if it was");
+}
+
+void hm_node_emit_submitted(struct hm_node *node, const struct hm_call *call,
+                            const struct hm_submitted *answer)
+{
+    hm_node_answer(node, call->user,
                    &(struct hm_message){.kind = HM_MSG_answer,
                                         .answer = {.status = answer->status,
                                                    .reason = answer->reason,

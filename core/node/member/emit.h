@@ -10,14 +10,15 @@ struct hm_news {
     struct hm_place told; /* the last event of feed members that modules were told of */
 };
 
-/* Tells the modules of an event of feed members that was applied, unless they know it. */
-void hm_node_tell_event(struct hm_node *node, const struct hm_event *event,
-                        const struct hm_message *body);
+/* True when the modules are to be told of an event that was applied: it is of feed members, and
+ * they do not know it. From then on they do. */
+bool hm_node_is_news(struct hm_node *node, const struct hm_event *event);
 /* From when on a control node takes what its log says for news. */
 void hm_node_note_caught_up(struct hm_node *node);
 void hm_node_on_emit(struct hm_node *node, const struct hm_request *request);
-/* What became of a user event; NULL: nothing was heard in time. */
-void hm_node_emit_submitted(struct hm_node *node, uint64_t token,
+/* Hooks of HM_CALL_EMIT. */
+void hm_node_emit_submitted(struct hm_node *node, const struct hm_call *call,
                             const struct hm_submitted *answer);
+void hm_node_emit_expired(struct hm_node *node, const struct hm_call *call);
 
 #endif

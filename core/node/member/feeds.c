@@ -3,7 +3,6 @@
 
 #include "core/node/consumer/consumer.h"
 #include "core/node/desk/acts.h"
-#include "core/node/events.h"
 #include "core/node/member/slices.h"
 
 void hm_node_on_feed(struct hm_node *node, const struct hm_peer *from,
@@ -27,7 +26,7 @@ static void apply_event(struct hm_node *node, struct hm_bytes bytes)
     }
     const struct hm_event *event = &message.feed_event.event;
     if (hm_view_evolve(&node->own_view, event) == HM_OK) {
-        hm_node_on_event(node, event);
+        node->upward->event(node, event);
     } else {
         hm_node_log(node, HM_LOG_ERROR, "event of an unknown kind",
                     "index=%llu consequence=\"this node stops rather than diverge\" "

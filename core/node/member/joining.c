@@ -12,7 +12,6 @@
 #include "core/node/desk/peers.h"
 #include "core/node/desk/roles.h"
 #include "core/node/desk/standing.h"
-#include "core/node/member/fresh.h"
 #include "core/node/member/slices.h"
 
 #include <stdio.h>
@@ -189,9 +188,6 @@ void hm_node_on_joined(struct hm_node *node, const struct hm_peer *from,
                        const struct hm_message *message)
 {
     const struct hm_joined *digest = &message->joined;
-    if (hm_node_on_fresh_slice(node, digest)) {
-        return;
-    }
     if (node->phase != HM_PHASE_JOINING || digest->call == 0 ||
         digest->call > node->calls.last_id) {
         return;
