@@ -1,9 +1,12 @@
-"""Is a history of appends and reads of one log linearizable? For a list to which is only appended the
-answer is exact and quick: every operation has a place (an append its index, a read the length that it
-saw), and an operation that ended before another began must stand before it.
+"""Is a history linearizable? Of appends and reads of one log, and of claims to names.
+
+For a list to which is only appended the answer is exact and quick: every operation has a place (an
+append its index, a read the length that it saw), and an operation that ended before another began
+must stand before it. For a name, which comes and goes, an order is searched for (Wing and Gong,
+"Testing and Verifying Concurrent Objects", 1993; each name by itself, states seen once).
 
 A history is a list of operations. Times are of one clock; `end` is None where no answer came, or
-none that says what became of it: such an append may have happened or not, at any time after its
+none that says what became of it: such an operation may have happened or not, at any time after its
 start."""
 
 import dataclasses
@@ -92,3 +95,74 @@ def check(history, copies=None):
         if place < highest:
             wrong.append(f"{what} began when {highest_what} had ended")
     return wrong
+
+
+# ---- names ----
+
+@dataclasses.dataclass
+class Claim:
+    verb: str  # register, release, check
+    name: str
+    owner: str  # who asks; of a check nobody
+    start: float
+    end: typing.Optional[float] = None
+    answer: typing.Optional[str] = None  # register, release: yes or no; check: the owner, or ""
+
+
+def step(claim, holder):
+    """What a claim makes of the name, and is told. Who else has it is not looked at: a retry is told
+    who has it by then."""
+    if claim.verb == "check":
+        return holder, holder
+    if claim.verb == "register":
+        return (claim.owner, "yes") if holder in ("", claim.owner) else (holder, "no")
+    return ("", "yes") if holder == claim.owner else (holder, "no")
+
+
+def _settle(claims, done, holder):
+    """What is a look only (a check, a no) and fits now comes at once: no order is lost by it. Those
+    that could come next are told too."""
+    while True:
+        first = min((claim.end for i, claim in enumerate(claims)
+                     if not done >> i & 1 and claim.end is not None), default=float("inf"))
+        ready = [i for i, claim in enumerate(claims) if not done >> i & 1 and claim.start <= first]
+        looks = [i for i in ready if claims[i].end is not None and claims[i].answer != "yes" and
+                 step(claims[i], holder) == (holder, claims[i].answer)]
+        if not looks:
+            return done, ready
+        for i in looks:
+            done |= 1 << i
+
+
+def _order(claims):
+    """Is there an order of these claims to one name?"""
+    claims = sorted(claims, key=lambda claim: claim.start)
+    answered = sum(1 << i for i, claim in enumerate(claims) if claim.end is not None)
+    seen, ways = set(), [(0, "")]
+    while ways:
+        done, holder = ways.pop()
+        done, ready = _settle(claims, done, holder)
+        if done & answered == answered:
+            return True
+        for i in ready:
+            after, told = step(claims[i], holder)
+            way = (done | 1 << i, after)
+            changes = after != holder or claims[i].answer == "yes"
+            if changes and claims[i].answer in (None, told) and way not in seen:
+                seen.add(way)
+                ways.append(way)
+    return False
+
+
+def _row(claim):
+    end = "       " if claim.end is None else f"{claim.end:.4f}"
+    return f"  {claim.start:.4f} {end} {claim.verb} {claim.owner}: {claim.answer}"
+
+
+def check_names(history):
+    """What is wrong, as sentences: a name whose claims have no order, with the claims."""
+    by_name = {}
+    for claim in history:
+        by_name.setdefault(claim.name, []).append(claim)
+    return [f"{name}: no order explains\n" + "\n".join(_row(claim) for claim in claims)
+            for name, claims in by_name.items() if not _order(claims)]

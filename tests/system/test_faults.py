@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """A cluster of real processes under kill -9, pauses, partitions, power cuts and full disks, with
-writers and readers all the time: what was acknowledged is there, once, in one order on every node,
-and all of it is linearizable. And the harness itself: a build without fsync does not pass."""
+writers, readers and claimants of names all the time: what was acknowledged is there, once, in one
+order on every node, and all of it is linearizable. And the harness itself: a build without fsync does not pass."""
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -15,7 +16,7 @@ import places
 import power
 from cluster import Cluster, free_ports, until
 from history import Append, check
-from writers import Workload, entries_of, log
+from writers import Claimants, Workload, entries_of, log
 
 SECONDS = float(os.environ.get("HIVEMIND_FAULTS_SECONDS", "30"))
 SEED = int(os.environ.get("HIVEMIND_FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
@@ -27,13 +28,13 @@ DISK_MIB = 96
 
 def short(wrong):
     """Values may be long."""
-    return [re.sub(r"\.{10,}", "..", sentence)[:300] for sentence in wrong[:10]]
+    return [re.sub(r"\.{10,}", "..", sentence)[:4000] for sentence in wrong[:10]]
 
 
 class Field:
     """Three control nodes with one log, each at its place and on its disk."""
 
-    def __init__(self, stack, barred):
+    def __init__(self, stack, barred, roles="control"):
         self.cluster = stack.enter_context(Cluster())
         self.net = None
         self.disks = []
@@ -52,7 +53,7 @@ class Field:
             else:
                 root.mkdir()
             text = f"join: [{joins}]\n" + ("control: {bootstrap: true}\n" if i == 0 else "")
-            node = self.cluster.add(f"c{i}", ports[i], "control", text, host=hosts[i],
+            node = self.cluster.add(f"c{i}", ports[i], roles, text, host=hosts[i],
                                     data=root / "data")
             node.inside = self.net.places[i].inside if self.net else []
             self.nodes.append(node)
@@ -121,6 +122,13 @@ class Field:
                 return found if any(entry[1] == value for entry in found) else None
             copies[one.name] = until(f"{one.name} has caught up", read, 40)
         return copies
+
+
+def registrars(node):
+    """How many vote in the log of role names."""
+    done = log(node, "members", "role.names", "--format", "json")
+    told = json.loads(done.stdout) if done and done.returncode == 0 else []
+    return sum("voter" in one["state"] or one["state"] == "leader" for one in told)
 
 
 # ---- faults; each happens while the writers write, and is healed afterwards ----
@@ -202,11 +210,11 @@ def rounds(field, work, rng, faults, seconds):
         if rng.random() < 0.3:
             continue  # the next one comes before all is well
         work.rest()
-        wrong = check(work.history, field.copies(work.history))
+        wrong = work.verdict(field)
         assert not wrong, f"seed {SEED}, round {number}, {fault.__name__}: {short(wrong)}"
         work.go()
     work.rest()
-    wrong = check(work.history, field.copies(work.history))
+    wrong = work.verdict(field)
     assert not wrong, f"seed {SEED}: {short(wrong)}"
     return number
 
@@ -226,6 +234,21 @@ def test_rounds():
         print(f"seed {SEED}: {number} rounds, {done} appends acknowledged, "
               f"{len(work.history) - done} other operations")
         assert done > number, "hardly anything was appended"
+
+
+def test_names():
+    barred = places.enter()
+    rng = random.Random(SEED)
+    with contextlib.ExitStack() as stack:
+        field = Field(stack, barred, "control, names")
+        field.begin()
+        until("names are kept by three", lambda: registrars(field.nodes[0]) == 3)
+        work = Claimants(field.nodes, SEED)
+        stack.callback(work.close)
+        number = rounds(field, work, rng, ANYWHERE + ([] if barred else IN_PLACES), SECONDS / 2)
+        print(f"seed {SEED}: {number} rounds, {work.acknowledged} claims answered, "
+              f"{len(work.history) - work.acknowledged} not")
+        assert work.acknowledged > number, "hardly anything was answered"
 
 
 def fill_up(field, victims, work):

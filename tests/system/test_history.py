@@ -3,7 +3,7 @@
 
 import random
 
-from history import Append, Read, check
+from history import Append, Claim, Read, check, check_names, step
 
 AB = [(1, "a"), (2, "b")]
 
@@ -79,6 +79,79 @@ def test_drawn():
         rng = random.Random(seed)
         assert not check(simulate(rng, False)), seed
         assert check(simulate(rng, True)), seed
+
+
+def claims(*rows):
+    return [Claim(verb, "n", owner, start, end, answer) for verb, owner, start, end, answer in rows]
+
+
+def test_names_good():
+    assert not check_names([])
+    assert not check_names(claims(("check", "", 0, 1, ""), ("register", "a", 2, 3, "yes"),
+                                  ("check", "", 4, 5, "a"), ("register", "b", 4, 6, "no"),
+                                  ("register", "a", 7, 8, "yes"), ("release", "b", 9, 10, "no"),
+                                  ("release", "a", 11, 12, "yes"), ("release", "a", 13, 14, "no"),
+                                  ("register", "b", 15, 16, "yes"), ("check", "", 17, 18, "b")))
+    # At once: one of them, and who looks sees either.
+    assert not check_names(claims(("register", "a", 0, 9, "no"), ("register", "b", 0, 9, "yes"),
+                                  ("check", "", 1, 8, ""), ("check", "", 1, 8, "b")))
+    # Without an answer: now, later, or never.
+    assert not check_names(claims(("register", "a", 0, None, None), ("check", "", 1, 2, ""),
+                                  ("check", "", 3, 4, "a"), ("register", "b", 5, 6, "no")))
+    assert not check_names(claims(("register", "a", 0, None, None), ("register", "b", 5, 6, "yes"),
+                                  ("check", "", 7, 8, "b")))
+
+
+def test_names_bad():
+    for wrong in (
+            # Two have it.
+            (("register", "a", 0, 9, "yes"), ("register", "b", 0, 9, "yes")),
+            # Acknowledged and gone.
+            (("register", "a", 0, 1, "yes"), ("check", "", 2, 3, "")),
+            # Nobody's, and not to be had.
+            (("check", "", 0, 1, ""), ("register", "a", 2, 3, "no")),
+            # An old state is read.
+            (("register", "a", 0, 1, "yes"), ("release", "a", 2, 3, "yes"), ("check", "", 4, 5, "a")),
+            # Seen, then not, then seen.
+            (("register", "a", 0, None, None), ("check", "", 1, 2, "a"), ("check", "", 3, 4, "")),
+            # Released twice.
+            (("register", "a", 0, 1, "yes"), ("release", "a", 2, 9, "yes"), ("release", "a", 2, 9, "yes")),
+            # An owner who never asked.
+            (("check", "", 0, 1, "z"),)):
+        assert check_names(claims(*wrong)), wrong
+    # Names are apart.
+    rows = claims(("register", "a", 0, 1, "yes"), ("check", "", 2, 3, ""))
+    rows[1].name = "m"
+    assert not check_names(rows)
+
+
+def draw_claims(rng):
+    """What clients see of a right registry: each claim happens at an instant within its time."""
+    history, holder, now = [], "", 0.0
+    for _ in range(30):
+        now += rng.random()
+        claim = Claim(rng.choice(["register", "release", "check"]), "n", rng.choice("abc"),
+                      now - rng.random() * 2, now + rng.random() * 2)
+        after, claim.answer = step(claim, holder)
+        lost = rng.random() < 0.1
+        holder = holder if lost and rng.random() < 0.5 else after
+        if lost:
+            claim.end = claim.answer = None
+        history.append(claim)
+    return history
+
+
+def test_names_drawn():
+    for seed in range(60):
+        rng = random.Random(seed)
+        history = draw_claims(rng)
+        assert not check_names(history), seed
+        end = max(claim.end or 0 for claim in history) + 10
+        holders = {holder for holder in ("", "a", "b", "c") if not check_names(
+            history + [Claim("check", "n", "", end, end + 1, holder)])}
+        assert holders, seed
+        history += [Claim("check", "n", "", end, end + 1, "z")]
+        assert check_names(history), seed
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ def test_nobody_has_the_role():
     with Cluster() as cluster:
         nodes = begin(cluster, 1, with_names=0)
         for node in nodes:
-            refused(node, 3, "no node of this cluster has role names", "check", "x")
+            refused(node, 4, "no node of this cluster has role names", "check", "x")
 
 
 def test_one_node_keeps_names_over_a_restart():

@@ -1,5 +1,5 @@
-"""Writers and readers of one log on a cluster under faults, through the command line; what they did
-is a history for history.py."""
+"""Writers and readers of one log, and who claims names, on a cluster under faults, through the command
+line; what they did is a history for history.py."""
 
 import json
 import random
@@ -8,16 +8,16 @@ import threading
 import time
 
 from cluster import ENVIRONMENT, HIVEMIND, until
-from history import Append, Read
+from history import Append, Claim, Read, check, check_names
 
 ATTEMPT_S = 4
 OPERATION_S = 20
 
 
-def log(node, verb, *arguments, data="", timeout=ATTEMPT_S):
+def run(node, group, verb, *arguments, data="", timeout=ATTEMPT_S):
     """None: no answer in time."""
     try:
-        return subprocess.run([str(HIVEMIND), "log", verb, *map(str, arguments)],
+        return subprocess.run([str(HIVEMIND), group, verb, *map(str, arguments)],
                               env={**ENVIRONMENT, "HIVEMIND_SOCKET": str(node.socket)},
                               capture_output=True, text=True, timeout=timeout, input=data,
                               check=False)
@@ -25,26 +25,29 @@ def log(node, verb, *arguments, data="", timeout=ATTEMPT_S):
         return None
 
 
+def log(node, verb, *arguments, **more):
+    return run(node, "log", verb, *arguments, **more)
+
+
 def entries_of(done):
     items = [json.loads(line) for line in done.stdout.splitlines()]
     return [(item["index"], item["data"]) for item in items]
 
 
-class Workload:
-    def __init__(self, name, nodes, seed, writers=3):
-        self.name, self.nodes = name, nodes
+class Clients:
+    """Some threads that work on a cluster, and rest when they are told to."""
+
+    def __init__(self, nodes, seed, works):
+        self.nodes = nodes
         self.history = []
         self.acknowledged = 0  # highest index
         self.lock = threading.Lock()
         self.ended = threading.Event()
         self.going = threading.Event()
-        self.idle = [threading.Event() for _ in range(writers + 1)]
-        self.threads = [threading.Thread(target=self._write, args=(i, random.Random(seed + i)))
-                        for i in range(writers)]
-        self.threads.append(threading.Thread(target=self._read, args=(writers,
-                                                                      random.Random(seed - 1))))
+        self.idle = [threading.Event() for _ in works]
+        self.threads = [threading.Thread(target=work, args=(i, random.Random(seed + i)), daemon=True)
+                        for i, work in enumerate(works)]
         for thread in self.threads:
-            thread.daemon = True
             thread.start()
 
     def go(self):
@@ -75,6 +78,17 @@ class Workload:
             self.idle[number].set()
             self.going.wait()
         return not self.ended.is_set()
+
+
+class Workload(Clients):
+    """Writers and a reader of one log."""
+
+    def __init__(self, name, nodes, seed, writers=3):
+        self.name = name
+        super().__init__(nodes, seed, [self._write] * writers + [self._read])
+
+    def verdict(self, field):
+        return check(self.history, field.copies(self.history))
 
     def _write(self, number, rng):
         session, seq, count = None, 0, 0
@@ -126,3 +140,47 @@ class Workload:
             with self.lock:
                 self.history.append(Read(start, end, entries,
                                          entries[-1][0] if entries else first - 1))
+
+
+class Claimants(Clients):
+    """Some who want the same names, give them up, and look whose they are."""
+
+    CLAIMS = 24  # to one name, before it is left to whom it belongs
+
+    def __init__(self, nodes, seed, claimants=4):
+        super().__init__(nodes, seed, [self._claim] * claimants)
+
+    def verdict(self, field):
+        """Every node is asked for the last names: what was answered must be there."""
+        for name in sorted({claim.name for claim in self.history[-100:]}):
+            for node in field.nodes:
+                until(f"{node.name} says whose {name} is", lambda n=node, m=name: self._do(
+                    Claim("check", m, "", time.monotonic()), n), 40)
+        return check_names(self.history)
+
+    def _claim(self, number, rng):
+        while self._turn(number):
+            verb = rng.choice(["register", "register", "release", "check"])
+            name = f"n{len(self.history) // self.CLAIMS}"
+            if not self._do(Claim(verb, name, "" if verb == "check" else f"owner{number}",
+                                  time.monotonic()), rng.choice(self.nodes)):
+                time.sleep(0.02)
+
+    def _do(self, claim, node):
+        """False: not answered."""
+        with self.lock:
+            self.history.append(claim)
+        owner = ["--owner", claim.owner] if claim.owner else []
+        done = run(node, "names", claim.verb, claim.name, *owner)
+        code = done.returncode if done else None
+        text = done.stdout.strip() if done else ""
+        told = {("register", 0): "yes", ("release", 0): "yes", ("release", 3): "no",
+                ("check", 0): text, ("check", 3): ""}
+        if code == 1 and "belongs to" in done.stderr:
+            told[(claim.verb, 1)] = "no"
+        if (claim.verb, code) not in told:
+            return False
+        with self.lock:
+            claim.answer, claim.end = told[(claim.verb, code)], time.monotonic()
+            self.acknowledged += 1
+        return True

@@ -63,6 +63,7 @@ struct hm_node {
     uint64_t met;        /* the highest other one that was met; 0: none */
     bool stale;          /* what is served is of an older generation, until it is replaced */
     bool journal_begun;  /* once, and its identity says so */
+    bool caught_up;      /* a control node has applied what was committed before it came (back) */
     struct hm_joining joining;
     hm_ms refusal_at; /* no refusal is sent before */
     hm_ms stop_at;    /* HM_PHASE_STOPPING, LEAVING: ends then */

@@ -334,10 +334,10 @@ static void send_on(struct hm_node *node, struct hm_call *call, struct hm_messag
     const char *role = hm_node_role_of_log(name_of(message));
     struct hm_peer to;
     char reason[256];
-    if (node->control.logs && !named && role &&
+    if (node->control.logs && !named && role && node->caught_up &&
         hm_members_count_role(&node->view->members, role) == 0) {
         snprintf(reason, sizeof reason, "no node of this cluster has role %s", role);
-        end_with_status(node, call, HM_NOT_FOUND, reason);
+        end_with_status(node, call, HM_UNREACHABLE, reason);
     } else if (node->control.logs && !named && !role) {
         if (call->attempt >= UNKNOWN_TRIES) {
             snprintf(reason, sizeof reason,

@@ -14,10 +14,10 @@
 void hm_node_note_caught_up(struct hm_node *node)
 {
     const struct hm_control *control = &node->control;
-    if (!node->news->caught_up && control->raft && node->phase == HM_PHASE_MEMBER &&
+    if (!node->caught_up && control->raft && node->phase == HM_PHASE_MEMBER &&
         node->view->cluster && hm_raft_has_quorum(control->raft, node->now) &&
         hm_participant_applied(control->log) >= hm_raft_commit(control->raft)) {
-        node->news->caught_up = true;
+        node->caught_up = true;
     }
 }
 
@@ -30,7 +30,7 @@ bool hm_node_is_news(struct hm_node *node, const struct hm_event *event)
         return false;
     }
     node->news->told = place;
-    return !node->is_control || node->news->caught_up;
+    return !node->is_control || node->caught_up;
 }
 
 /* ---- into it ---- */

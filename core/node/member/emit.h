@@ -6,7 +6,6 @@
 
 /* All zero is a valid one. */
 struct hm_news {
-    bool caught_up;       /* a control node has applied what was committed before it came (back) */
     struct hm_place told; /* the last event of feed members that modules were told of */
 };
 
