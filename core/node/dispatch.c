@@ -1,5 +1,5 @@
 /* What arrives finds its handler here: messages between engines at once, requests through the chain
- * of middlewares. One row a message. */
+ * of middlewares, what becomes of our own calls. One row a message, one row a kind of call. */
 #include "core/node/dispatch.h"
 
 #include "core/base/assert.h"
@@ -27,11 +27,6 @@
 #include "core/node/member/membership.h"
 #include "core/node/member/slices.h"
 #include "core/node/modules.h"
-
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
 
 typedef void message_handler(struct hm_node *node, const struct hm_peer *from,
                              const struct hm_message *message);

@@ -32,6 +32,7 @@ struct victim {
     hm_ms now;
     uint64_t cluster;
     uint64_t join_call;
+    size_t replies; /* over the control socket */
     struct hm_random random;
     const struct hm_module *modules[1];
 };
@@ -76,6 +77,8 @@ static void drain(struct victim *victim)
             victim->cluster = act.number;
         } else if (act.kind == HM_ACT_SEND && act.stream && !victim->cluster) {
             note_join(victim, act.bytes);
+        } else if (act.kind == HM_ACT_REPLY) {
+            victim->replies++;
         } else if (act.kind == HM_ACT_LOG && getenv("HM_TEST_LOG")) {
             printf("%8llu %.*s\n", (unsigned long long)victim->now, (int)act.bytes.size,
                    (const char *)act.bytes.data);
@@ -388,6 +391,30 @@ static void test_joins_and_commands_of_others(void **state)
     hm_node_free(victim.node);
 }
 
+/* `submitted` ends a submit. Of what else a node has asked for it says nothing: whoever wanted that
+ * is answered all the same. */
+static void test_submitted_ends_nothing_else(void **state)
+{
+    (void)state;
+    struct victim victim;
+    struct hm_buf command = {0};
+    uint64_t first_call = UINT64_C(1) << 32; /* those of its first boot come after it */
+    start(&victim, &control_module, 4, 1);
+    hm_message_encode(&command, &(struct hm_message){.kind = HM_MSG_log_read,
+                                                     .log_read = {.name = hm_name_of("none")}});
+    hm_node_control(victim.node, victim.now, 1, hm_buf_view(&command));
+    drain(&victim);
+    for (uint64_t i = 1; i <= 64; i++) {
+        say(&victim, 2,
+            &(struct hm_message){.kind = HM_MSG_submitted, .submitted = {.call = first_call + i}});
+    }
+    assert_int_equal(victim.replies, 0);
+    pass(&victim, 6000);
+    assert_int_equal(victim.replies, 1); /* there is no such log */
+    hm_buf_fini(&command);
+    hm_node_free(victim.node);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_a_member_speaks_for_itself),
         cmocka_unit_test(test_roles_limit_what_is_submitted),
         cmocka_unit_test(test_joins_and_commands_of_others),
+        cmocka_unit_test(test_submitted_ends_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

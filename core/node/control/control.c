@@ -16,9 +16,6 @@
 #include "core/node/logs/named.h"
 #include "core/node/logs/voters.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #define SILENCE_MS 3000u
 
 enum hm_status hm_node_open_control(struct hm_node *node, const struct hm_disk_file *files,

@@ -8,7 +8,6 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 /* What a burst made large is given back. */
 #define KEEP_BYTES (1u << 20)

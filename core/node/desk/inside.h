@@ -98,23 +98,23 @@ struct hm_node {
     struct hm_disk_file *kept; /* files that modules kept, as found at start; owned */
     size_t kept_count;
 
-    /* What the other rooms keep, each as its own header says. */
-    struct hm_own_host *own;
-    struct hm_reports *reports;
-    struct hm_bootstrap *bootstrap;
-    struct hm_carried *carried;
-    struct hm_log_admin *log_admin;
-    struct hm_log_calls *log_calls;
-    struct hm_log_waits *log_waits;
-    struct hm_office *office;
-    struct hm_proposals *proposals;
-    struct hm_judge *judge;
-    struct hm_joins *joins;
-    struct hm_recovery *recovery;
-    struct hm_slices *slices;
-    struct hm_news *news;
-    struct hm_facts *facts;
-    struct hm_commands *commands;
+    /* What the rooms above keep, opaque here. */
+    struct hm_own_host *own;        /* host/host.h */
+    struct hm_reports *reports;     /* host/report.h */
+    struct hm_bootstrap *bootstrap; /* consumer/consumer.h */
+    struct hm_carried *carried;     /* logs/named.h */
+    struct hm_log_admin *log_admin; /* logs/log_admin.h */
+    struct hm_log_calls *log_calls; /* logs/log_calls.h */
+    struct hm_log_waits *log_waits; /* logs/log_reads.h */
+    struct hm_office *office;       /* control/control.h */
+    struct hm_proposals *proposals; /* control/proposals.h */
+    struct hm_judge *judge;         /* control/verdict.h */
+    struct hm_joins *joins;         /* control/joins.h */
+    struct hm_recovery *recovery;   /* control/recovery.h */
+    struct hm_slices *slices;       /* member/slices.h */
+    struct hm_news *news;           /* member/emit.h */
+    struct hm_facts *facts;         /* modules.h */
+    struct hm_commands *commands;   /* commands.h */
 };
 
 #endif

@@ -6,8 +6,6 @@
 #include "core/node/desk/peers.h"
 #include "core/node/desk/requests.h"
 
-#include <stdio.h>
-
 #define RETRY_MOST_MS 2000u
 #define REFUSED_MS    5u /* longer after each try: the next control node is asked almost at once */
 #define HASTY_TRIES   20u

@@ -6,7 +6,6 @@
 #include "core/node/desk/submit.h"
 #include "core/node/logs/named.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define COMMIT_MS    5000u

@@ -4,8 +4,6 @@
 #include "core/node/desk/requests.h"
 #include "core/node/logs/named.h"
 
-#include <stdio.h>
-
 #define PAGE_ENTRIES  4096u
 #define PAGE_BYTES    (1u << 20) /* with one entry of any size it fits a message */
 #define WAIT_MOST_MS  30000u

@@ -5,8 +5,6 @@
 
 #include "core/node/desk/acts.h"
 
-#include <string.h>
-
 #define LOOK_MS 100u
 
 static const struct hm_voter *find(const struct hm_voter *voters, size_t count,

@@ -14,8 +14,6 @@
 #include "core/node/desk/standing.h"
 #include "core/node/member/slices.h"
 
-#include <stdio.h>
-
 #define BACKOFF_MOST_MS 5000u
 #define ANSWER_MS       1000u /* an address that has not answered by then is passed over */
 #define WANTED_MAX      32u

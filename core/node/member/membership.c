@@ -12,8 +12,6 @@
 #include "core/node/member/joining.h"
 #include "core/node/member/slices.h"
 
-#include <string.h>
-
 #define REPORT_AGAIN_MS 1000u
 #define HINTED_MAX      8u
 #define PEERS_MAX       64u
