@@ -55,7 +55,8 @@ static int open_only(struct hm_client *client)
                     (int)list.size, (const char *)list.data);
         code = EXIT_USAGE;
     } else if (alive == 0 && found.count == 0) {
-        hm_complain("no node runs on this machine; " HOW_TO_START);
+        hm_complain("no node's socket is in " HM_CONTROL_DIRECTORY " or $XDG_RUNTIME_DIR/hivemind; "
+                    "name another with --socket or $HIVEMIND_SOCKET, " HOW_TO_START);
         code = EXIT_UNREACHABLE;
     } else if (alive == 0) {
         code = no_node(&error);

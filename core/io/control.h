@@ -17,6 +17,8 @@
 
 /* ---- where sockets are ---- */
 
+#define HM_CONTROL_DIRECTORY "/run/hivemind"
+
 /* Appends the default path of a node's socket: /run/hivemind/NAME.sock where this process may write
  * there, else $XDG_RUNTIME_DIR/hivemind/NAME.sock. */
 void hm_control_path(const char *name, struct hm_buf *out);

@@ -12,16 +12,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define SYSTEM_DIRECTORY "/run/hivemind"
-
 /* ---- where sockets are ---- */
 
 void hm_control_path(const char *name, struct hm_buf *out)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
-    bool system = access(SYSTEM_DIRECTORY, W_OK) == 0 || geteuid() == 0;
+    bool system = access(HM_CONTROL_DIRECTORY, W_OK) == 0 || geteuid() == 0;
     if (system || runtime == NULL || runtime[0] == 0) {
-        hm_buf_printf(out, SYSTEM_DIRECTORY "/%s.sock", name);
+        hm_buf_printf(out, HM_CONTROL_DIRECTORY "/%s.sock", name);
     } else {
         hm_buf_printf(out, "%s/hivemind/%s.sock", runtime, name);
     }
@@ -56,7 +54,7 @@ struct hm_control_paths hm_control_list(void)
     struct hm_control_paths paths = {0};
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     size_t capacity = 0;
-    list_in(SYSTEM_DIRECTORY, &paths, &capacity);
+    list_in(HM_CONTROL_DIRECTORY, &paths, &capacity);
     if (runtime != NULL && runtime[0] != 0) {
         struct hm_buf directory = {0};
         hm_buf_printf(&directory, "%s/hivemind", runtime);

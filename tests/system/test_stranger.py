@@ -91,6 +91,7 @@ def test_refused():
         at.expect(1, "run", "-c", file, said=f"{file}:1:1: cannot read the key file {key}: Permission "
                   "denied; it must be possible for this user (uid 65534), or for the group hivemind")
         os.chown(key, STRANGER, STRANGER)
+        at.expect(4, "status", said="start a node with `hivemind run -c FILE`")
         # No place for a socket: $XDG_RUNTIME_DIR is not set, or is somebody else's.
         file.write_text(text + f"data: {at.home}/a\n")
         for env in {}, {"XDG_RUNTIME_DIR": "/root"}:
