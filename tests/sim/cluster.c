@@ -374,6 +374,37 @@ static void boot_again(void *context, uint64_t slot, struct hm_bytes bytes)
     cluster_boot(context, slot);
 }
 
+/* Whoever starts a node gives it the next release, now or another time; now, if the cluster has
+ * gone there already. */
+static void perhaps_upgrade(struct cluster *cluster, struct cluster_node *node)
+{
+    uint32_t level = 0;
+    for (size_t i = 0; i < cluster->control_count; i++) {
+        const struct cluster_node *other = &cluster->nodes[i];
+        uint32_t told = other->runs ? hm_node_feature(other->node) : 0;
+        level = told > level ? told : level;
+    }
+    if (node->config.feature == HM_FEATURE_LEVEL &&
+        (level > HM_FEATURE_LEVEL || cluster->world.now > cluster->until ||
+         sim_chance(&cluster->world, 300))) {
+        node->config.feature = HM_FEATURE_LEVEL + 1;
+        sim_trace(&cluster->world, "%s: now with level %u", node->config.name.text,
+                  node->config.feature);
+    }
+}
+
+static void upgrade_rest(void *context, uint64_t slot, struct hm_bytes bytes)
+{
+    (void)bytes;
+    struct cluster *cluster = context;
+    struct cluster_node *node = &cluster->nodes[slot];
+    if (!node->gone && node->config.feature == HM_FEATURE_LEVEL) {
+        cluster_crash(cluster, (size_t)slot, false);
+        sim_net_died(&cluster->net, (size_t)slot, false);
+        cluster_boot(cluster, (size_t)slot);
+    }
+}
+
 void cluster_boot(struct cluster *cluster, size_t slot)
 {
     struct cluster_node *node = &cluster->nodes[slot];
@@ -385,6 +416,9 @@ void cluster_boot(struct cluster *cluster, size_t slot)
         sim_trace(world, "%s: cannot read its disk", node->config.name.text);
         sim_after(world, READ_RETRY_MS, boot_again, cluster, slot);
         return;
+    }
+    if (cluster->upgrades) {
+        perhaps_upgrade(cluster, node);
     }
     struct hm_buf error = {0};
     node->runs = node->machine = true;
@@ -474,6 +508,7 @@ static void configure(struct cluster *cluster, size_t slot)
                                            .restart_grace_ms = 3000,
                                            .modules = node->modules,
                                            .module_count = 1};
+    node->config.feature = HM_FEATURE_LEVEL;
     node->config.roles[0] = hm_name_of(node->role);
     if (slot < cluster->names_count) {
         node->modules[node->config.module_count++] = &hm_names_module;
@@ -502,6 +537,7 @@ void cluster_init(struct cluster *cluster, uint64_t seed, bool loud)
     cluster->rings = narrow ? 4 : 0;
     cluster->fanout = narrow ? 1 : 0;
     cluster->has_turns = seed % 2;
+    cluster->upgrades = seed % 3 == 0;
     cluster->until = sim_between(world, 10000, 30000);
 }
 
@@ -526,6 +562,10 @@ void cluster_start(struct cluster *cluster)
     if (cluster->host_count > 1) {
         sim_after(world, sim_between(world, 5000, cluster->until), kill_for_good, cluster,
                   cluster->count - 1);
+    }
+    for (size_t i = 0; cluster->upgrades && i < cluster->count; i++) {
+        /* One after the other, when all is well again. */
+        sim_after(world, cluster->until + 8000 + 1000 * i, upgrade_rest, cluster, i);
     }
     cluster->faults = (struct sim_faults){.world = world,
                                           .net = &cluster->net,

@@ -4,6 +4,7 @@
 
 #include "core/engine/slice.h"
 #include "core/include/hivemind/module.h"
+#include "core/state/state.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/net.h"
@@ -71,6 +72,7 @@ struct cluster {
     uint32_t rings;
     uint32_t fanout;
     bool has_turns; /* events that come together are acted on together */
+    bool upgrades;  /* nodes go to the next release as they start again, at last all of them */
     bool calm;      /* nothing goes wrong by itself */
     hm_ms until;
     struct cluster_node nodes[CLUSTER_NODES_MAX];

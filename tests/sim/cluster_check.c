@@ -290,6 +290,10 @@ void cluster_check_end(struct cluster *cluster)
                      node->config.name.text, (unsigned long long)view->total, running);
         } else if (!hm_slice_is_whole(hm_node_slice(node->node))) {
             sim_fail(&cluster->world, "%s does not know its slice", node->config.name.text);
+        } else if (cluster->upgrades && i < cluster->control_count &&
+                   hm_node_feature(node->node) != HM_FEATURE_LEVEL + 1) {
+            sim_fail(&cluster->world, "%s: feature level %u after all were upgraded",
+                     node->config.name.text, hm_node_feature(node->node));
         } else if (strcmp(node->role, "dns") == 0) {
             check_consumer_end(node);
         }

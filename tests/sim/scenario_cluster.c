@@ -1,6 +1,5 @@
 /* Named scenarios of whole clusters. */
 #include "core/include/hivemind/module.h"
-#include "core/state/state.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/scenario.h"
 
@@ -48,6 +47,7 @@ static void begin(uint64_t seed, bool loud)
     cluster.host_count = 1;
     cluster.count = 5;
     cluster.calm = true;
+    cluster.upgrades = false;
     cluster_start(&cluster);
 }
 
