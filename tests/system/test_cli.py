@@ -232,7 +232,11 @@ def test_modules():
             file.write_text(f"key: /k\nroles: [host]\nmiddlewares: [{name}]\n")
             expect(2, "check-config", file, said=f"{file}:3:15: ", env={"HIVEMIND_MODULES": directory})
             expect(2, "check-config", file, said=said, env={"HIVEMIND_MODULES": directory})
-        # A program that was moved away from its modules says where it looked.
+        # A program that was moved away from its modules says where it looked; on a machine where
+        # modules are installed it finds those.
+        installed = re.search(rb"/[^\0]+/lib/hivemind/modules(?=\0)", HIVEMIND.read_bytes())
+        if installed and pathlib.Path(installed[0].decode()).exists():
+            return
         alone = pathlib.Path(directory) / "alone" / "bin"
         alone.mkdir(parents=True)
         shutil.copy(HIVEMIND, alone / "hivemind")
