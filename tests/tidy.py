@@ -12,9 +12,10 @@ import sys
 # match counts.
 CORE = ["core/base", "core/wire", "core/engine", "core/log", "core/state", "core/node"]
 ABI = "core/include"
-# What every room of a node may include: what lies below the node, its face, and the two lowest.
+# What every room of a node may include: what lies below the node, its face, and its desk.
 BELOW_NODE = CORE[:5] + [ABI, "core/conf"]
-ROOM = BELOW_NODE + ["core/node/node.h", "core/node/desk", "core/node/catalog"]
+ROOM = BELOW_NODE + ["core/node/node.h", "core/node/desk"]
+CATALOG = "core/node/catalog"
 FLOORS = {
     "core/base": [],
     "core/wire": CORE[:1],
@@ -25,14 +26,14 @@ FLOORS = {
     "core/conf": ["core/base"],
     # What modules may call is what the node does: the two are one floor, and conf lies below it.
     ABI: CORE + ["core/conf"],
-    "core/node/catalog": CORE[:5],
+    CATALOG: CORE[:5],
     "core/node/desk": BELOW_NODE + ["core/node/node.h"],
-    "core/node/host": ROOM,
-    "core/node/consumer": ROOM,
+    "core/node/host": ROOM + [CATALOG],
+    "core/node/consumer": ROOM + [CATALOG],
     "core/node/logs": ROOM,
     "core/node/control": ROOM + ["core/node/logs"],
-    "core/node/member": ROOM + ["core/node/" + room
-                                for room in ("host", "consumer", "logs", "control")],
+    "core/node/member": ROOM + [CATALOG, "core/node/host", "core/node/consumer",
+                                "core/node/control"],
     "core/node": BELOW_NODE,
     "core/io": CORE + [ABI, "core/conf"],
     "core/embed": CORE[:4] + [ABI, "core/names", "core/io"],
@@ -46,7 +47,7 @@ FLOORS = {
 }
 
 # In these folders a file calls what its floor may include and nothing else, whatever header declares
-# it, and files do not call each other in circles.
+# it; it includes the header of what it calls; and files do not call each other in circles.
 CALLS_DOWN = ["core/node"]
 
 # Engines do not see each other. These headers of core/engine are the common ones: anyone's.
@@ -180,21 +181,27 @@ def circles(tree):
 
 
 def calls_between(tree, folder):
-    """file -> {file that it calls: a function there}, among the sources of a folder."""
+    """file -> {function that it calls: the file of that}, among the sources of a folder."""
     files = [p for p in tree.c if is_under(p, folder) and p.endswith(".c")]
     home = {name: path for path in files for name in DEFINITION.findall(tree.code[path])}
-    return {path: {home[name]: name for name in re.findall(r"\w+", tree.code[path])
+    return {path: {name: home[name] for name in re.findall(r"\w+", tree.code[path])
                    if home.get(name, path) != path} for path in files}
 
 
 def calls(tree):
     for folder in CALLS_DOWN:
-        graph = calls_between(tree, folder)
-        for path, others in graph.items():
-            for other, name in others.items():
+        called = calls_between(tree, folder)
+        for path, names in called.items():
+            own = path[:-2] + ".h"
+            seen = tree.includes[path] + tree.includes.get(own, [])
+            for name, other in names.items():
+                header = other[:-2] + ".h"
                 if not may_see(path, other):
                     yield f"{path}: {floor_of(path)} may not call {name}() of {other}"
-        yield from circles_of(graph)
+                elif header not in seen and re.search(rf"\b{name}\(", tree.code.get(header, "")):
+                    yield f"{path}: calls {name}() without including {header}"
+        yield from circles_of({path: dict.fromkeys(names.values())
+                               for path, names in called.items()})
 
 
 def calls_in(code, names):

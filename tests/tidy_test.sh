@@ -26,7 +26,8 @@ clean() {
     printf '#include "core/node/desk/desk.h"\n\nint member(void)\n{\n    return desk();\n}\n' \
         >"$tree/core/node/member/member.c"
     printf 'int member(void);\n' >"$tree/core/node/member/member.h"
-    printf 'int acts(void)\n{\n    return desk();\n}\n' >"$tree/core/node/desk/acts.c"
+    printf '#include "core/node/desk/desk.h"\n\nint acts(void)\n{\n    return desk();\n}\n' \
+        >"$tree/core/node/desk/acts.c"
     # Looks like violations, is none: words in comments and texts, members, names of its own.
     cat >"$tree/core/base/low.c" <<'END'
 /* time(), malloc() and sprintf() in a comment */
@@ -77,6 +78,7 @@ planted circles core/base/low.h '#include "core/base/other.h"\n'
 planted floors core/node/desk/up.c '#include "core/node/member/member.h"\n'
 planted calls core/node/desk/up.c "$(call 'member()')"
 planted calls core/node/desk/desk.c "$(call 'acts()')"
+planted calls core/node/desk/blind.c "$(call 'desk()')"
 planted banned-clock core/engine/clock.c "$(call 'time(0)')"
 planted banned-network core/node/net.c "$(call 'socket(1, 2, 3)')"
 planted banned-files core/wire/file.c "$(call 'fopen(a, b)')"

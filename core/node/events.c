@@ -4,6 +4,7 @@
 #include "core/node/catalog/catalog.h"
 #include "core/node/consumer/consumer.h"
 #include "core/node/consumer/keeping.h"
+#include "core/node/control/verdict.h"
 #include "core/node/logs/named.h"
 #include "core/node/member/emit.h"
 #include "core/node/member/membership.h"
@@ -39,6 +40,25 @@ static void brake_changed(struct hm_node *node, const struct hm_change *change)
     }
 }
 
+static void member_came(struct hm_node *node, const struct hm_member *member, bool joined)
+{
+    hm_node_on_member_came(node, member, joined);
+    hm_verdict_forget(&node->judge->verdict, &member->id);
+    hm_node_forget_left(node, &member->id);
+    refresh_host(node, &member->id);
+}
+
+static void member_went(struct hm_node *node, const struct hm_id *id, const struct hm_name *name,
+                        bool failed)
+{
+    hm_node_on_member_went(node, id, name, failed);
+    hm_verdict_forget(&node->judge->verdict, id);
+    if (!failed) {
+        hm_node_note_left(node, id);
+    }
+    refresh_host(node, id);
+}
+
 void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
 {
     struct hm_arena arena = {0};
@@ -50,20 +70,16 @@ void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
     }
     switch (body.kind) {
     case HM_MSG_member_joined:
-        hm_node_on_member_came(node, &body.member_joined.member, true);
-        refresh_host(node, &body.member_joined.member.id);
+        member_came(node, &body.member_joined.member, true);
         break;
     case HM_MSG_member_changed:
-        hm_node_on_member_came(node, &body.member_changed.member, false);
-        refresh_host(node, &body.member_changed.member.id);
+        member_came(node, &body.member_changed.member, false);
         break;
     case HM_MSG_member_left:
-        hm_node_on_member_went(node, &body.member_left.id, &body.member_left.name, false);
-        refresh_host(node, &body.member_left.id);
+        member_went(node, &body.member_left.id, &body.member_left.name, false);
         break;
     case HM_MSG_member_failed:
-        hm_node_on_member_went(node, &body.member_failed.id, &body.member_failed.name, true);
-        refresh_host(node, &body.member_failed.id);
+        member_went(node, &body.member_failed.id, &body.member_failed.name, true);
         break;
     case HM_MSG_host_changed:
         refresh_host(node, &body.host_changed.state.host);

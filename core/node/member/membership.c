@@ -8,7 +8,6 @@
 #include "core/node/desk/acts.h"
 #include "core/node/desk/peers.h"
 #include "core/node/desk/standing.h"
-#include "core/node/logs/named.h"
 #include "core/node/member/joining.h"
 #include "core/node/member/slices.h"
 
@@ -24,8 +23,6 @@ void hm_node_on_member_came(struct hm_node *node, const struct hm_member *member
     }
     hm_node_log(node, HM_LOG_INFO, joined ? "member joined" : "member changed", "name=%s addr=%s",
                 member->name.text, hm_addr_format(&member->addr, addr));
-    hm_verdict_forget(&node->judge->verdict, &member->id);
-    hm_node_forget_left(node, &member->id);
     /* To a control node its own log says that it is in again; also when it reads at a start how it
      * once was out. */
     if (hm_id_equal(&member->id, &node->id) && node->is_control &&
@@ -40,10 +37,6 @@ void hm_node_on_member_went(struct hm_node *node, const struct hm_id *id,
     bool knew = node->is_control || hm_slice_holds(&node->slice, id) || node->consumes;
     hm_node_log(node, knew ? HM_LOG_INFO : HM_LOG_DEBUG, failed ? "member failed" : "member left",
                 "name=%s", name->text);
-    hm_verdict_forget(&node->judge->verdict, id);
-    if (!failed) {
-        hm_node_note_left(node, id);
-    }
     if (!hm_id_equal(id, &node->id)) {
         hm_node_member_went(node, id);
     } else if (failed && (node->phase == HM_PHASE_MEMBER || node->phase == HM_PHASE_ADOPTING)) {
