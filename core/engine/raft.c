@@ -145,6 +145,9 @@ static void count_for_snapshot(struct hm_raft *raft, size_t bytes)
     raft->wanted_bytes += bytes;
     if (raft->wanted_entries >= WANTED_ENTRIES || raft->wanted_bytes >= WANTED_BYTES) {
         raft->wanted_entries = raft->wanted_bytes = 0;
+        if (!raft->failed) {
+            raft_save_commit(raft); /* a restart need not wait for a leader to tell it so much */
+        }
         hm_outbox_notify(&raft->outbox, HM_RAFT_SNAPSHOT_WANTED, NULL, raft->applied);
     }
 }

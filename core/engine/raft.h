@@ -153,11 +153,18 @@ HM_MUST_USE enum hm_status hm_raft_transfer(struct hm_raft *raft, hm_ms now,
 /* The connection to `peer` was reset: if it leads, a pre-vote starts within a heartbeat time. */
 void hm_raft_peer_reset(struct hm_raft *raft, hm_ms now, const struct hm_id *peer);
 
-/* Replaces the log up to `index` by the state machine's snapshot at exactly that index (copied).
- * HM_BAD_ARGUMENT: not applied yet; HM_STALE: a newer snapshot is there; HM_NOT_READY: the log is
- * not durable that far; HM_TOO_LARGE; HM_IO. */
+/* Replaces the log up to `index` by the state machine's snapshot at exactly that index (copied);
+ * what is behind it stays. HM_BAD_ARGUMENT: not applied yet; HM_STALE: a newer snapshot is there;
+ * HM_NOT_READY: the log is not durable that far; HM_TOO_LARGE; HM_IO. */
 HM_MUST_USE enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index,
                                            struct hm_bytes state);
+
+/* What hm_raft_compact says of this index, whatever the state. */
+HM_MUST_USE enum hm_status hm_raft_may_compact(const struct hm_raft *raft, uint64_t index);
+
+/* The body of an entry as APPLY had it; valid until the next call that takes `now`. False: it is
+ * not (any more) in the log. */
+bool hm_raft_body(const struct hm_raft *raft, uint64_t index, struct hm_bytes *out);
 
 /* The latest snapshot, an encoded log_snapshot, valid until the next call; empty: there is none. */
 struct hm_bytes hm_raft_snapshot(const struct hm_raft *raft);

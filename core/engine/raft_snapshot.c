@@ -35,7 +35,7 @@ void raft_snapshot_drop(struct raft_snapshot *snapshot)
     }
 }
 
-enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_bytes state)
+enum hm_status hm_raft_may_compact(const struct hm_raft *raft, uint64_t index)
 {
     if (raft->failed) {
         return HM_IO;
@@ -46,8 +46,30 @@ enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_b
     if (index <= hm_raft_snapshot_index(raft) || index < raft->log.base_index) {
         return HM_STALE;
     }
-    if (index > raft->durable_index || raft->installing) {
-        return HM_NOT_READY;
+    return index > raft->durable_index || raft->installing ? HM_NOT_READY : HM_OK;
+}
+
+/* Drops what a snapshot at `index` covers, but for what followers that lag a little need. */
+static void drop_covered(struct hm_raft *raft, uint64_t index)
+{
+    uint64_t base = raft->applied;
+    size_t bytes = 0;
+    while (base > raft->log.base_index && raft->applied - base < TRAILING_ENTRIES) {
+        bytes += raft_log_at(&raft->log, base)->body.size;
+        if (bytes > TRAILING_BYTES) {
+            break;
+        }
+        base--;
+    }
+    base = base < index ? base : index;
+    raft_log_drop(&raft->log, base, raft_log_term_at(&raft->log, base));
+}
+
+enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_bytes state)
+{
+    enum hm_status status = hm_raft_may_compact(raft, index);
+    if (status != HM_OK) {
+        return status;
     }
     if (state.size > HM_WIRE_STORED_BYTES_MAX - ENVELOPE_BYTES) {
         return HM_TOO_LARGE;
@@ -64,17 +86,17 @@ enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_b
     raft->snapshot = raft_snapshot_make(&message);
     raft_save_snapshot(raft);
     raft->wanted_entries = raft->wanted_bytes = 0;
-    uint64_t base = index;
-    size_t bytes = 0;
-    while (base > raft->log.base_index && index - base < TRAILING_ENTRIES) {
-        bytes += raft_log_at(&raft->log, base)->body.size;
-        if (bytes > TRAILING_BYTES) {
-            break;
-        }
-        base--;
-    }
-    raft_log_drop(&raft->log, base, raft_log_term_at(&raft->log, base));
+    drop_covered(raft, index);
     return HM_OK;
+}
+
+bool hm_raft_body(const struct hm_raft *raft, uint64_t index, struct hm_bytes *out)
+{
+    if (index <= raft->log.base_index || index > raft_log_last(&raft->log)) {
+        return false;
+    }
+    *out = raft_log_at(&raft->log, index)->body;
+    return true;
 }
 
 struct hm_bytes hm_raft_snapshot(const struct hm_raft *raft)

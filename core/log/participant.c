@@ -4,6 +4,7 @@
 #include "core/base/hash.h"
 #include "core/base/index.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 
 #include <string.h>
 
@@ -22,6 +23,14 @@ struct pending {
     size_t token_count;
 };
 
+/* A snapshot without what is kept. It counts from when no entry before it is kept any more: then
+ * all that are stand behind it in Raft's log. */
+struct light {
+    uint64_t applied; /* Raft index */
+    uint64_t index;   /* of the log's last entry */
+    struct hm_buf state;
+};
+
 struct answer {
     uint64_t token;
     struct hm_outcome outcome;
@@ -35,6 +44,9 @@ struct hm_participant {
     bool broken;
     uint64_t snapshot_bytes; /* of the last one taken here */
     uint64_t applied_bytes;  /* since then */
+    struct light *lights;    /* oldest first */
+    size_t light_count;
+    size_t light_capacity;
 
     struct pending *pending; /* by rising index; pending_first..pending_first+pending_count */
     size_t pending_first;
@@ -53,14 +65,32 @@ struct hm_participant {
     size_t answer_capacity;
 };
 
+static bool body_of(void *raft, uint64_t raft_index, struct hm_bytes *out)
+{
+    return hm_raft_body(raft, raft_index, out);
+}
+
 struct hm_participant *hm_participant_new(const struct hm_participant_config *config, hm_ms now)
 {
     struct hm_participant *participant = hm_alloc(1, sizeof *participant);
     participant->config = *config;
     participant->raft = hm_raft_new(&config->raft, now);
     hm_replica_init(&participant->replica, config->machine, config->context);
+    hm_replica_look_up(&participant->replica, body_of, participant->raft);
     hm_kept_limit(&participant->replica.kept, config->keep);
     return participant;
+}
+
+static void drop_lights(struct hm_participant *participant, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        hm_buf_fini(&participant->lights[i].state);
+    }
+    participant->light_count -= count;
+    if (participant->light_count) {
+        memmove(participant->lights, participant->lights + count,
+                participant->light_count * sizeof *participant->lights);
+    }
 }
 
 void hm_participant_free(struct hm_participant *participant)
@@ -71,6 +101,8 @@ void hm_participant_free(struct hm_participant *participant)
     hm_raft_free(participant->raft);
     hm_replica_fini(&participant->replica);
     hm_index_fini(&participant->by_seq);
+    drop_lights(participant, participant->light_count);
+    hm_free(participant->lights);
     hm_arena_fini(&participant->arena);
     hm_free(participant->pending);
     hm_free(participant->answers);
@@ -250,15 +282,55 @@ enum hm_status hm_participant_compact(struct hm_participant *participant)
     if (participant->broken) {
         return HM_DAMAGED;
     }
-    hm_replica_snapshot(&participant->replica, &state);
-    enum hm_status status =
-        hm_raft_compact(participant->raft, participant->applied, hm_buf_view(&state));
+    enum hm_status status = hm_raft_may_compact(participant->raft, participant->applied);
+    if (status != HM_OK) {
+        return status;
+    }
+    if (!hm_plant("compacts_what_is_kept")) {
+        hm_kept_copy_all(&participant->replica.kept);
+    }
+    hm_replica_snapshot(&participant->replica, true, &state);
+    status = hm_raft_compact(participant->raft, participant->applied, hm_buf_view(&state));
     if (status == HM_OK) {
         participant->snapshot_bytes = state.size;
         participant->applied_bytes = 0;
+        drop_lights(participant, participant->light_count);
     }
     hm_buf_fini(&state);
     return status;
+}
+
+static void take_light(struct hm_participant *participant)
+{
+    participant->lights = hm_grow(participant->lights, participant->light_count,
+                                  &participant->light_capacity, sizeof *participant->lights);
+    struct light *light = &participant->lights[participant->light_count++];
+    *light = (struct light){.applied = participant->applied, .index = participant->replica.index};
+    hm_replica_snapshot(&participant->replica, false, &light->state);
+    participant->snapshot_bytes = light->state.size;
+    participant->applied_bytes = 0;
+}
+
+void hm_participant_shorten(struct hm_participant *participant)
+{
+    if (participant->broken || participant->applied == 0) {
+        return;
+    }
+    take_light(participant);
+    uint64_t oldest = hm_replica_oldest(&participant->replica);
+    size_t good = participant->light_count;
+    while (good > 0 && participant->lights[good - 1].index >= oldest &&
+           !hm_plant("shortens_what_is_kept")) {
+        good--;
+    }
+    if (good == 0) {
+        return;
+    }
+    const struct light *light = &participant->lights[good - 1];
+    enum hm_status status =
+        hm_raft_compact(participant->raft, light->applied, hm_buf_view(&light->state));
+    /* Not yet on disk that far: it counts the next time. */
+    drop_lights(participant, status == HM_NOT_READY || status == HM_IO ? good - 1 : good);
 }
 
 /* ---- what Raft says ---- */
@@ -266,7 +338,7 @@ enum hm_status hm_participant_compact(struct hm_participant *participant)
 static void apply_request(struct hm_participant *participant, uint64_t index,
                           const struct hm_log_request *request, struct hm_log_effect *out)
 {
-    hm_replica_apply(&participant->replica, request, &participant->outcome);
+    hm_replica_apply(&participant->replica, request, index, &participant->outcome);
     if (participant->pending_count &&
         participant->pending[participant->pending_first].index == index) {
         const struct pending *oldest = pop_pending(participant);
@@ -295,6 +367,7 @@ static bool apply(struct hm_participant *participant, const struct hm_effect *ef
         apply_request(participant, effect->number, &entry.log_request, out);
     } else if (status == HM_OK && entry.kind == HM_MSG_log_snapshot) {
         status = hm_replica_install(&participant->replica, entry.log_snapshot.state);
+        drop_lights(participant, participant->light_count);
         out->kind = HM_LOG_INSTALLED;
     }
     if (status != HM_OK) {
@@ -323,11 +396,10 @@ static bool notice(struct hm_participant *participant, const struct hm_effect *e
         return false; /* whoever asked has been told that nobody knows */
     case HM_RAFT_SNAPSHOT_WANTED:
         /* A state that is large is written when as much has come to it: no byte twice as often. */
-        if (participant->applied_bytes < participant->snapshot_bytes ||
-            hm_participant_compact(participant) != HM_OK) {
-            return false;
+        if (participant->applied_bytes >= participant->snapshot_bytes) {
+            hm_participant_shorten(participant);
         }
-        break;
+        return false;
     default:
         break;
     }

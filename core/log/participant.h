@@ -86,8 +86,13 @@ HM_MUST_USE enum hm_status hm_participant_recover(struct hm_participant *partici
                                                   uint64_t generation,
                                                   const struct hm_submission *submission);
 
-/* Takes a snapshot now; it does so by itself when the log has grown long. As hm_raft_compact. */
+/* Takes a snapshot now, with all that is kept. As hm_raft_compact. */
 HM_MUST_USE enum hm_status hm_participant_compact(struct hm_participant *participant);
+
+/* Takes a snapshot of all but what is kept, and shortens Raft's log as far as this one or an
+ * earlier one allows: entries that are kept stay in it. It does so by itself when the log has grown
+ * long. */
+void hm_participant_shorten(struct hm_participant *participant);
 
 bool hm_participant_output(struct hm_participant *participant, struct hm_log_effect *out);
 

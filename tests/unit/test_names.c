@@ -163,7 +163,7 @@ static enum hm_status submit_bytes(struct registry *registry, uint64_t seq, stru
 {
     struct hm_log_request entry = {
         .session = {{seq != 0}}, .seq = seq, .time_ms = 1000 + seq, .request = request};
-    hm_replica_apply(&registry->replica, &entry, &registry->outcome);
+    hm_replica_apply(&registry->replica, &entry, 0, &registry->outcome);
     return registry->outcome.status;
 }
 
@@ -389,10 +389,10 @@ static void a_snapshot_carries_everything(void **state)
     for (size_t i = 0; i < 500; i++) {
         assert_int_equal(take(&one, i + 1, key_of(i * 3 % 500, name), i % 2 ? "x" : "y"), HM_OK);
     }
-    hm_replica_snapshot(&one.replica, &bytes);
+    hm_replica_snapshot(&one.replica, true, &bytes);
     assert_int_equal(take(&two, 0, text("old"), "z"), HM_OK);
     assert_int_equal(hm_replica_install(&two.replica, hm_buf_view(&bytes)), HM_OK);
-    hm_replica_snapshot(&two.replica, &again);
+    hm_replica_snapshot(&two.replica, true, &again);
     assert_true(hm_bytes_equal(hm_buf_view(&bytes), hm_buf_view(&again)));
     assert_int_equal(check(&two, "old"), HM_NOT_FOUND);
     assert_int_equal(take(&two, 500, key_of(499 * 3 % 500, name), "x"), HM_OK); /* a retry */

@@ -332,7 +332,7 @@ static void apply_at(struct hm_replica *replica, uint64_t time_ms, uint64_t seq,
 {
     struct hm_log_request request = {
         .session = {{9}}, .seq = seq, .time_ms = time_ms, .request = hm_bytes_of_text("x")};
-    hm_replica_apply(replica, &request, out);
+    hm_replica_apply(replica, &request, 0, out);
 }
 
 static void test_log_time_never_goes_back_and_forgets_idle_writers(void **unused)
@@ -376,15 +376,22 @@ static struct hm_outcome append(struct hm_replica *replica, uint64_t time_ms, st
     struct hm_outcome out;
     struct hm_log_request request = {
         .session = session, .seq = seq, .time_ms = time_ms, .request = hm_bytes_of_text(text)};
-    hm_replica_apply(replica, &request, &out);
+    hm_replica_apply(replica, &request, 0, &out);
     return out;
 }
 
 static void assert_kept(const struct hm_replica *replica, uint64_t index, const char *text)
 {
-    const struct hm_log_item *item = hm_kept_find(&replica->kept, index);
-    assert_non_null(item);
-    assert_true(hm_bytes_equal(item->data, hm_bytes_of_text(text)));
+    struct hm_log_item item;
+    assert_true(hm_kept_find(&replica->kept, index, &item));
+    assert_int_equal(item.index, index);
+    assert_true(hm_bytes_equal(item.data, hm_bytes_of_text(text)));
+}
+
+static void assert_not_kept(const struct hm_replica *replica, uint64_t index)
+{
+    struct hm_log_item item;
+    assert_false(hm_kept_find(&replica->kept, index, &item));
 }
 
 static void test_a_list_keeps_its_newest_and_brings_them_in_a_snapshot(void **unused)
@@ -400,21 +407,21 @@ static void test_a_list_keeps_its_newest_and_brings_them_in_a_snapshot(void **un
     for (size_t i = 0; i < 5; i++) {
         assert_int_equal(append(&replica, 1000, (struct hm_id){{0}}, 0, texts[i]).index, i + 1);
     }
-    assert_null(hm_kept_find(&replica.kept, 2));
-    assert_null(hm_kept_find(&replica.kept, 6));
+    assert_not_kept(&replica, 2);
+    assert_not_kept(&replica, 6);
     assert_kept(&replica, 3, "three");
-    hm_replica_snapshot(&replica, &snapshot);
+    hm_replica_snapshot(&replica, true, &snapshot);
     assert_int_equal(hm_replica_install(&copy, hm_buf_view(&snapshot)), HM_OK);
     assert_kept(&copy, 3, "three");
     assert_kept(&copy, 5, "five");
     assert_int_equal(append(&copy, 1000, (struct hm_id){{0}}, 0, "six").index, 6);
-    assert_null(hm_kept_find(&copy.kept, 3));
+    assert_not_kept(&copy, 3);
     /* By bytes, too; the newest stays whatever its size. */
     hm_kept_limit(&copy.kept, (struct hm_keep){3, 7});
-    assert_null(hm_kept_find(&copy.kept, 4));
+    assert_not_kept(&copy, 4);
     hm_kept_limit(&copy.kept, (struct hm_keep){3, 1});
     assert_kept(&copy, 6, "six");
-    assert_int_equal(copy.kept.count, 1);
+    assert_int_equal(hm_kept_count(&copy.kept), 1);
     snapshot.size--;
     assert_int_equal(hm_replica_install(&copy, hm_buf_view(&snapshot)), HM_BAD_BYTES);
     assert_kept(&copy, 6, "six");
