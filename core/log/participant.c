@@ -286,9 +286,7 @@ enum hm_status hm_participant_compact(struct hm_participant *participant)
     if (status != HM_OK) {
         return status;
     }
-    if (!hm_plant("compacts_what_is_kept")) {
-        hm_kept_copy_all(&participant->replica.kept);
-    }
+    hm_kept_copy_all(&participant->replica.kept);
     hm_replica_snapshot(&participant->replica, true, &state);
     status = hm_raft_compact(participant->raft, participant->applied, hm_buf_view(&state));
     if (status == HM_OK) {

@@ -23,7 +23,6 @@ static const struct {
     {"campaign_on_undurable", "engines"},
     {"candidacy_not_persisted", "engines"},
     {"change_before_noop", "engines"},
-    {"compacts_what_is_kept", "log"},
     {"chunk_out_of_place", "engines"},
     {"commit_beyond_match", "log"},
     {"commit_unverified", "log"},
