@@ -38,6 +38,7 @@ void hm_raft_free(struct hm_raft *raft)
     }
     raft_peers_clear(raft);
     raft_snapshot_drop(raft->snapshot);
+    raft_snapshot_drop(raft->served);
     raft_log_fini(&raft->log);
     hm_outbox_fini(&raft->outbox);
     hm_arena_fini(&raft->arena);
@@ -337,6 +338,7 @@ static void tick_leader(struct hm_raft *raft)
         return;
     }
     raft->heartbeat_at = raft->now + raft->config.heartbeat_ms;
+    raft->asked_to_serve = false;
     raft_peers_sync(raft);
     for (size_t i = 0; i < raft->peers_count; i++) {
         struct raft_peer *peer = &raft->peers[i];
@@ -350,6 +352,7 @@ static void tick_leader(struct hm_raft *raft)
 void hm_raft_tick(struct hm_raft *raft, hm_ms now)
 {
     raft->now = now > raft->now ? now : raft->now;
+    raft_served_forget(raft);
     if (raft->role == HM_RAFT_LEADER) {
         tick_leader(raft);
     } else if (raft->now >= raft->election_at) {

@@ -62,6 +62,7 @@ enum hm_raft_notice {
     HM_RAFT_OTHER_GENERATION, /* peer = who speaks of another generation of this log, number =
                                  which one; what it said was ignored */
     HM_RAFT_SNAPSHOT_WANTED,  /* number = applied index: the log is long, call hm_raft_compact */
+    HM_RAFT_SNAPSHOT_LACKING, /* a follower lacks what is compacted away: call hm_raft_serve */
 };
 
 /* Never NULL; hm_raft_free ends it. `now` only starts the timers. */
@@ -166,8 +167,16 @@ HM_MUST_USE enum hm_status hm_raft_may_compact(const struct hm_raft *raft, uint6
  * not (any more) in the log. */
 bool hm_raft_body(const struct hm_raft *raft, uint64_t index, struct hm_bytes *out);
 
-/* The latest snapshot, an encoded log_snapshot, valid until the next call; empty: there is none. */
-struct hm_bytes hm_raft_snapshot(const struct hm_raft *raft);
+/* On the leader, which holds no snapshot in memory: the state machine's at exactly that index
+ * (copied), to send to those who lack one, and nothing else; it goes when they have it.
+ * HM_NOT_LEADER; HM_BAD_ARGUMENT, HM_STALE, HM_TOO_LARGE as hm_raft_compact. */
+HM_MUST_USE enum hm_status hm_raft_serve(struct hm_raft *raft, uint64_t index,
+                                         struct hm_bytes state);
+
+/* Appends the same snapshot as an encoded log_snapshot. HM_BAD_ARGUMENT, HM_STALE, HM_TOO_LARGE as
+ * hm_raft_compact. */
+HM_MUST_USE enum hm_status hm_raft_snapshot(struct hm_raft *raft, uint64_t index,
+                                            struct hm_bytes state, struct hm_buf *out);
 
 enum hm_raft_role hm_raft_role(const struct hm_raft *raft);
 /* None when unknown. */

@@ -22,9 +22,24 @@ struct raft_snapshot *raft_snapshot_make(const struct hm_log_snapshot *message)
     struct hm_buf blob = {0};
     hm_message_encode(&blob,
                       &(struct hm_message){.kind = HM_MSG_log_snapshot, .log_snapshot = *message});
-    snapshot->blob = hm_bytes_copy(hm_buf_view(&blob));
-    hm_buf_fini(&blob);
+    snapshot->blob = hm_buf_view(&blob);
     return snapshot;
+}
+
+void raft_snapshot_forget(struct hm_raft *raft)
+{
+    if (raft->snapshot && !raft->installing && raft->snapshot_number <= raft->durable_number) {
+        hm_bytes_free(raft->snapshot->blob);
+        raft->snapshot->blob = (struct hm_bytes){0};
+    }
+}
+
+void raft_served_forget(struct hm_raft *raft)
+{
+    if (raft->served && raft->served->refs == 1) {
+        raft_snapshot_drop(raft->served);
+        raft->served = NULL;
+    }
 }
 
 void raft_snapshot_drop(struct raft_snapshot *snapshot)
@@ -49,6 +64,30 @@ enum hm_status hm_raft_may_compact(const struct hm_raft *raft, uint64_t index)
     return index > raft->durable_index || raft->installing ? HM_NOT_READY : HM_OK;
 }
 
+/* The message of a snapshot at `index`; `voters` has room for all. */
+static enum hm_status describe(struct hm_raft *raft, uint64_t index, struct hm_bytes state,
+                               struct hm_voter voters[HM_RAFT_VOTERS_MAX],
+                               struct hm_log_snapshot *out)
+{
+    uint64_t entry_index;
+    if (index == 0 || index > raft->applied) {
+        return HM_BAD_ARGUMENT;
+    }
+    if (index < raft->log.base_index) {
+        return HM_STALE;
+    }
+    if (state.size > HM_WIRE_STORED_BYTES_MAX - ENVELOPE_BYTES) {
+        return HM_TOO_LARGE;
+    }
+    *out = (struct hm_log_snapshot){.log = raft->config.log,
+                                    .last_index = index,
+                                    .last_term = raft_log_term_at(&raft->log, index),
+                                    .voters = voters,
+                                    .state = state};
+    raft_voters_at(raft, index, voters, &out->voters_count, &entry_index);
+    return HM_OK;
+}
+
 /* Drops what a snapshot at `index` covers, but for what followers that lag a little need. */
 static void drop_covered(struct hm_raft *raft, uint64_t index)
 {
@@ -71,17 +110,12 @@ enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_b
     if (status != HM_OK) {
         return status;
     }
-    if (state.size > HM_WIRE_STORED_BYTES_MAX - ENVELOPE_BYTES) {
-        return HM_TOO_LARGE;
-    }
     struct hm_voter voters[HM_RAFT_VOTERS_MAX];
-    struct hm_log_snapshot message = {.log = raft->config.log,
-                                      .last_index = index,
-                                      .last_term = raft_log_term_at(&raft->log, index),
-                                      .voters = voters,
-                                      .state = state};
-    uint64_t entry_index;
-    raft_voters_at(raft, index, voters, &message.voters_count, &entry_index);
+    struct hm_log_snapshot message;
+    status = describe(raft, index, state, voters, &message);
+    if (status != HM_OK) {
+        return status;
+    }
     raft_snapshot_drop(raft->snapshot);
     raft->snapshot = raft_snapshot_make(&message);
     raft_save_snapshot(raft);
@@ -99,20 +133,56 @@ bool hm_raft_body(const struct hm_raft *raft, uint64_t index, struct hm_bytes *o
     return true;
 }
 
-struct hm_bytes hm_raft_snapshot(const struct hm_raft *raft)
+enum hm_status hm_raft_snapshot(struct hm_raft *raft, uint64_t index, struct hm_bytes state,
+                                struct hm_buf *out)
 {
-    return raft->snapshot ? raft->snapshot->blob : (struct hm_bytes){0};
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    struct hm_message message = {.kind = HM_MSG_log_snapshot};
+    enum hm_status status = describe(raft, index, state, voters, &message.log_snapshot);
+    if (status == HM_OK) {
+        hm_message_encode(out, &message);
+    }
+    return status;
 }
 
 /* ---- the leader's side: one chunk on its way, heartbeats pass beside it ---- */
 
-void raft_peer_send_snapshot(struct hm_raft *raft, struct raft_peer *peer)
+enum hm_status hm_raft_serve(struct hm_raft *raft, uint64_t index, struct hm_bytes state)
 {
-    if (!peer->snapshot) {
-        peer->snapshot = raft->snapshot;
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    struct hm_log_snapshot message;
+    if (raft->role != HM_RAFT_LEADER) {
+        return HM_NOT_LEADER;
+    }
+    enum hm_status status = describe(raft, index, state, voters, &message);
+    if (status == HM_OK) {
+        raft_snapshot_drop(raft->served);
+        raft->served = raft_snapshot_make(&message);
+    }
+    return status;
+}
+
+bool raft_peer_has_snapshot(struct hm_raft *raft, struct raft_peer *peer)
+{
+    if (peer->snapshot) {
+        return true;
+    }
+    /* With one that is older than the log's base it would soon need the next. */
+    if (raft->served && raft->served->last_index >= raft->log.base_index) {
+        peer->snapshot = raft->served;
         peer->snapshot->refs++;
         peer->offset = 0;
+        return true;
     }
+    if (!raft->asked_to_serve) {
+        raft->asked_to_serve = true;
+        hm_outbox_notify(&raft->outbox, HM_RAFT_SNAPSHOT_LACKING, &peer->peer, raft->applied);
+    }
+    return false;
+}
+
+void raft_peer_send_snapshot(struct hm_raft *raft, struct raft_peer *peer)
+{
     struct hm_bytes blob = peer->snapshot->blob;
     size_t left = blob.size - (size_t)peer->offset;
     struct hm_message message = {
@@ -246,6 +316,7 @@ void raft_snapshot_installed(struct hm_raft *raft)
     hm_outbox_push(&raft->outbox, &effect, NULL);
     hm_outbox_notify(&raft->outbox, HM_RAFT_VOTERS_CHANGED, NULL, raft->applied);
     reply_to_chunk(raft, raft->applied, raft->snapshot->blob.size);
+    raft_snapshot_forget(raft);
     raft_apply(raft);
 }
 

@@ -298,6 +298,33 @@ enum hm_status hm_participant_compact(struct hm_participant *participant)
     return status;
 }
 
+enum hm_status hm_participant_snapshot(struct hm_participant *participant, struct hm_buf *out)
+{
+    struct hm_buf state = {0};
+    if (participant->broken) {
+        return HM_DAMAGED;
+    }
+    hm_replica_snapshot(&participant->replica, true, &state);
+    enum hm_status status =
+        hm_raft_snapshot(participant->raft, participant->applied, hm_buf_view(&state), out);
+    hm_buf_fini(&state);
+    return status;
+}
+
+/* For a follower that is too far behind for what Raft's log has. */
+static void serve(struct hm_participant *participant)
+{
+    struct hm_buf state = {0};
+    if (participant->broken) {
+        return;
+    }
+    hm_replica_snapshot(&participant->replica, !hm_plant("serves_without_kept"), &state);
+    enum hm_status status =
+        hm_raft_serve(participant->raft, participant->applied, hm_buf_view(&state));
+    (void)status; /* it asks again */
+    hm_buf_fini(&state);
+}
+
 static void take_light(struct hm_participant *participant)
 {
     participant->lights = hm_grow(participant->lights, participant->light_count,
@@ -394,9 +421,13 @@ static bool notice(struct hm_participant *participant, const struct hm_effect *e
         return false; /* whoever asked has been told that nobody knows */
     case HM_RAFT_SNAPSHOT_WANTED:
         /* A state that is large is written when as much has come to it: no byte twice as often. */
-        if (participant->applied_bytes >= participant->snapshot_bytes) {
-            hm_participant_shorten(participant);
+        if (participant->applied_bytes < participant->snapshot_bytes) {
+            return false;
         }
+        hm_participant_shorten(participant);
+        break;
+    case HM_RAFT_SNAPSHOT_LACKING:
+        serve(participant);
         return false;
     default:
         break;

@@ -52,6 +52,7 @@ static const struct {
     {"read_by_lease", "engines"},
     {"reply_of_older_term", "log"},
     {"round_of_older_term", "log"},
+    {"serves_without_kept", "log"},
     {"shortens_what_is_kept", "log"},
     {"snapshot_counts_all", "log"},
     {"snapshot_without_sessions", "log"},
