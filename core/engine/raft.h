@@ -38,6 +38,7 @@ struct hm_raft_config {
     uint32_t batch_bytes_max;   /* [1 MiB] the same in bytes, at most 4 MiB */
     uint32_t inflight_max;      /* [64] unanswered appends to one peer, at most 1024 */
     uint64_t queue_bytes_max;   /* [16 MiB] of entries proposed and not committed */
+    uint32_t trailing_entries;  /* [4096] applied ones that stay in memory for those who lag */
 };
 
 enum hm_raft_role {
@@ -159,6 +160,15 @@ void hm_raft_peer_reset(struct hm_raft *raft, hm_ms now, const struct hm_id *pee
  * HM_NOT_READY: the log is not durable that far; HM_TOO_LARGE; HM_IO. */
 HM_MUST_USE enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index,
                                            struct hm_bytes state);
+
+/* The same with a snapshot that hm_raft_snapshot has made, of any index; it asserts that it is one.
+ */
+HM_MUST_USE enum hm_status hm_raft_compact_with(struct hm_raft *raft, struct hm_bytes snapshot);
+
+/* Nobody here needs entries up to `index` any more: those that are applied and durable leave the
+ * memory. They stay on disk until a snapshot covers them; who lags behind them is sent one. Some
+ * stay: a few of the latest, and on the leader what followers that answer lack. */
+void hm_raft_forget(struct hm_raft *raft, uint64_t index);
 
 /* What hm_raft_compact says of this index, whatever the state. */
 HM_MUST_USE enum hm_status hm_raft_may_compact(const struct hm_raft *raft, uint64_t index);

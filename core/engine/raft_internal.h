@@ -24,8 +24,6 @@ struct raft_snapshot {
     uint32_t refs;
     uint64_t last_index;
     uint64_t last_term;
-    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
-    uint32_t voters_count;
     struct hm_bytes blob; /* encoded log_snapshot, owned; empty: only known to be there */
 };
 
@@ -94,6 +92,8 @@ struct hm_raft {
     bool failed;       /* the disk */
 
     struct raft_log log;
+    struct hm_voter base_voters[HM_RAFT_VOTERS_MAX]; /* the configuration at its base */
+    uint32_t base_voters_count;
     uint64_t commit; /* applied <= commit <= last index */
     uint64_t applied;
     struct raft_snapshot *snapshot; /* NULL: none yet */
@@ -255,6 +255,8 @@ uint64_t raft_clock_read(const struct hm_raft *raft, const struct raft_clock *cl
 void raft_clock_note(const struct hm_raft *raft, struct raft_clock *clock, uint64_t wall_ms);
 
 /* ---- snapshot ---- */
+/* The log begins behind the snapshot. */
+void raft_log_begin(struct hm_raft *raft, const struct hm_log_snapshot *snapshot);
 struct raft_snapshot *raft_snapshot_make(const struct hm_log_snapshot *message);
 void raft_snapshot_drop(struct raft_snapshot *snapshot);
 /* Frees the bytes of our own snapshot if nobody waits for them. */

@@ -228,7 +228,7 @@ static enum hm_status restore_snapshot(struct hm_raft *raft, const struct hm_log
         return HM_DAMAGED;
     }
     raft->snapshot = raft_snapshot_make(message);
-    raft_log_drop(&raft->log, message->last_index, message->last_term);
+    raft_log_begin(raft, message);
     raft->commit = raft->applied = message->last_index;
     struct hm_effect effect = {
         .kind = HM_EFFECT_APPLY, .number = message->last_index, .message = raft->snapshot->blob};

@@ -1,3 +1,4 @@
+#include "core/base/assert.h"
 #include "core/base/memory.h"
 #include "core/base/plant.h"
 #include "core/engine/raft_internal.h"
@@ -5,8 +6,11 @@
 #include <string.h>
 
 /* Of what is compacted away this much stays in memory, for followers that lag a little. */
-#define TRAILING_ENTRIES 1024u
-#define TRAILING_BYTES   (1u << 20)
+#define TRAILING_BYTES (1u << 20)
+/* So much more for those that answer and lag. */
+#define LAGGING_BYTES (16u << 20)
+/* A follower answers if it did within so many election times. */
+#define ANSWERS_ELECTIONS 3u
 
 /* What the message around the state may take. */
 #define ENVELOPE_BYTES 8192u
@@ -17,8 +21,6 @@ struct raft_snapshot *raft_snapshot_make(const struct hm_log_snapshot *message)
     snapshot->refs = 1;
     snapshot->last_index = message->last_index;
     snapshot->last_term = message->last_term;
-    snapshot->voters_count = message->voters_count;
-    memcpy(snapshot->voters, message->voters, message->voters_count * sizeof *message->voters);
     struct hm_buf blob = {0};
     hm_message_encode(&blob,
                       &(struct hm_message){.kind = HM_MSG_log_snapshot, .log_snapshot = *message});
@@ -58,7 +60,7 @@ enum hm_status hm_raft_may_compact(const struct hm_raft *raft, uint64_t index)
     if (index > raft->applied || index == 0) {
         return HM_BAD_ARGUMENT;
     }
-    if (index <= hm_raft_snapshot_index(raft) || index < raft->log.base_index) {
+    if (index <= hm_raft_snapshot_index(raft)) {
         return HM_STALE;
     }
     return index > raft->durable_index || raft->installing ? HM_NOT_READY : HM_OK;
@@ -88,40 +90,103 @@ static enum hm_status describe(struct hm_raft *raft, uint64_t index, struct hm_b
     return HM_OK;
 }
 
-/* Drops what a snapshot at `index` covers, but for what followers that lag a little need. */
-static void drop_covered(struct hm_raft *raft, uint64_t index)
+/* ---- what leaves the memory ---- */
+
+/* All followers that answer have what is up to here, or will. */
+static uint64_t least_match(const struct hm_raft *raft)
 {
+    uint64_t least = raft->applied;
+    for (size_t i = 0; raft->role == HM_RAFT_LEADER && i < raft->peers_count; i++) {
+        const struct raft_peer *peer = &raft->peers[i];
+        uint64_t match = peer->snapshot ? peer->snapshot->last_index : peer->match;
+        bool answers = raft->now < peer->heard + ANSWERS_ELECTIONS * raft->config.election_ms;
+        if (answers && (peer->snapshot || peer->state != RAFT_SNAPSHOT) && match < least) {
+            least = match;
+        }
+    }
+    return least;
+}
+
+static void drop_up_to(struct hm_raft *raft, uint64_t index)
+{
+    uint64_t least = least_match(raft);
     uint64_t base = raft->applied;
+    uint64_t entry_index;
     size_t bytes = 0;
-    while (base > raft->log.base_index && raft->applied - base < TRAILING_ENTRIES) {
+    for (; base > raft->log.base_index; base--) {
         bytes += raft_log_at(&raft->log, base)->body.size;
-        if (bytes > TRAILING_BYTES) {
+        bool is_late =
+            raft->applied - base < raft->config.trailing_entries && bytes <= TRAILING_BYTES;
+        if (!is_late && (base <= least || bytes > LAGGING_BYTES)) {
             break;
         }
-        base--;
     }
     base = base < index ? base : index;
+    if (base <= raft->log.base_index) {
+        return;
+    }
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    uint32_t count;
+    raft_voters_at(raft, base, voters, &count, &entry_index);
+    if (!hm_plant("forgets_voters")) {
+        memcpy(raft->base_voters, voters, count * sizeof *voters);
+        raft->base_voters_count = count;
+    }
     raft_log_drop(&raft->log, base, raft_log_term_at(&raft->log, base));
+}
+
+void raft_log_begin(struct hm_raft *raft, const struct hm_log_snapshot *snapshot)
+{
+    raft_log_drop(&raft->log, snapshot->last_index, snapshot->last_term);
+    raft->base_voters_count = snapshot->voters_count;
+    memcpy(raft->base_voters, snapshot->voters, snapshot->voters_count * sizeof *snapshot->voters);
+}
+
+void hm_raft_forget(struct hm_raft *raft, uint64_t index)
+{
+    index = index < raft->durable_index ? index : raft->durable_index;
+    if (!raft->failed && !raft->installing && index <= raft->applied) {
+        drop_up_to(raft, index);
+    }
+}
+
+/* ---- snapshots of our own ---- */
+
+static void compact_with(struct hm_raft *raft, struct raft_snapshot *snapshot)
+{
+    raft_snapshot_drop(raft->snapshot);
+    raft->snapshot = snapshot;
+    raft_save_snapshot(raft);
+    raft->wanted_entries = raft->wanted_bytes = 0;
+    drop_up_to(raft, snapshot->last_index);
 }
 
 enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_bytes state)
 {
-    enum hm_status status = hm_raft_may_compact(raft, index);
-    if (status != HM_OK) {
-        return status;
-    }
     struct hm_voter voters[HM_RAFT_VOTERS_MAX];
     struct hm_log_snapshot message;
-    status = describe(raft, index, state, voters, &message);
-    if (status != HM_OK) {
-        return status;
+    enum hm_status status = hm_raft_may_compact(raft, index);
+    if (status == HM_OK) {
+        status = describe(raft, index, state, voters, &message);
     }
-    raft_snapshot_drop(raft->snapshot);
-    raft->snapshot = raft_snapshot_make(&message);
-    raft_save_snapshot(raft);
-    raft->wanted_entries = raft->wanted_bytes = 0;
-    drop_covered(raft, index);
-    return HM_OK;
+    if (status == HM_OK) {
+        compact_with(raft, raft_snapshot_make(&message));
+    }
+    return status;
+}
+
+enum hm_status hm_raft_compact_with(struct hm_raft *raft, struct hm_bytes snapshot)
+{
+    struct hm_message message;
+    enum hm_status status =
+        hm_message_decode_only(snapshot, HM_MSG_log_snapshot, &raft->arena, &message);
+    HM_ASSERT(status == HM_OK && message.log_snapshot.log == raft->config.log);
+    status = hm_raft_may_compact(raft, message.log_snapshot.last_index);
+    if (status == HM_OK) {
+        compact_with(raft, raft_snapshot_make(&message.log_snapshot));
+    }
+    hm_arena_clear(&raft->arena);
+    return status;
 }
 
 bool hm_raft_body(const struct hm_raft *raft, uint64_t index, struct hm_bytes *out)
@@ -268,25 +333,26 @@ static bool is_sound(const struct hm_snapshot_chunk *chunk)
 
 static enum hm_status install(struct hm_raft *raft)
 {
+    struct hm_arena arena = {0}; /* cutting the log uses the engine's */
     struct hm_message message;
-    enum hm_status status = hm_message_decode_only(hm_buf_view(&raft->incoming),
-                                                   HM_MSG_log_snapshot, &raft->arena, &message);
+    enum hm_status status =
+        hm_message_decode_only(hm_buf_view(&raft->incoming), HM_MSG_log_snapshot, &arena, &message);
     const struct hm_log_snapshot *snapshot = &message.log_snapshot;
     if (status != HM_OK || snapshot->log != raft->config.log ||
         snapshot->last_index != raft->incoming_index ||
         snapshot->last_term != raft->incoming_term ||
         !raft_voters_valid(snapshot->voters, snapshot->voters_count)) {
-        hm_arena_clear(&raft->arena);
+        hm_arena_fini(&arena);
         hm_buf_fini(&raft->incoming);
         return HM_BAD_BYTES;
     }
     struct raft_snapshot *made = raft_snapshot_make(snapshot);
-    hm_arena_clear(&raft->arena);
-    hm_buf_fini(&raft->incoming);
     if (raft_log_last(&raft->log) > raft->commit) {
         raft_cut(raft, raft->commit + 1);
     }
-    raft_log_drop(&raft->log, made->last_index, made->last_term);
+    raft_log_begin(raft, snapshot);
+    hm_arena_fini(&arena);
+    hm_buf_fini(&raft->incoming);
     raft_snapshot_drop(raft->snapshot);
     raft->snapshot = made;
     raft->installing = true;

@@ -137,6 +137,11 @@ uint64_t hm_kept_written(const struct hm_kept *kept, const struct hm_id *session
     return 0;
 }
 
+uint64_t hm_kept_before(const struct hm_kept *kept)
+{
+    return kept->place_count ? kept->places[kept->place_first].raft_index - 1 : UINT64_MAX;
+}
+
 void hm_kept_copy_all(struct hm_kept *kept)
 {
     struct hm_log_item item;

@@ -54,6 +54,10 @@ bool hm_kept_find(const struct hm_kept *kept, uint64_t index, struct hm_log_item
 /* The index of the entry that this writer made under this seq, looked for from the newest on; 0:
  * not kept. */
 uint64_t hm_kept_written(const struct hm_kept *kept, const struct hm_id *session, uint64_t seq);
+/* Raft's log may go up to here: the index before that of the oldest place. UINT64_MAX: there is
+ * none.
+ */
+uint64_t hm_kept_before(const struct hm_kept *kept);
 /* Makes copies of all: Raft's log is going to lose them. */
 void hm_kept_copy_all(struct hm_kept *kept);
 /* Becomes these. HM_BAD_BYTES: they are not dense up to `last`; it is as before. */

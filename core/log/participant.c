@@ -10,6 +10,8 @@
 
 /* Askers of one request that is on its way; more than these are told to come back. */
 #define ASKERS_MAX 8u
+/* Applied entries that Raft's log may have in memory for nothing. */
+#define FORGET_EVERY 512u
 /* Slots of the index are places in the queue, counted without end. */
 #define SLOT_MASK 0x7fffffffu
 
@@ -26,9 +28,8 @@ struct pending {
 /* A snapshot without what is kept. It counts from when no entry before it is kept any more: then
  * all that are stand behind it in Raft's log. */
 struct light {
-    uint64_t applied; /* Raft index */
-    uint64_t index;   /* of the log's last entry */
-    struct hm_buf state;
+    uint64_t index;         /* of the log's last entry */
+    struct hm_buf snapshot; /* encoded log_snapshot */
 };
 
 struct answer {
@@ -42,6 +43,7 @@ struct hm_participant {
     struct hm_replica replica;
     uint64_t applied; /* Raft index */
     bool broken;
+    uint32_t forget_every;   /* entries */
     uint64_t snapshot_bytes; /* of the last one taken here */
     uint64_t applied_bytes;  /* since then */
     struct light *lights;    /* oldest first */
@@ -76,6 +78,8 @@ struct hm_participant *hm_participant_new(const struct hm_participant_config *co
     participant->config = *config;
     participant->raft = hm_raft_new(&config->raft, now);
     hm_replica_init(&participant->replica, config->machine, config->context);
+    participant->forget_every =
+        config->raft.trailing_entries ? config->raft.trailing_entries / 8 + 1 : FORGET_EVERY;
     hm_replica_look_up(&participant->replica, body_of, participant->raft);
     hm_kept_limit(&participant->replica.kept, config->keep);
     return participant;
@@ -84,7 +88,7 @@ struct hm_participant *hm_participant_new(const struct hm_participant_config *co
 static void drop_lights(struct hm_participant *participant, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        hm_buf_fini(&participant->lights[i].state);
+        hm_buf_fini(&participant->lights[i].snapshot);
     }
     participant->light_count -= count;
     if (participant->light_count) {
@@ -327,13 +331,19 @@ static void serve(struct hm_participant *participant)
 
 static void take_light(struct hm_participant *participant)
 {
-    participant->lights = hm_grow(participant->lights, participant->light_count,
-                                  &participant->light_capacity, sizeof *participant->lights);
-    struct light *light = &participant->lights[participant->light_count++];
-    *light = (struct light){.applied = participant->applied, .index = participant->replica.index};
-    hm_replica_snapshot(&participant->replica, false, &light->state);
-    participant->snapshot_bytes = light->state.size;
+    struct hm_buf state = {0};
+    struct light light = {.index = participant->replica.index};
+    hm_replica_snapshot(&participant->replica, false, &state);
+    enum hm_status status = hm_raft_snapshot(participant->raft, participant->applied,
+                                             hm_buf_view(&state), &light.snapshot);
+    participant->snapshot_bytes = state.size;
     participant->applied_bytes = 0;
+    hm_buf_fini(&state);
+    if (status == HM_OK) {
+        participant->lights = hm_grow(participant->lights, participant->light_count,
+                                      &participant->light_capacity, sizeof *participant->lights);
+        participant->lights[participant->light_count++] = light;
+    }
 }
 
 void hm_participant_shorten(struct hm_participant *participant)
@@ -352,8 +362,7 @@ void hm_participant_shorten(struct hm_participant *participant)
         return;
     }
     const struct light *light = &participant->lights[good - 1];
-    enum hm_status status =
-        hm_raft_compact(participant->raft, light->applied, hm_buf_view(&light->state));
+    enum hm_status status = hm_raft_compact_with(participant->raft, hm_buf_view(&light->snapshot));
     /* Not yet on disk that far: it counts the next time. */
     drop_lights(participant, status == HM_NOT_READY || status == HM_IO ? good - 1 : good);
 }
@@ -371,6 +380,17 @@ static void apply_request(struct hm_participant *participant, uint64_t index,
         memcpy(participant->answering, oldest->tokens, sizeof oldest->tokens);
     }
     out->outcome = &participant->outcome;
+}
+
+/* What is applied and not kept need not be in memory: the journal has it. */
+static void forget(struct hm_participant *participant)
+{
+    uint64_t before = hm_kept_before(&participant->replica.kept);
+    if (participant->applied % participant->forget_every == 0 && !participant->broken) {
+        before = hm_plant("forgets_what_is_kept") ? UINT64_MAX : before;
+        hm_raft_forget(participant->raft,
+                       before < participant->applied ? before : participant->applied);
+    }
 }
 
 /* False: nothing happened. */
@@ -402,6 +422,7 @@ static bool apply(struct hm_participant *participant, const struct hm_effect *ef
         participant->applied = effect->number;
     }
     hm_arena_clear(arena);
+    forget(participant);
     return true;
 }
 

@@ -540,6 +540,7 @@ static bool use_log(void *context, uint32_t log, struct hm_participant_config *o
     struct group_node *node = context;
     out->machine = &counter;
     out->context = context;
+    out->raft.trailing_entries = node->group->options.trailing_entries;
     out->keep = (struct hm_keep){node->group->options.keep_entries, HM_KEEP_BYTES_MAX};
     return log == 0;
 }
@@ -674,6 +675,8 @@ void group_init(struct group *group, uint64_t seed, bool loud)
         .until = sim_between(world, 8000, 20000),
     };
     group->options.keep_entries = sim_chance(world, 700) ? (uint32_t)sim_between(world, 1, 60) : 0;
+    group->options.trailing_entries =
+        sim_chance(world, 700) ? (uint32_t)sim_between(world, 1, 100) : 0;
     group->client_count = sim_between(world, 1, GROUP_CLIENTS_MAX);
 }
 

@@ -94,8 +94,9 @@ struct group_options {
     bool datagrams;  /* messages may be lost, doubled, overtaken */
     hm_ms pause_max; /* of a client between two operations */
     uint64_t segment_bytes;
-    uint32_t keep_entries; /* so many stay readable */
-    hm_ms until;           /* of faults */
+    uint32_t keep_entries;     /* so many stay readable */
+    uint32_t trailing_entries; /* so many stay in memory; 0: as many as usual */
+    hm_ms until;               /* of faults */
 };
 
 struct group {

@@ -30,6 +30,8 @@ static const struct {
     {"cut_always", "log"},
     {"cut_keeps_writes", "engines"},
     {"figure_8", "figure_8"},
+    {"forgets_voters", "log"},
+    {"forgets_what_is_kept", "log"},
     {"install_before_durable", "engines"},
     {"forgotten_is_new", "log"},
     {"journal_drops_snapshot", "log"},
