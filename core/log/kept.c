@@ -54,7 +54,7 @@ static void add_copy(struct hm_kept *kept, const struct hm_log_item *item)
 static void add_place(struct hm_kept *kept, const struct hm_kept_place *place)
 {
     size_t end = kept->place_first + kept->place_count;
-    if (end == kept->place_capacity && kept->place_first > end / 2) {
+    if (end == kept->place_capacity && kept->place_first > end / 4) {
         memmove(kept->places, kept->places + kept->place_first,
                 kept->place_count * sizeof *kept->places);
         kept->place_first = 0;
