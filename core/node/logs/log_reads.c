@@ -40,9 +40,10 @@ void hm_node_serve_log(struct hm_node *node, uint64_t token, const struct hm_nam
                        const struct hm_log_read *read)
 {
     const struct hm_replica *replica = hm_participant_replica(named->participant);
-    struct hm_message message = {
-        .kind = HM_MSG_log_page,
-        .log_page = {.oldest = hm_replica_oldest(replica), .newest = replica->index, .next = read->from}};
+    struct hm_message message = {.kind = HM_MSG_log_page,
+                                 .log_page = {.oldest = hm_replica_oldest(replica),
+                                              .newest = replica->index,
+                                              .next = read->from}};
     struct hm_log_page *page = &message.log_page;
     struct hm_arena arena = {0};
     if (read->from && read->from < page->oldest) {
