@@ -10,6 +10,7 @@
 #include "core/io/log.h"
 #include "core/io/notify.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -316,10 +317,15 @@ static int run_once(const struct hm_run_options *options, bool *again)
     return code;
 }
 
+/* By default the C library takes what was large once for small the next time, and keeps it: after a
+ * snapshot of many names several times their size. */
+#define LARGE_BYTES (256 << 10)
+
 int hm_run(const struct hm_run_options *options)
 {
     bool again;
     int code;
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     do {
         again = false;
         code = run_once(options, &again);

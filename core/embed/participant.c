@@ -149,8 +149,7 @@ enum hm_status hivemind_state(const struct hivemind_participant *participant,
         .disk_failing = hm_logs_disk_failed(server->logs),
         .term = hm_raft_term(raft),
         .index = replica->index,
-        .oldest = replica->kept.count ? replica->kept.items[replica->kept.first].index
-                                      : replica->index + 1,
+        .oldest = hm_replica_oldest(replica),
         .pending = hm_raft_last_index(raft) - hm_raft_commit(raft),
         .waiting = participant->submits.count + participant->others.count,
         .refused = server->refused,
@@ -183,17 +182,16 @@ enum hm_status hivemind_snapshot(struct hivemind_participant *participant, const
         return status;
     }
     status = hm_participant_compact(participant->log_end);
-    bool is_of_now =
-        hm_raft_snapshot_index(participant->raft) == hm_participant_applied(participant->log_end);
-    if (status != HM_OK && !(status == HM_STALE && is_of_now)) {
+    if (status == HM_OK || status == HM_STALE) { /* there is one that is as new */
+        hm_buf_clear(&participant->taken);
+        status = hm_participant_snapshot(participant->log_end, &participant->taken);
+    }
+    if (status != HM_OK) {
         status = status == HM_BAD_ARGUMENT || status == HM_STALE ? HM_NOT_READY : status;
         return embed_fail(participant->server, status, "no snapshot can be taken of log %s: %s",
                           participant->name.text, hm_status_text(status));
     }
-    struct hm_bytes blob = hm_raft_snapshot(participant->raft);
-    hm_buf_clear(&participant->taken);
-    hm_buf_append(&participant->taken, blob.data, blob.size);
-    hm_put_u32(&participant->taken, hm_crc32c(0, blob));
+    hm_put_u32(&participant->taken, hm_crc32c(0, hm_buf_view(&participant->taken)));
     *data = participant->taken.data;
     *size = participant->taken.size;
     embed_wake(participant->server);

@@ -15,9 +15,7 @@ static const struct hm_replica *replica_of(const struct hivemind_participant *pa
 
 static uint64_t oldest_of(const struct hivemind_participant *participant)
 {
-    const struct hm_replica *replica = replica_of(participant);
-    return replica->kept.count ? replica->kept.items[replica->kept.first].index
-                               : replica->index + 1;
+    return hm_replica_oldest(replica_of(participant));
 }
 
 static void fill(const struct hm_log_item *item, struct hivemind_entry *out)
@@ -55,10 +53,9 @@ enum hm_status hivemind_read(const struct hivemind_participant *participant, uin
         return status;
     }
     size_t found = 0;
-    const struct hm_log_item *item;
-    while (found < most &&
-           (item = hm_kept_find(&replica_of(participant)->kept, from + found)) != NULL) {
-        fill(item, &out[found++]);
+    struct hm_log_item item;
+    while (found < most && hm_kept_find(&replica_of(participant)->kept, from + found, &item)) {
+        fill(&item, &out[found++]);
     }
     *count = found;
     return HM_OK;
@@ -107,11 +104,11 @@ static bool push_one(struct hivemind_participant *participant, struct embed_watc
     void *context = watch->context;
     struct hivemind_entry entry = {0};
     if (watch->next >= oldest) {
-        const struct hm_log_item *item = hm_kept_find(&replica_of(participant)->kept, watch->next);
-        if (!item) {
+        struct hm_log_item item;
+        if (!hm_kept_find(&replica_of(participant)->kept, watch->next, &item)) {
             return false;
         }
-        fill(item, &entry);
+        fill(&item, &entry);
         watch->next++;
     } else {
         watch->next = oldest;

@@ -680,6 +680,42 @@ void hm_journal_retry(struct hm_journal *journal)
     journal->failed = journal->spare_refused = false;
 }
 
+/* Is a snapshot that covers this on its way to the disk? */
+static bool is_snapshot_coming(const struct hm_journal *journal, const struct journal_cover *cover)
+{
+    for (size_t i = 0; i < journal->side_count; i++) {
+        if (journal->sides[i].log == cover->log &&
+            journal->sides[i].last_index >= cover->last_index) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < journal->pending_count; i++) {
+        const struct journal_pending *pending = &journal->pending[i];
+        if (pending->log == cover->log &&
+            (pending->kind == HM_MSG_log_forget ||
+             (pending->kind == HM_MSG_log_snapshot && pending->last_index >= cover->last_index))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool hm_journal_is_held(const struct hm_journal *journal, uint32_t *log)
+{
+    for (size_t i = 0; journal->segment_count > 1 && i < journal->segments[0].cover_count; i++) {
+        const struct journal_cover *cover = &journal->segments[0].covers[i];
+        for (size_t at = 0; at < journal->log_count; at++) {
+            const struct journal_log *held = &journal->logs[at];
+            if (held->log == cover->log && !held->forgotten &&
+                held->snapshot_index < cover->last_index && !is_snapshot_coming(journal, cover)) {
+                *log = cover->log;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 uint64_t hm_journal_bytes(const struct hm_journal *journal)
 {
     uint64_t bytes = 0;

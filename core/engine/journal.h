@@ -89,6 +89,11 @@ bool hm_journal_failed(const struct hm_journal *journal);
 /* Try what failed again, from its first operation. */
 void hm_journal_retry(struct hm_journal *journal);
 
+/* The oldest segment stays for entries of `*log` that a snapshot of it would cover: should nothing
+ * more be written to that log, they stay for ever, and all segments with them. False: it does not.
+ */
+HM_MUST_USE bool hm_journal_is_held(const struct hm_journal *journal, uint32_t *log);
+
 /* Bytes of the segments, as a measure for when to take a snapshot. */
 uint64_t hm_journal_bytes(const struct hm_journal *journal);
 

@@ -24,6 +24,7 @@ struct hm_raft *hm_raft_new(const struct hm_raft_config *config, hm_ms now)
     raft->config.batch_bytes_max = clamp(config->batch_bytes_max, 1u << 20, 4u << 20);
     raft->config.inflight_max = clamp(config->inflight_max, 64, 1024);
     raft->config.queue_bytes_max = config->queue_bytes_max ? config->queue_bytes_max : 16u << 20;
+    raft->config.trailing_entries = config->trailing_entries ? config->trailing_entries : 4096;
     hm_random_init(&raft->random, config->seed);
     raft->now = now;
     raft->unsaved = 1;
@@ -38,6 +39,7 @@ void hm_raft_free(struct hm_raft *raft)
     }
     raft_peers_clear(raft);
     raft_snapshot_drop(raft->snapshot);
+    raft_snapshot_drop(raft->served);
     raft_log_fini(&raft->log);
     hm_outbox_fini(&raft->outbox);
     hm_arena_fini(&raft->arena);
@@ -145,6 +147,9 @@ static void count_for_snapshot(struct hm_raft *raft, size_t bytes)
     raft->wanted_bytes += bytes;
     if (raft->wanted_entries >= WANTED_ENTRIES || raft->wanted_bytes >= WANTED_BYTES) {
         raft->wanted_entries = raft->wanted_bytes = 0;
+        if (!raft->failed) {
+            raft_save_commit(raft); /* a restart need not wait for a leader to tell it so much */
+        }
         hm_outbox_notify(&raft->outbox, HM_RAFT_SNAPSHOT_WANTED, NULL, raft->applied);
     }
 }
@@ -334,6 +339,7 @@ static void tick_leader(struct hm_raft *raft)
         return;
     }
     raft->heartbeat_at = raft->now + raft->config.heartbeat_ms;
+    raft->asked_to_serve = false;
     raft_peers_sync(raft);
     for (size_t i = 0; i < raft->peers_count; i++) {
         struct raft_peer *peer = &raft->peers[i];
@@ -347,6 +353,7 @@ static void tick_leader(struct hm_raft *raft)
 void hm_raft_tick(struct hm_raft *raft, hm_ms now)
 {
     raft->now = now > raft->now ? now : raft->now;
+    raft_served_forget(raft);
     if (raft->role == HM_RAFT_LEADER) {
         tick_leader(raft);
     } else if (raft->now >= raft->election_at) {

@@ -38,6 +38,7 @@ struct hm_raft_config {
     uint32_t batch_bytes_max;   /* [1 MiB] the same in bytes, at most 4 MiB */
     uint32_t inflight_max;      /* [64] unanswered appends to one peer, at most 1024 */
     uint64_t queue_bytes_max;   /* [16 MiB] of entries proposed and not committed */
+    uint32_t trailing_entries;  /* [4096] applied ones that stay in memory for those who lag */
 };
 
 enum hm_raft_role {
@@ -62,6 +63,7 @@ enum hm_raft_notice {
     HM_RAFT_OTHER_GENERATION, /* peer = who speaks of another generation of this log, number =
                                  which one; what it said was ignored */
     HM_RAFT_SNAPSHOT_WANTED,  /* number = applied index: the log is long, call hm_raft_compact */
+    HM_RAFT_SNAPSHOT_LACKING, /* a follower lacks what is compacted away: call hm_raft_serve */
 };
 
 /* Never NULL; hm_raft_free ends it. `now` only starts the timers. */
@@ -153,14 +155,38 @@ HM_MUST_USE enum hm_status hm_raft_transfer(struct hm_raft *raft, hm_ms now,
 /* The connection to `peer` was reset: if it leads, a pre-vote starts within a heartbeat time. */
 void hm_raft_peer_reset(struct hm_raft *raft, hm_ms now, const struct hm_id *peer);
 
-/* Replaces the log up to `index` by the state machine's snapshot at exactly that index (copied).
- * HM_BAD_ARGUMENT: not applied yet; HM_STALE: a newer snapshot is there; HM_NOT_READY: the log is
- * not durable that far; HM_TOO_LARGE; HM_IO. */
+/* Replaces the log up to `index` by the state machine's snapshot at exactly that index (copied);
+ * what is behind it stays. HM_BAD_ARGUMENT: not applied yet; HM_STALE: a newer snapshot is there;
+ * HM_NOT_READY: the log is not durable that far; HM_TOO_LARGE; HM_IO. */
 HM_MUST_USE enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index,
                                            struct hm_bytes state);
 
-/* The latest snapshot, an encoded log_snapshot, valid until the next call; empty: there is none. */
-struct hm_bytes hm_raft_snapshot(const struct hm_raft *raft);
+/* The same with a snapshot that hm_raft_snapshot has made, of any index; it asserts that it is one.
+ */
+HM_MUST_USE enum hm_status hm_raft_compact_with(struct hm_raft *raft, struct hm_bytes snapshot);
+
+/* Nobody here needs entries up to `index` any more: those that are applied and durable leave the
+ * memory. They stay on disk until a snapshot covers them; who lags behind them is sent one. Some
+ * stay: a few of the latest, and on the leader what followers that answer lack. */
+void hm_raft_forget(struct hm_raft *raft, uint64_t index);
+
+/* What hm_raft_compact says of this index, whatever the state. */
+HM_MUST_USE enum hm_status hm_raft_may_compact(const struct hm_raft *raft, uint64_t index);
+
+/* The body of an entry as APPLY had it; valid until the next call that takes `now`. False: it is
+ * not (any more) in the log. */
+bool hm_raft_body(const struct hm_raft *raft, uint64_t index, struct hm_bytes *out);
+
+/* On the leader, which holds no snapshot in memory: the state machine's at exactly that index
+ * (copied), to send to those who lack one, and nothing else; it goes when they have it.
+ * HM_NOT_LEADER; HM_BAD_ARGUMENT, HM_STALE, HM_TOO_LARGE as hm_raft_compact. */
+HM_MUST_USE enum hm_status hm_raft_serve(struct hm_raft *raft, uint64_t index,
+                                         struct hm_bytes state);
+
+/* Appends the same snapshot as an encoded log_snapshot. HM_BAD_ARGUMENT, HM_STALE, HM_TOO_LARGE as
+ * hm_raft_compact. */
+HM_MUST_USE enum hm_status hm_raft_snapshot(struct hm_raft *raft, uint64_t index,
+                                            struct hm_bytes state, struct hm_buf *out);
 
 enum hm_raft_role hm_raft_role(const struct hm_raft *raft);
 /* None when unknown. */

@@ -18,14 +18,13 @@ struct raft_log {
     uint64_t bytes; /* of the bodies */
 };
 
-/* A snapshot, shared by the engine and the transfers of it that run. */
+/* A snapshot, shared by the engine and the transfers of it that run. The engine's own has its bytes
+ * until they are on disk and, if they came from elsewhere, installed. */
 struct raft_snapshot {
     uint32_t refs;
     uint64_t last_index;
     uint64_t last_term;
-    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
-    uint32_t voters_count;
-    struct hm_bytes blob; /* encoded log_snapshot, owned */
+    struct hm_bytes blob; /* encoded log_snapshot, owned; empty: only known to be there */
 };
 
 /* A PERSIST that is not durable yet. */
@@ -93,6 +92,8 @@ struct hm_raft {
     bool failed;       /* the disk */
 
     struct raft_log log;
+    struct hm_voter base_voters[HM_RAFT_VOTERS_MAX]; /* the configuration at its base */
+    uint32_t base_voters_count;
     uint64_t commit; /* applied <= commit <= last index */
     uint64_t applied;
     struct raft_snapshot *snapshot; /* NULL: none yet */
@@ -146,6 +147,8 @@ struct hm_raft {
     uint64_t incoming_total;
 
     /* leaders */
+    struct raft_snapshot *served; /* for those who lack one; NULL: nobody was found to */
+    bool asked_to_serve;          /* since the last heartbeat */
     struct raft_peer *peers;
     size_t peers_count;
     size_t peers_capacity;
@@ -252,8 +255,16 @@ uint64_t raft_clock_read(const struct hm_raft *raft, const struct raft_clock *cl
 void raft_clock_note(const struct hm_raft *raft, struct raft_clock *clock, uint64_t wall_ms);
 
 /* ---- snapshot ---- */
+/* The log begins behind the snapshot. */
+void raft_log_begin(struct hm_raft *raft, const struct hm_log_snapshot *snapshot);
 struct raft_snapshot *raft_snapshot_make(const struct hm_log_snapshot *message);
 void raft_snapshot_drop(struct raft_snapshot *snapshot);
+/* Frees the bytes of our own snapshot if nobody waits for them. */
+void raft_snapshot_forget(struct hm_raft *raft);
+/* Is there a snapshot to send to it? Else one is asked for. */
+bool raft_peer_has_snapshot(struct hm_raft *raft, struct raft_peer *peer);
+/* Nobody is being sent it: frees what is served. */
+void raft_served_forget(struct hm_raft *raft);
 /* The next chunk, in the round at hand; none may be on its way. */
 void raft_peer_send_snapshot(struct hm_raft *raft, struct raft_peer *peer);
 enum hm_status raft_on_snapshot_chunk(struct hm_raft *raft, const struct hm_peer *from,

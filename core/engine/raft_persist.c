@@ -143,6 +143,7 @@ void hm_raft_durable(struct hm_raft *raft, hm_ms now, uint64_t number)
         return;
     }
     raft_snapshot_installed(raft);
+    raft_snapshot_forget(raft);
     raft_vote_durable(raft);
     raft_campaign_durable(raft);
     raft_answer_durable(raft);
@@ -227,11 +228,12 @@ static enum hm_status restore_snapshot(struct hm_raft *raft, const struct hm_log
         return HM_DAMAGED;
     }
     raft->snapshot = raft_snapshot_make(message);
-    raft_log_drop(&raft->log, message->last_index, message->last_term);
+    raft_log_begin(raft, message);
     raft->commit = raft->applied = message->last_index;
     struct hm_effect effect = {
         .kind = HM_EFFECT_APPLY, .number = message->last_index, .message = raft->snapshot->blob};
     hm_outbox_push(&raft->outbox, &effect, NULL);
+    raft_snapshot_forget(raft);
     return HM_OK;
 }
 

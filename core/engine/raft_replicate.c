@@ -74,9 +74,11 @@ static void replicate_to(struct hm_raft *raft, struct raft_peer *peer, struct se
             send_bare_heartbeat(raft, peer, sent);
         }
         if (peer->chunk_at == HM_NEVER) {
-            take_round(raft, sent);
-            raft_peer_send_snapshot(raft, peer);
-            sent->has_append = false;
+            sent->has_append = false; /* neither a chunk nor asking for one can be shared */
+            if (raft_peer_has_snapshot(raft, peer)) {
+                take_round(raft, sent);
+                raft_peer_send_snapshot(raft, peer);
+            }
         }
         return;
     }

@@ -1,3 +1,4 @@
+#include "core/base/assert.h"
 #include "core/base/memory.h"
 #include "core/base/plant.h"
 #include "core/engine/raft_internal.h"
@@ -5,8 +6,11 @@
 #include <string.h>
 
 /* Of what is compacted away this much stays in memory, for followers that lag a little. */
-#define TRAILING_ENTRIES 1024u
-#define TRAILING_BYTES   (1u << 20)
+#define TRAILING_BYTES (1u << 20)
+/* So much more for those that answer and lag. */
+#define LAGGING_BYTES (16u << 20)
+/* A follower answers if it did within so many election times. */
+#define ANSWERS_ELECTIONS 3u
 
 /* What the message around the state may take. */
 #define ENVELOPE_BYTES 8192u
@@ -17,14 +21,27 @@ struct raft_snapshot *raft_snapshot_make(const struct hm_log_snapshot *message)
     snapshot->refs = 1;
     snapshot->last_index = message->last_index;
     snapshot->last_term = message->last_term;
-    snapshot->voters_count = message->voters_count;
-    memcpy(snapshot->voters, message->voters, message->voters_count * sizeof *message->voters);
     struct hm_buf blob = {0};
     hm_message_encode(&blob,
                       &(struct hm_message){.kind = HM_MSG_log_snapshot, .log_snapshot = *message});
-    snapshot->blob = hm_bytes_copy(hm_buf_view(&blob));
-    hm_buf_fini(&blob);
+    snapshot->blob = hm_buf_view(&blob);
     return snapshot;
+}
+
+void raft_snapshot_forget(struct hm_raft *raft)
+{
+    if (raft->snapshot && !raft->installing && raft->snapshot_number <= raft->durable_number) {
+        hm_bytes_free(raft->snapshot->blob);
+        raft->snapshot->blob = (struct hm_bytes){0};
+    }
+}
+
+void raft_served_forget(struct hm_raft *raft)
+{
+    if (raft->served && raft->served->refs == 1) {
+        raft_snapshot_drop(raft->served);
+        raft->served = NULL;
+    }
 }
 
 void raft_snapshot_drop(struct raft_snapshot *snapshot)
@@ -35,7 +52,7 @@ void raft_snapshot_drop(struct raft_snapshot *snapshot)
     }
 }
 
-enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_bytes state)
+enum hm_status hm_raft_may_compact(const struct hm_raft *raft, uint64_t index)
 {
     if (raft->failed) {
         return HM_IO;
@@ -43,54 +60,194 @@ enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_b
     if (index > raft->applied || index == 0) {
         return HM_BAD_ARGUMENT;
     }
-    if (index <= hm_raft_snapshot_index(raft) || index < raft->log.base_index) {
+    if (index <= hm_raft_snapshot_index(raft)) {
         return HM_STALE;
     }
-    if (index > raft->durable_index || raft->installing) {
-        return HM_NOT_READY;
+    return index > raft->durable_index || raft->installing ? HM_NOT_READY : HM_OK;
+}
+
+/* The message of a snapshot at `index`; `voters` has room for all. */
+static enum hm_status describe(struct hm_raft *raft, uint64_t index, struct hm_bytes state,
+                               struct hm_voter voters[HM_RAFT_VOTERS_MAX],
+                               struct hm_log_snapshot *out)
+{
+    uint64_t entry_index;
+    if (index == 0 || index > raft->applied) {
+        return HM_BAD_ARGUMENT;
+    }
+    if (index < raft->log.base_index) {
+        return HM_STALE;
     }
     if (state.size > HM_WIRE_STORED_BYTES_MAX - ENVELOPE_BYTES) {
         return HM_TOO_LARGE;
     }
-    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
-    struct hm_log_snapshot message = {.log = raft->config.log,
-                                      .last_index = index,
-                                      .last_term = raft_log_term_at(&raft->log, index),
-                                      .voters = voters,
-                                      .state = state};
-    uint64_t entry_index;
-    raft_voters_at(raft, index, voters, &message.voters_count, &entry_index);
-    raft_snapshot_drop(raft->snapshot);
-    raft->snapshot = raft_snapshot_make(&message);
-    raft_save_snapshot(raft);
-    raft->wanted_entries = raft->wanted_bytes = 0;
-    uint64_t base = index;
-    size_t bytes = 0;
-    while (base > raft->log.base_index && index - base < TRAILING_ENTRIES) {
-        bytes += raft_log_at(&raft->log, base)->body.size;
-        if (bytes > TRAILING_BYTES) {
-            break;
-        }
-        base--;
-    }
-    raft_log_drop(&raft->log, base, raft_log_term_at(&raft->log, base));
+    *out = (struct hm_log_snapshot){.log = raft->config.log,
+                                    .last_index = index,
+                                    .last_term = raft_log_term_at(&raft->log, index),
+                                    .voters = voters,
+                                    .state = state};
+    raft_voters_at(raft, index, voters, &out->voters_count, &entry_index);
     return HM_OK;
 }
 
-struct hm_bytes hm_raft_snapshot(const struct hm_raft *raft)
+/* ---- what leaves the memory ---- */
+
+/* All followers that answer have what is up to here, or will. */
+static uint64_t least_match(const struct hm_raft *raft)
 {
-    return raft->snapshot ? raft->snapshot->blob : (struct hm_bytes){0};
+    uint64_t least = raft->applied;
+    for (size_t i = 0; raft->role == HM_RAFT_LEADER && i < raft->peers_count; i++) {
+        const struct raft_peer *peer = &raft->peers[i];
+        uint64_t match = peer->snapshot ? peer->snapshot->last_index : peer->match;
+        bool answers = raft->now < peer->heard + ANSWERS_ELECTIONS * raft->config.election_ms;
+        if (answers && (peer->snapshot || peer->state != RAFT_SNAPSHOT) && match < least) {
+            least = match;
+        }
+    }
+    return least;
+}
+
+static void drop_up_to(struct hm_raft *raft, uint64_t index)
+{
+    uint64_t least = least_match(raft);
+    uint64_t base = raft->applied;
+    uint64_t entry_index;
+    size_t bytes = 0;
+    for (; base > raft->log.base_index; base--) {
+        bytes += raft_log_at(&raft->log, base)->body.size;
+        bool is_late =
+            raft->applied - base < raft->config.trailing_entries && bytes <= TRAILING_BYTES;
+        if (!is_late && (base <= least || bytes > LAGGING_BYTES)) {
+            break;
+        }
+    }
+    base = base < index ? base : index;
+    if (base <= raft->log.base_index) {
+        return;
+    }
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    uint32_t count;
+    raft_voters_at(raft, base, voters, &count, &entry_index);
+    if (!hm_plant("forgets_voters")) {
+        memcpy(raft->base_voters, voters, count * sizeof *voters);
+        raft->base_voters_count = count;
+    }
+    raft_log_drop(&raft->log, base, raft_log_term_at(&raft->log, base));
+}
+
+void raft_log_begin(struct hm_raft *raft, const struct hm_log_snapshot *snapshot)
+{
+    raft_log_drop(&raft->log, snapshot->last_index, snapshot->last_term);
+    raft->base_voters_count = snapshot->voters_count;
+    memcpy(raft->base_voters, snapshot->voters, snapshot->voters_count * sizeof *snapshot->voters);
+}
+
+void hm_raft_forget(struct hm_raft *raft, uint64_t index)
+{
+    index = index < raft->durable_index ? index : raft->durable_index;
+    if (!raft->failed && !raft->installing && index <= raft->applied) {
+        drop_up_to(raft, index);
+    }
+}
+
+/* ---- snapshots of our own ---- */
+
+static void compact_with(struct hm_raft *raft, struct raft_snapshot *snapshot)
+{
+    raft_snapshot_drop(raft->snapshot);
+    raft->snapshot = snapshot;
+    raft_save_snapshot(raft);
+    raft->wanted_entries = raft->wanted_bytes = 0;
+    drop_up_to(raft, snapshot->last_index);
+}
+
+enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_bytes state)
+{
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    struct hm_log_snapshot message;
+    enum hm_status status = hm_raft_may_compact(raft, index);
+    if (status == HM_OK) {
+        status = describe(raft, index, state, voters, &message);
+    }
+    if (status == HM_OK) {
+        compact_with(raft, raft_snapshot_make(&message));
+    }
+    return status;
+}
+
+enum hm_status hm_raft_compact_with(struct hm_raft *raft, struct hm_bytes snapshot)
+{
+    struct hm_message message;
+    enum hm_status status =
+        hm_message_decode_only(snapshot, HM_MSG_log_snapshot, &raft->arena, &message);
+    HM_ASSERT(status == HM_OK && message.log_snapshot.log == raft->config.log);
+    status = hm_raft_may_compact(raft, message.log_snapshot.last_index);
+    if (status == HM_OK) {
+        compact_with(raft, raft_snapshot_make(&message.log_snapshot));
+    }
+    hm_arena_clear(&raft->arena);
+    return status;
+}
+
+bool hm_raft_body(const struct hm_raft *raft, uint64_t index, struct hm_bytes *out)
+{
+    if (index <= raft->log.base_index || index > raft_log_last(&raft->log)) {
+        return false;
+    }
+    *out = raft_log_at(&raft->log, index)->body;
+    return true;
+}
+
+enum hm_status hm_raft_snapshot(struct hm_raft *raft, uint64_t index, struct hm_bytes state,
+                                struct hm_buf *out)
+{
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    struct hm_message message = {.kind = HM_MSG_log_snapshot};
+    enum hm_status status = describe(raft, index, state, voters, &message.log_snapshot);
+    if (status == HM_OK) {
+        hm_message_encode(out, &message);
+    }
+    return status;
 }
 
 /* ---- the leader's side: one chunk on its way, heartbeats pass beside it ---- */
 
-void raft_peer_send_snapshot(struct hm_raft *raft, struct raft_peer *peer)
+enum hm_status hm_raft_serve(struct hm_raft *raft, uint64_t index, struct hm_bytes state)
 {
-    if (!peer->snapshot) {
-        peer->snapshot = raft->snapshot;
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    struct hm_log_snapshot message;
+    if (raft->role != HM_RAFT_LEADER) {
+        return HM_NOT_LEADER;
+    }
+    enum hm_status status = describe(raft, index, state, voters, &message);
+    if (status == HM_OK) {
+        raft_snapshot_drop(raft->served);
+        raft->served = raft_snapshot_make(&message);
+    }
+    return status;
+}
+
+bool raft_peer_has_snapshot(struct hm_raft *raft, struct raft_peer *peer)
+{
+    if (peer->snapshot) {
+        return true;
+    }
+    /* With one that is older than the log's base it would soon need the next. */
+    if (raft->served && raft->served->last_index >= raft->log.base_index) {
+        peer->snapshot = raft->served;
         peer->snapshot->refs++;
         peer->offset = 0;
+        return true;
     }
+    if (!raft->asked_to_serve) {
+        raft->asked_to_serve = true;
+        hm_outbox_notify(&raft->outbox, HM_RAFT_SNAPSHOT_LACKING, &peer->peer, raft->applied);
+    }
+    return false;
+}
+
+void raft_peer_send_snapshot(struct hm_raft *raft, struct raft_peer *peer)
+{
     struct hm_bytes blob = peer->snapshot->blob;
     size_t left = blob.size - (size_t)peer->offset;
     struct hm_message message = {
@@ -176,25 +333,26 @@ static bool is_sound(const struct hm_snapshot_chunk *chunk)
 
 static enum hm_status install(struct hm_raft *raft)
 {
+    struct hm_arena arena = {0}; /* cutting the log uses the engine's */
     struct hm_message message;
-    enum hm_status status = hm_message_decode_only(hm_buf_view(&raft->incoming),
-                                                   HM_MSG_log_snapshot, &raft->arena, &message);
+    enum hm_status status =
+        hm_message_decode_only(hm_buf_view(&raft->incoming), HM_MSG_log_snapshot, &arena, &message);
     const struct hm_log_snapshot *snapshot = &message.log_snapshot;
     if (status != HM_OK || snapshot->log != raft->config.log ||
         snapshot->last_index != raft->incoming_index ||
         snapshot->last_term != raft->incoming_term ||
         !raft_voters_valid(snapshot->voters, snapshot->voters_count)) {
-        hm_arena_clear(&raft->arena);
+        hm_arena_fini(&arena);
         hm_buf_fini(&raft->incoming);
         return HM_BAD_BYTES;
     }
     struct raft_snapshot *made = raft_snapshot_make(snapshot);
-    hm_arena_clear(&raft->arena);
-    hm_buf_fini(&raft->incoming);
     if (raft_log_last(&raft->log) > raft->commit) {
         raft_cut(raft, raft->commit + 1);
     }
-    raft_log_drop(&raft->log, made->last_index, made->last_term);
+    raft_log_begin(raft, snapshot);
+    hm_arena_fini(&arena);
+    hm_buf_fini(&raft->incoming);
     raft_snapshot_drop(raft->snapshot);
     raft->snapshot = made;
     raft->installing = true;
@@ -224,6 +382,7 @@ void raft_snapshot_installed(struct hm_raft *raft)
     hm_outbox_push(&raft->outbox, &effect, NULL);
     hm_outbox_notify(&raft->outbox, HM_RAFT_VOTERS_CHANGED, NULL, raft->applied);
     reply_to_chunk(raft, raft->applied, raft->snapshot->blob.size);
+    raft_snapshot_forget(raft);
     raft_apply(raft);
 }
 

@@ -153,10 +153,8 @@ void raft_voters_at(struct hm_raft *raft, uint64_t index, struct hm_voter *out, 
         hm_arena_clear(&raft->arena);
         return;
     }
-    if (raft->snapshot) {
-        *count = raft->snapshot->voters_count;
-        memcpy(out, raft->snapshot->voters, *count * sizeof *out);
-    }
+    *count = raft->base_voters_count;
+    memcpy(out, raft->base_voters, *count * sizeof *out);
 }
 
 /* Until the entry that removes a node is committed, that node may be the only one whose log is good

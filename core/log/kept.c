@@ -6,17 +6,27 @@
 
 static void drop_oldest(struct hm_kept *kept)
 {
-    struct hm_log_item *oldest = &kept->items[kept->first++];
-    kept->bytes -= oldest->data.size;
-    hm_bytes_free(oldest->data);
-    kept->count--;
+    if (kept->count) {
+        struct hm_log_item *oldest = &kept->items[kept->first++];
+        kept->bytes -= oldest->data.size;
+        hm_bytes_free(oldest->data);
+        if (--kept->count == 0) {
+            hm_free(kept->items); /* what a snapshot brought comes once */
+            kept->items = NULL;
+            kept->first = kept->capacity = 0;
+        }
+    } else {
+        kept->bytes -= kept->places[kept->place_first++].bytes;
+        kept->place_count--;
+    }
 }
 
 static void trim(struct hm_kept *kept)
 {
-    while (kept->count > kept->keep.entries ||
-           (kept->count > 1 && kept->bytes > kept->keep.bytes)) {
+    size_t count = hm_kept_count(kept);
+    while (count > kept->keep.entries || (count > 1 && kept->bytes > kept->keep.bytes)) {
         drop_oldest(kept);
+        count--;
     }
 }
 
@@ -27,7 +37,7 @@ void hm_kept_limit(struct hm_kept *kept, struct hm_keep keep)
     trim(kept);
 }
 
-static void add(struct hm_kept *kept, const struct hm_log_item *item)
+static void add_copy(struct hm_kept *kept, const struct hm_log_item *item)
 {
     size_t end = kept->first + kept->count;
     if (end == kept->capacity && kept->first > end / 2) {
@@ -38,42 +48,110 @@ static void add(struct hm_kept *kept, const struct hm_log_item *item)
     kept->items = hm_grow(kept->items, end, &kept->capacity, sizeof *kept->items);
     kept->items[end] = *item;
     kept->items[end].data = hm_bytes_copy(item->data);
-    kept->bytes += item->data.size;
     kept->count++;
 }
 
-void hm_kept_add(struct hm_kept *kept, const struct hm_log_entry *entry)
+static void add_place(struct hm_kept *kept, const struct hm_kept_place *place)
 {
+    size_t end = kept->place_first + kept->place_count;
+    if (end == kept->place_capacity && kept->place_first > end / 4) {
+        memmove(kept->places, kept->places + kept->place_first,
+                kept->place_count * sizeof *kept->places);
+        kept->place_first = 0;
+        end = kept->place_count;
+    }
+    kept->places = hm_grow(kept->places, end, &kept->place_capacity, sizeof *kept->places);
+    kept->places[end] = *place;
+    kept->place_count++;
+}
+
+void hm_kept_add(struct hm_kept *kept, const struct hm_log_entry *entry, uint64_t raft_index)
+{
+    kept->last = entry->index;
     if (kept->keep.entries == 0) {
         return;
     }
-    add(kept, &(struct hm_log_item){.index = entry->index,
-                                    .time_ms = entry->time_ms,
-                                    .session = entry->session,
-                                    .seq = entry->seq,
-                                    .data = entry->request});
+    kept->bytes += entry->request.size;
+    if (kept->body) {
+        add_place(kept, &(struct hm_kept_place){raft_index, entry->time_ms,
+                                                (uint32_t)entry->request.size});
+    } else {
+        add_copy(kept, &(struct hm_log_item){.index = entry->index,
+                                             .time_ms = entry->time_ms,
+                                             .session = entry->session,
+                                             .seq = entry->seq,
+                                             .data = entry->request});
+    }
     trim(kept);
 }
 
-const struct hm_log_item *hm_kept_find(const struct hm_kept *kept, uint64_t index)
+size_t hm_kept_count(const struct hm_kept *kept)
 {
-    if (kept->count == 0 || index < kept->items[kept->first].index) {
-        return NULL;
-    }
-    uint64_t place = index - kept->items[kept->first].index;
-    return place < kept->count ? &kept->items[kept->first + place] : NULL;
+    return kept->count + kept->place_count;
 }
 
-const struct hm_log_item *hm_kept_written(const struct hm_kept *kept, const struct hm_id *session,
-                                          uint64_t seq)
+static bool look_up(const struct hm_kept *kept, uint64_t index, const struct hm_kept_place *place,
+                    struct hm_log_item *out)
 {
-    for (size_t i = kept->count; i > 0; i--) {
-        const struct hm_log_item *item = &kept->items[kept->first + i - 1];
-        if (item->seq == seq && hm_id_equal(&item->session, session)) {
-            return item;
+    struct hm_arena arena = {0};
+    struct hm_bytes body;
+    struct hm_message message;
+    bool there = kept->body(kept->context, place->raft_index, &body) &&
+                 hm_message_decode_only(body, HM_MSG_log_request, &arena, &message) == HM_OK;
+    hm_arena_fini(&arena); /* a request points into the body alone */
+    if (!there) {
+        return false;
+    }
+    *out = (struct hm_log_item){.index = index,
+                                .time_ms = place->time_ms,
+                                .session = message.log_request.session,
+                                .seq = message.log_request.seq,
+                                .data = message.log_request.request};
+    return true;
+}
+
+bool hm_kept_find(const struct hm_kept *kept, uint64_t index, struct hm_log_item *out)
+{
+    uint64_t oldest = kept->last + 1 - hm_kept_count(kept);
+    if (index < oldest || index > kept->last) {
+        return false;
+    }
+    size_t at = (size_t)(index - oldest);
+    if (at >= kept->count) {
+        return look_up(kept, index, &kept->places[kept->place_first + at - kept->count], out);
+    }
+    *out = kept->items[kept->first + at];
+    return true;
+}
+
+uint64_t hm_kept_written(const struct hm_kept *kept, const struct hm_id *session, uint64_t seq)
+{
+    struct hm_log_item item;
+    uint64_t oldest = kept->last + 1 - hm_kept_count(kept);
+    for (uint64_t index = kept->last; index >= oldest && index > 0; index--) {
+        if (hm_kept_find(kept, index, &item) && item.seq == seq &&
+            hm_id_equal(&item.session, session)) {
+            return index;
         }
     }
-    return NULL;
+    return 0;
+}
+
+uint64_t hm_kept_before(const struct hm_kept *kept)
+{
+    return kept->place_count ? kept->places[kept->place_first].raft_index - 1 : UINT64_MAX;
+}
+
+void hm_kept_copy_all(struct hm_kept *kept)
+{
+    struct hm_log_item item;
+    uint64_t index = kept->last + 1 - kept->place_count;
+    while (kept->place_count && hm_kept_find(kept, index, &item)) {
+        add_copy(kept, &item);
+        kept->place_first++;
+        kept->place_count--;
+        index++;
+    }
 }
 
 enum hm_status hm_kept_load(struct hm_kept *kept, struct hm_keep keep,
@@ -84,10 +162,13 @@ enum hm_status hm_kept_load(struct hm_kept *kept, struct hm_keep keep,
             return HM_BAD_BYTES;
         }
     }
+    struct hm_kept loaded = {.body = kept->body, .context = kept->context, .last = last};
     hm_kept_fini(kept);
     for (size_t i = 0; i < count; i++) {
-        add(kept, &items[i]);
+        loaded.bytes += items[i].data.size;
+        add_copy(&loaded, &items[i]);
     }
+    *kept = loaded;
     hm_kept_limit(kept, keep);
     return HM_OK;
 }
@@ -97,6 +178,6 @@ void hm_kept_fini(struct hm_kept *kept)
     while (kept->count) {
         drop_oldest(kept);
     }
-    hm_free(kept->items);
+    hm_free(kept->places);
     *kept = (struct hm_kept){0};
 }

@@ -1,4 +1,5 @@
-/* The entries of a log that stay readable: the newest, as many as it is told to keep. */
+/* The entries of a log that stay readable: the newest, as many as it is told to keep. They are not
+ * kept twice: those that Raft's log still has are looked up there. */
 #ifndef HM_LOG_KEPT_H
 #define HM_LOG_KEPT_H
 
@@ -14,24 +15,51 @@ struct hm_keep {
     uint32_t bytes;   /* <= HM_KEEP_BYTES_MAX; the newest entry stays whatever its size */
 };
 
-/* All zero is a valid empty store that keeps nothing. */
+/* Where an entry is in Raft's log, and what the log does not say of it. */
+struct hm_kept_place {
+    uint64_t raft_index;
+    uint64_t time_ms;
+    uint32_t bytes; /* of its data */
+};
+
+/* The log_request at a Raft index, encoded. False: the log has it no more, because a snapshot takes
+ * the place of all of it. */
+typedef bool hm_kept_body(void *context, uint64_t raft_index, struct hm_bytes *out);
+
+/* All zero is a valid empty store that keeps nothing. By rising index without a gap: first the
+ * copies, then the places. */
 struct hm_kept {
     struct hm_keep keep;
-    struct hm_log_item *items; /* first .. first + count, by index without a gap; data is owned */
+    hm_kept_body *body;        /* NULL: all are copies */
+    void *context;             /* of `body` */
+    uint64_t last;             /* index of the newest */
+    struct hm_log_item *items; /* copies, at first .. first + count; data is owned */
     size_t first;
     size_t count;
     size_t capacity;
+    struct hm_kept_place *places; /* at place_first .. place_first + place_count */
+    size_t place_first;
+    size_t place_count;
+    size_t place_capacity;
     uint64_t bytes;
 };
 
 /* Makes it smaller at once; what it lacks does not come back. */
 void hm_kept_limit(struct hm_kept *kept, struct hm_keep keep);
-void hm_kept_add(struct hm_kept *kept, const struct hm_log_entry *entry);
-/* NULL: not kept. Valid until the next change. */
-const struct hm_log_item *hm_kept_find(const struct hm_kept *kept, uint64_t index);
-/* The entry that this writer made under this seq, looked for from the newest on; NULL: not kept. */
-const struct hm_log_item *hm_kept_written(const struct hm_kept *kept, const struct hm_id *session,
-                                          uint64_t seq);
+/* `raft_index`: where `body` finds it as long as it is kept as a place. */
+void hm_kept_add(struct hm_kept *kept, const struct hm_log_entry *entry, uint64_t raft_index);
+size_t hm_kept_count(const struct hm_kept *kept);
+/* False: not kept. What `out` points to is valid until the next change. */
+bool hm_kept_find(const struct hm_kept *kept, uint64_t index, struct hm_log_item *out);
+/* The index of the entry that this writer made under this seq, looked for from the newest on; 0:
+ * not kept. */
+uint64_t hm_kept_written(const struct hm_kept *kept, const struct hm_id *session, uint64_t seq);
+/* Raft's log may go up to here: the index before that of the oldest place. UINT64_MAX: there is
+ * none.
+ */
+uint64_t hm_kept_before(const struct hm_kept *kept);
+/* Makes copies of all: Raft's log is going to lose them. */
+void hm_kept_copy_all(struct hm_kept *kept);
 /* Becomes these. HM_BAD_BYTES: they are not dense up to `last`; it is as before. */
 HM_MUST_USE enum hm_status hm_kept_load(struct hm_kept *kept, struct hm_keep keep,
                                         const struct hm_log_item *items, size_t count,

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define KEPT_ENTRY_BYTES 64u /* what an entry takes besides its data, and a little more */
+
 /* A PERSIST that is on its way to the disk: the journal counts those of all logs in one row. */
 struct write {
     uint64_t number; /* the journal's */
@@ -326,9 +328,37 @@ static void tell_durable(struct hm_logs *logs, hm_ms now, uint64_t number)
     }
 }
 
+/* As much of a journal is fine: what is kept of all logs has to be in it. */
+static uint64_t journal_bytes_most(const struct hm_logs *logs)
+{
+    uint64_t bytes = HM_LOGS_JOURNAL_BYTES;
+    if (logs->config.segment_bytes) {
+        bytes = HM_LOGS_JOURNAL_BYTES / HM_JOURNAL_SEGMENT_BYTES * logs->config.segment_bytes;
+    }
+    for (size_t i = 0; i < logs->count; i++) {
+        const struct hm_kept *kept = &hm_participant_replica(logs->items[i].participant)->kept;
+        bytes += 2 * (kept->bytes + hm_kept_count(kept) * KEPT_ENTRY_BYTES);
+    }
+    return bytes;
+}
+
+/* A log to which little is written would keep the segments of all others. */
+static void let_go(struct hm_logs *logs)
+{
+    uint32_t log;
+    if (hm_journal_bytes(logs->journal) <= journal_bytes_most(logs) ||
+        !hm_journal_is_held(logs->journal, &log)) {
+        return;
+    }
+    struct hm_participant *participant = hm_logs_find(logs, log);
+    enum hm_status status = participant ? hm_participant_compact(participant) : HM_NOT_FOUND;
+    (void)status; /* not possible yet: the next time */
+}
+
 void hm_logs_disk_done(struct hm_logs *logs, hm_ms now, enum hm_status status)
 {
     tell_durable(logs, now, hm_journal_done(logs->journal, status));
+    let_go(logs);
     bool failed = hm_journal_failed(logs->journal);
     for (size_t i = 0; i < logs->count && failed != logs->failed; i++) {
         struct hm_raft *raft = hm_participant_raft(logs->items[i].participant);

@@ -7,6 +7,9 @@
 #include "core/log/participant.h"
 
 #define HM_LOGS_MAX 65u /* log 0 and the named ones */
+/* A journal that is larger, twice what is kept not counted, is made smaller: by a snapshot of the
+ * log whose entries are the oldest in it. */
+#define HM_LOGS_JOURNAL_BYTES (16u * HM_JOURNAL_SEGMENT_BYTES)
 
 struct hm_logs;
 

@@ -4,11 +4,14 @@
 #include "core/base/hash.h"
 #include "core/base/index.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 
 #include <string.h>
 
 /* Askers of one request that is on its way; more than these are told to come back. */
 #define ASKERS_MAX 8u
+/* Applied entries that Raft's log may have in memory for nothing. */
+#define FORGET_EVERY 512u
 /* Slots of the index are places in the queue, counted without end. */
 #define SLOT_MASK 0x7fffffffu
 
@@ -22,6 +25,13 @@ struct pending {
     size_t token_count;
 };
 
+/* A snapshot without what is kept. It counts from when no entry before it is kept any more: then
+ * all that are stand behind it in Raft's log. */
+struct light {
+    uint64_t index;         /* of the log's last entry */
+    struct hm_buf snapshot; /* encoded log_snapshot */
+};
+
 struct answer {
     uint64_t token;
     struct hm_outcome outcome;
@@ -33,8 +43,12 @@ struct hm_participant {
     struct hm_replica replica;
     uint64_t applied; /* Raft index */
     bool broken;
+    uint32_t forget_every;   /* entries */
     uint64_t snapshot_bytes; /* of the last one taken here */
     uint64_t applied_bytes;  /* since then */
+    struct light *lights;    /* oldest first */
+    size_t light_count;
+    size_t light_capacity;
 
     struct pending *pending; /* by rising index; pending_first..pending_first+pending_count */
     size_t pending_first;
@@ -53,14 +67,34 @@ struct hm_participant {
     size_t answer_capacity;
 };
 
+static bool body_of(void *raft, uint64_t raft_index, struct hm_bytes *out)
+{
+    return hm_raft_body(raft, raft_index, out);
+}
+
 struct hm_participant *hm_participant_new(const struct hm_participant_config *config, hm_ms now)
 {
     struct hm_participant *participant = hm_alloc(1, sizeof *participant);
     participant->config = *config;
     participant->raft = hm_raft_new(&config->raft, now);
     hm_replica_init(&participant->replica, config->machine, config->context);
+    participant->forget_every =
+        config->raft.trailing_entries ? config->raft.trailing_entries / 8 + 1 : FORGET_EVERY;
+    hm_replica_look_up(&participant->replica, body_of, participant->raft);
     hm_kept_limit(&participant->replica.kept, config->keep);
     return participant;
+}
+
+static void drop_lights(struct hm_participant *participant, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        hm_buf_fini(&participant->lights[i].snapshot);
+    }
+    participant->light_count -= count;
+    if (participant->light_count) {
+        memmove(participant->lights, participant->lights + count,
+                participant->light_count * sizeof *participant->lights);
+    }
 }
 
 void hm_participant_free(struct hm_participant *participant)
@@ -71,6 +105,8 @@ void hm_participant_free(struct hm_participant *participant)
     hm_raft_free(participant->raft);
     hm_replica_fini(&participant->replica);
     hm_index_fini(&participant->by_seq);
+    drop_lights(participant, participant->light_count);
+    hm_free(participant->lights);
     hm_arena_fini(&participant->arena);
     hm_free(participant->pending);
     hm_free(participant->answers);
@@ -250,15 +286,85 @@ enum hm_status hm_participant_compact(struct hm_participant *participant)
     if (participant->broken) {
         return HM_DAMAGED;
     }
-    hm_replica_snapshot(&participant->replica, &state);
-    enum hm_status status =
-        hm_raft_compact(participant->raft, participant->applied, hm_buf_view(&state));
+    enum hm_status status = hm_raft_may_compact(participant->raft, participant->applied);
+    if (status != HM_OK) {
+        return status;
+    }
+    hm_kept_copy_all(&participant->replica.kept);
+    hm_replica_snapshot(&participant->replica, true, &state);
+    status = hm_raft_compact(participant->raft, participant->applied, hm_buf_view(&state));
     if (status == HM_OK) {
         participant->snapshot_bytes = state.size;
         participant->applied_bytes = 0;
+        drop_lights(participant, participant->light_count);
     }
     hm_buf_fini(&state);
     return status;
+}
+
+enum hm_status hm_participant_snapshot(struct hm_participant *participant, struct hm_buf *out)
+{
+    struct hm_buf state = {0};
+    if (participant->broken) {
+        return HM_DAMAGED;
+    }
+    hm_replica_snapshot(&participant->replica, true, &state);
+    enum hm_status status =
+        hm_raft_snapshot(participant->raft, participant->applied, hm_buf_view(&state), out);
+    hm_buf_fini(&state);
+    return status;
+}
+
+/* For a follower that is too far behind for what Raft's log has. */
+static void serve(struct hm_participant *participant)
+{
+    struct hm_buf state = {0};
+    if (participant->broken) {
+        return;
+    }
+    hm_replica_snapshot(&participant->replica, !hm_plant("serves_without_kept"), &state);
+    enum hm_status status =
+        hm_raft_serve(participant->raft, participant->applied, hm_buf_view(&state));
+    (void)status; /* it asks again */
+    hm_buf_fini(&state);
+}
+
+static void take_light(struct hm_participant *participant)
+{
+    struct hm_buf state = {0};
+    struct light light = {.index = participant->replica.index};
+    hm_replica_snapshot(&participant->replica, false, &state);
+    enum hm_status status = hm_raft_snapshot(participant->raft, participant->applied,
+                                             hm_buf_view(&state), &light.snapshot);
+    participant->snapshot_bytes = state.size;
+    participant->applied_bytes = 0;
+    hm_buf_fini(&state);
+    if (status == HM_OK) {
+        participant->lights = hm_grow(participant->lights, participant->light_count,
+                                      &participant->light_capacity, sizeof *participant->lights);
+        participant->lights[participant->light_count++] = light;
+    }
+}
+
+void hm_participant_shorten(struct hm_participant *participant)
+{
+    if (participant->broken || participant->applied == 0) {
+        return;
+    }
+    take_light(participant);
+    uint64_t oldest = hm_replica_oldest(&participant->replica);
+    size_t good = participant->light_count;
+    while (good > 0 && participant->lights[good - 1].index >= oldest &&
+           !hm_plant("shortens_what_is_kept")) {
+        good--;
+    }
+    if (good == 0) {
+        return;
+    }
+    const struct light *light = &participant->lights[good - 1];
+    enum hm_status status = hm_raft_compact_with(participant->raft, hm_buf_view(&light->snapshot));
+    /* Not yet on disk that far: it counts the next time. */
+    drop_lights(participant, status == HM_NOT_READY || status == HM_IO ? good - 1 : good);
 }
 
 /* ---- what Raft says ---- */
@@ -266,7 +372,7 @@ enum hm_status hm_participant_compact(struct hm_participant *participant)
 static void apply_request(struct hm_participant *participant, uint64_t index,
                           const struct hm_log_request *request, struct hm_log_effect *out)
 {
-    hm_replica_apply(&participant->replica, request, &participant->outcome);
+    hm_replica_apply(&participant->replica, request, index, &participant->outcome);
     if (participant->pending_count &&
         participant->pending[participant->pending_first].index == index) {
         const struct pending *oldest = pop_pending(participant);
@@ -274,6 +380,17 @@ static void apply_request(struct hm_participant *participant, uint64_t index,
         memcpy(participant->answering, oldest->tokens, sizeof oldest->tokens);
     }
     out->outcome = &participant->outcome;
+}
+
+/* What is applied and not kept need not be in memory: the journal has it. */
+static void forget(struct hm_participant *participant)
+{
+    uint64_t before = hm_kept_before(&participant->replica.kept);
+    if (participant->applied % participant->forget_every == 0 && !participant->broken) {
+        before = hm_plant("forgets_what_is_kept") ? UINT64_MAX : before;
+        hm_raft_forget(participant->raft,
+                       before < participant->applied ? before : participant->applied);
+    }
 }
 
 /* False: nothing happened. */
@@ -295,6 +412,7 @@ static bool apply(struct hm_participant *participant, const struct hm_effect *ef
         apply_request(participant, effect->number, &entry.log_request, out);
     } else if (status == HM_OK && entry.kind == HM_MSG_log_snapshot) {
         status = hm_replica_install(&participant->replica, entry.log_snapshot.state);
+        drop_lights(participant, participant->light_count);
         out->kind = HM_LOG_INSTALLED;
     }
     if (status != HM_OK) {
@@ -304,6 +422,7 @@ static bool apply(struct hm_participant *participant, const struct hm_effect *ef
         participant->applied = effect->number;
     }
     hm_arena_clear(arena);
+    forget(participant);
     return true;
 }
 
@@ -323,11 +442,14 @@ static bool notice(struct hm_participant *participant, const struct hm_effect *e
         return false; /* whoever asked has been told that nobody knows */
     case HM_RAFT_SNAPSHOT_WANTED:
         /* A state that is large is written when as much has come to it: no byte twice as often. */
-        if (participant->applied_bytes < participant->snapshot_bytes ||
-            hm_participant_compact(participant) != HM_OK) {
+        if (participant->applied_bytes < participant->snapshot_bytes) {
             return false;
         }
+        hm_participant_shorten(participant);
         break;
+    case HM_RAFT_SNAPSHOT_LACKING:
+        serve(participant);
+        return false;
     default:
         break;
     }

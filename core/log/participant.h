@@ -86,8 +86,18 @@ HM_MUST_USE enum hm_status hm_participant_recover(struct hm_participant *partici
                                                   uint64_t generation,
                                                   const struct hm_submission *submission);
 
-/* Takes a snapshot now; it does so by itself when the log has grown long. As hm_raft_compact. */
+/* Takes a snapshot now, with all that is kept. As hm_raft_compact. */
 HM_MUST_USE enum hm_status hm_participant_compact(struct hm_participant *participant);
+
+/* Appends a snapshot of now as an encoded log_snapshot, with all that is kept, and changes nothing.
+ * HM_BAD_ARGUMENT: nothing is applied yet; HM_TOO_LARGE; HM_DAMAGED. */
+HM_MUST_USE enum hm_status hm_participant_snapshot(struct hm_participant *participant,
+                                                   struct hm_buf *out);
+
+/* Takes a snapshot of all but what is kept, and shortens Raft's log as far as this one or an
+ * earlier one allows: entries that are kept stay in it. It does so by itself when the log has grown
+ * long. */
+void hm_participant_shorten(struct hm_participant *participant);
 
 bool hm_participant_output(struct hm_participant *participant, struct hm_log_effect *out);
 

@@ -1,5 +1,7 @@
 #include "core/log/replica.h"
 
+#include "core/base/assert.h"
+#include "core/base/memory.h"
 #include "core/base/plant.h"
 
 #include <stdio.h>
@@ -7,6 +9,12 @@
 void hm_replica_init(struct hm_replica *replica, const struct hm_machine *machine, void *context)
 {
     *replica = (struct hm_replica){.machine = machine, .context = context};
+}
+
+void hm_replica_look_up(struct hm_replica *replica, hm_kept_body *body, void *context)
+{
+    replica->kept.body = body;
+    replica->kept.context = context;
 }
 
 void hm_replica_fini(struct hm_replica *replica)
@@ -25,9 +33,7 @@ static void recall(struct hm_replica *replica, const struct hm_log_entry *entry,
         out->status = (enum hm_status)session->last_status;
         out->index = session->last_index;
     } else {
-        const struct hm_log_item *item =
-            hm_kept_written(&replica->kept, &entry->session, entry->seq);
-        out->index = item ? item->index : 0;
+        out->index = hm_kept_written(&replica->kept, &entry->session, entry->seq);
     }
     if (replica->machine->repeat) {
         again.refused = hm_sessions_refused(&replica->sessions, &entry->session, entry->seq);
@@ -72,7 +78,7 @@ static bool is_new(struct hm_replica *replica, const struct hm_log_entry *entry,
 }
 
 void hm_replica_apply(struct hm_replica *replica, const struct hm_log_request *request,
-                      struct hm_outcome *out)
+                      uint64_t raft_index, struct hm_outcome *out)
 {
     *out = (struct hm_outcome){.status = HM_OK};
     /* Log time never goes back, whatever the voters' clocks did. */
@@ -93,35 +99,45 @@ void hm_replica_apply(struct hm_replica *replica, const struct hm_log_request *r
     if (replica->machine->apply) {
         replica->machine->apply(replica->context, &entry, out);
     }
-    hm_kept_add(&replica->kept, &entry);
+    hm_kept_add(&replica->kept, &entry, raft_index);
     if (entry.seq) {
         hm_sessions_answered(&replica->sessions, &entry.session, entry.seq, out);
     }
 }
 
-void hm_replica_snapshot(const struct hm_replica *replica, struct hm_buf *out)
+uint64_t hm_replica_oldest(const struct hm_replica *replica)
+{
+    return replica->index + 1 - hm_kept_count(&replica->kept);
+}
+
+void hm_replica_snapshot(const struct hm_replica *replica, bool with_kept, struct hm_buf *out)
 {
     struct hm_buf machine = {0};
+    const struct hm_kept *kept = &replica->kept;
+    size_t count = with_kept ? hm_kept_count(kept) : 0;
+    struct hm_log_item *items = hm_resize(NULL, count, sizeof *items);
+    for (size_t i = 0; i < count; i++) {
+        bool found = hm_kept_find(kept, hm_replica_oldest(replica) + i, &items[i]);
+        HM_ASSERT(found);
+    }
     if (replica->machine->snapshot) {
         replica->machine->snapshot(replica->context, &machine);
     }
-    const struct hm_kept *kept = &replica->kept;
     struct hm_message message = {.kind = HM_MSG_log_state,
                                  .log_state = {.index = replica->index,
                                                .time_ms = replica->time_ms,
                                                .keep_entries = kept->keep.entries,
                                                .keep_bytes = kept->keep.bytes,
-                                               .items_count = (uint32_t)kept->count,
+                                               .items = items,
+                                               .items_count = (uint32_t)count,
                                                .sessions = replica->sessions.items,
                                                .sessions_count = (uint32_t)replica->sessions.count,
                                                .machine = hm_buf_view(&machine)}};
-    if (kept->count) {
-        message.log_state.items = kept->items + kept->first;
-    }
     if (hm_plant("snapshot_without_sessions")) {
         message.log_state.sessions_count = 0;
     }
     hm_message_encode(out, &message);
+    hm_free(items);
     hm_buf_fini(&machine);
 }
 
@@ -130,7 +146,7 @@ enum hm_status hm_replica_install(struct hm_replica *replica, struct hm_bytes sn
     struct hm_arena arena = {0};
     struct hm_message message;
     struct hm_sessions sessions = {0};
-    struct hm_kept kept = {0};
+    struct hm_kept kept = {.body = replica->kept.body, .context = replica->kept.context};
     const struct hm_log_state *state = &message.log_state;
     enum hm_status status = hm_message_decode_only(snapshot, HM_MSG_log_state, &arena, &message);
     if (status == HM_OK) {

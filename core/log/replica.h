@@ -24,14 +24,19 @@ struct hm_replica {
 extern const struct hm_machine hm_list_machine;
 
 void hm_replica_init(struct hm_replica *replica, const struct hm_machine *machine, void *context);
+/* Before anything is applied: what is kept is looked up with `body`, at the Raft index that it was
+ * applied with, instead of being copied. */
+void hm_replica_look_up(struct hm_replica *replica, hm_kept_body *body, void *context);
 void hm_replica_fini(struct hm_replica *replica);
 
 /* Applies a committed request, or says why it is not applied (again). */
 void hm_replica_apply(struct hm_replica *replica, const struct hm_log_request *request,
-                      struct hm_outcome *out);
+                      uint64_t raft_index, struct hm_outcome *out);
+/* Index of the oldest entry that is kept; behind the last one: none is. */
+uint64_t hm_replica_oldest(const struct hm_replica *replica);
 
-/* Appends all of it as a message log_state. */
-void hm_replica_snapshot(const struct hm_replica *replica, struct hm_buf *out);
+/* Appends all of it as a message log_state; `with_kept` false: but the entries that are kept. */
+void hm_replica_snapshot(const struct hm_replica *replica, bool with_kept, struct hm_buf *out);
 /* Becomes what a snapshot says. HM_BAD_BYTES: it is as before. */
 HM_MUST_USE enum hm_status hm_replica_install(struct hm_replica *replica, struct hm_bytes snapshot);
 

@@ -1,11 +1,12 @@
 /* Which names are whose: decided entry by entry, alike on every participant of the log. */
+#include "core/base/memory.h"
 #include "core/base/utf8.h"
 #include "core/names/names.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define SNAPSHOT_FORMAT 1u
+#define SNAPSHOT_FORMAT 2u
 
 /* ---- what is said ---- */
 
@@ -172,7 +173,7 @@ static bool add_to_page(void *context, const struct names_entry *entry)
         return false;
     }
     page->items[page->count++] = item_of(entry);
-    page->bytes += name.size + entry->owner_size + NAMES_ENTRY_BYTES;
+    page->bytes += name.size + names_owner(entry).size + NAMES_ENTRY_BYTES;
     return true;
 }
 
@@ -211,63 +212,137 @@ static void query(void *context, struct hm_bytes question, struct hm_outcome *ou
     }
 }
 
-/* ---- snapshots: a format (u8), how many (varint), then each name in order: both sizes (u8), both
- * texts, index and time (varints) ---- */
+/* ---- snapshots: a format (u8), how many (varint), then each name in order: how many bytes it
+ * shares with the one before it, how many are its own (u8 each), those; its owner; index and time
+ * (varints). An owner is its number (varint), counted from 1 as they first come; there 0, size (u8)
+ * and text stand instead. ---- */
+
+struct writing {
+    struct hm_buf *out;
+    uint32_t owners;
+    struct hm_bytes last; /* name */
+};
+
+static size_t count_shared(struct hm_bytes a, struct hm_bytes b)
+{
+    size_t shared = 0;
+    while (shared < a.size && shared < b.size && a.data[shared] == b.data[shared]) {
+        shared++;
+    }
+    return shared;
+}
 
 static bool put_entry(void *context, const struct names_entry *entry)
 {
-    struct hm_buf *out = context;
-    hm_put_u8(out, entry->name_size);
-    hm_put_u8(out, entry->owner_size);
-    hm_buf_append(out, entry->text, (size_t)entry->name_size + entry->owner_size);
+    struct writing *writing = context;
+    struct hm_buf *out = writing->out;
+    struct hm_bytes name = names_name(entry);
+    size_t shared = count_shared(writing->last, name);
+    hm_put_u8(out, (uint8_t)shared);
+    hm_put_u8(out, (uint8_t)(name.size - shared));
+    hm_buf_append(out, name.data + shared, name.size - shared);
+    hm_put_varint(out, entry->owner->number);
+    if (entry->owner->number == 0) {
+        entry->owner->number = ++writing->owners;
+        hm_put_u8(out, entry->owner->size);
+        hm_buf_append(out, entry->owner->text, entry->owner->size);
+    }
     hm_put_varint(out, entry->index);
     hm_put_varint(out, entry->time_ms);
+    writing->last = name;
     return true;
 }
 
 static void snapshot(void *context, struct hm_buf *out)
 {
     const struct names *names = context;
+    struct writing writing = {.out = out};
+    for (size_t i = 0; i < names->map.owners.count; i++) {
+        names->map.owners.items[i]->number = 0;
+    }
     hm_put_u8(out, SNAPSHOT_FORMAT);
     hm_put_varint(out, names->map.count);
-    names_map_walk(&names->map, (struct hm_bytes){0}, put_entry, out);
+    names_map_walk(&names->map, (struct hm_bytes){0}, put_entry, &writing);
 }
 
-static bool get_entry(struct hm_reader *in, struct names_map *map, struct hm_bytes *last)
+/* What is read is what would be written: nothing is said in two ways. */
+struct reading {
+    struct hm_reader in;
+    struct names_map map;
+    struct hm_bytes *owners; /* by number - 1 */
+    size_t owner_count;
+    size_t owner_capacity;
+    uint8_t name[NAMES_TEXT_BYTES_MAX];
+    size_t name_size;
+};
+
+static bool get_name(struct reading *reading, struct hm_bytes *name)
 {
-    size_t name_size = hm_get_u8(in);
-    size_t owner_size = hm_get_u8(in);
-    struct hm_bytes name = hm_get_bytes(in, name_size);
-    struct hm_bytes owner = hm_get_bytes(in, owner_size);
-    uint64_t index = hm_get_varint(in);
-    uint64_t time_ms = hm_get_varint(in);
-    if (in->bad || !is_good(name) || !is_good(owner) ||
-        (last->size && hm_bytes_compare(*last, name) >= 0)) {
+    size_t shared = hm_get_u8(&reading->in);
+    struct hm_bytes rest = hm_get_bytes(&reading->in, hm_get_u8(&reading->in));
+    if (reading->in.bad || shared > reading->name_size ||
+        shared + rest.size > NAMES_TEXT_BYTES_MAX || rest.size == 0 ||
+        (shared < reading->name_size && rest.data[0] <= reading->name[shared])) {
+        return false; /* not behind the last, or it shares more */
+    }
+    memcpy(reading->name + shared, rest.data, rest.size);
+    reading->name_size = shared + rest.size;
+    *name = (struct hm_bytes){reading->name, reading->name_size};
+    return is_good(*name);
+}
+
+static bool get_owner(struct reading *reading, struct hm_bytes *owner)
+{
+    uint64_t number = hm_get_varint(&reading->in);
+    if (number) {
+        *owner =
+            number <= reading->owner_count ? reading->owners[number - 1] : (struct hm_bytes){0};
+        return number <= reading->owner_count;
+    }
+    *owner = hm_get_bytes(&reading->in, hm_get_u8(&reading->in));
+    if (reading->in.bad || !is_good(*owner) || names_owners_find(&reading->map.owners, *owner)) {
         return false;
     }
-    names_map_add(map, name, owner, index, time_ms);
-    *last = name;
+    reading->owners = hm_grow(reading->owners, reading->owner_count, &reading->owner_capacity,
+                              sizeof *reading->owners);
+    reading->owners[reading->owner_count++] = *owner;
+    return true;
+}
+
+static bool get_entry(struct reading *reading)
+{
+    struct hm_bytes name;
+    struct hm_bytes owner;
+    if (!get_name(reading, &name) || !get_owner(reading, &owner)) {
+        return false;
+    }
+    uint64_t index = hm_get_varint(&reading->in);
+    uint64_t time_ms = hm_get_varint(&reading->in);
+    if (reading->in.bad || time_ms > NAMES_TIME_MAX) {
+        return false;
+    }
+    names_map_add(&reading->map, name, owner, index, time_ms);
     return true;
 }
 
 static enum hm_status install(void *context, struct hm_bytes state)
 {
     struct names *names = context;
-    struct names_map map = {0};
-    struct hm_bytes last = {0};
-    struct hm_reader in = hm_reader_of(state);
-    bool good = hm_get_u8(&in) == SNAPSHOT_FORMAT;
-    uint64_t count = hm_get_varint(&in);
+    struct reading reading = {.in = hm_reader_of(state)};
+    bool good = hm_get_u8(&reading.in) == SNAPSHOT_FORMAT;
+    uint64_t count = hm_get_varint(&reading.in);
     for (uint64_t i = 0; i < count && good; i++) {
-        good = get_entry(&in, &map, &last);
+        good = get_entry(&reading);
     }
-    if (!good || in.bad || hm_reader_left(&in)) {
-        names_map_fini(&map);
-        return HM_BAD_BYTES;
+    good = good && !reading.in.bad && hm_reader_left(&reading.in) == 0;
+    if (good) {
+        names_map_fini(&names->map);
+        names->map = reading.map;
+    } else {
+        names_map_fini(&reading.map);
     }
-    names_map_fini(&names->map);
-    names->map = map;
-    return HM_OK;
+    hm_free(reading.owners);
+    return good ? HM_OK : HM_BAD_BYTES;
 }
 
 void names_fini(struct names *names)

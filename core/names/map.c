@@ -24,7 +24,7 @@ struct hm_bytes names_name(const struct names_entry *entry)
 
 struct hm_bytes names_owner(const struct names_entry *entry)
 {
-    return (struct hm_bytes){entry->text + entry->name_size, entry->owner_size};
+    return names_owner_text(entry->owner);
 }
 
 /* ---- nodes ---- */
@@ -139,13 +139,12 @@ const struct names_entry *names_map_add(struct names_map *map, struct hm_bytes n
     HM_ASSERT(name.size >= 1 && name.size <= NAMES_TEXT_BYTES_MAX);
     HM_ASSERT(owner.size >= 1 && owner.size <= NAMES_TEXT_BYTES_MAX);
     size_t before_text = offsetof(struct names_entry, text);
-    struct names_entry *entry = hm_alloc(1, before_text + name.size + owner.size);
+    struct names_entry *entry = hm_alloc(1, before_text + name.size);
+    entry->owner = names_owners_take(&map->owners, owner);
     entry->index = index;
-    entry->time_ms = time_ms;
+    entry->time_ms = (time_ms < NAMES_TIME_MAX ? time_ms : NAMES_TIME_MAX) & NAMES_TIME_MAX;
     entry->name_size = (uint8_t)name.size;
-    entry->owner_size = (uint8_t)owner.size;
     memcpy(entry->text, name.data, name.size);
-    memcpy(entry->text + name.size, owner.data, owner.size);
     map->root = map->root ? map->root : make_node(0);
     struct names_node *split = add(map->root, entry);
     if (split) {
@@ -155,7 +154,7 @@ const struct names_entry *names_map_add(struct names_map *map, struct hm_bytes n
         map->root = root;
     }
     map->count++;
-    map->text_bytes += name.size + owner.size;
+    map->text_bytes += name.size + (entry->owner->names == 1 ? owner.size : 0);
     return entry;
 }
 
@@ -223,7 +222,8 @@ bool names_map_erase(struct names_map *map, struct hm_bytes name)
         hm_free(root);
     }
     map->count--;
-    map->text_bytes -= (size_t)entry->name_size + entry->owner_size;
+    map->text_bytes -= entry->name_size + (entry->owner->names == 1 ? entry->owner->size : 0u);
+    names_owners_drop(&map->owners, entry->owner);
     hm_free(entry);
     return true;
 }
@@ -276,5 +276,6 @@ void names_map_fini(struct names_map *map)
     if (map->root) {
         free_node(map->root);
     }
+    names_owners_fini(&map->owners);
     *map = (struct names_map){0};
 }

@@ -3,24 +3,26 @@
 #ifndef HM_NAMES_MAP_H
 #define HM_NAMES_MAP_H
 
-#include "core/base/bytes.h"
+#include "core/names/owners.h"
 
 #define NAMES_TEXT_BYTES_MAX 255u /* of a name, of an owner */
+#define NAMES_TIME_MAX       ((UINT64_C(1) << 48) - 1)
 
-/* Of a name: how it is kept. The name, then the owner, without anything between or behind. */
+/* Of a name: how it is kept. There are many, so it is small. */
 struct names_entry {
-    uint64_t index; /* of the log's entry that registered it */
-    uint64_t time_ms;
-    uint8_t name_size;
-    uint8_t owner_size;
-    uint8_t text[];
+    struct names_owner *owner;
+    uint64_t index;        /* of the log's entry that registered it */
+    uint64_t time_ms : 48; /* a later one is kept as NAMES_TIME_MAX */
+    uint64_t name_size : 8;
+    uint8_t text[]; /* the name */
 };
 
 /* All zero is a valid empty map. */
 struct names_map {
     struct names_node *root;
     size_t count;
-    size_t text_bytes; /* of all names and owners */
+    struct names_owners owners;
+    size_t text_bytes; /* of all names and owners, each once */
 };
 
 struct hm_bytes names_name(const struct names_entry *entry);

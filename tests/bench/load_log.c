@@ -100,7 +100,7 @@ static const char *check_read(const struct load *load, uint32_t client, enum hm_
     return check_kind(kind, HM_MSG_log_page);
 }
 
-/* Each a name that nobody has, for an owner as long as the values of others are. */
+/* Each a name that nobody has, for an owner as long as the values of others are: the client. */
 static void fill_register(const struct load *load, uint32_t client, struct hm_message *request)
 {
     struct load_log *log = load->context;
@@ -110,6 +110,9 @@ static void fill_register(const struct load *load, uint32_t client, struct hm_me
     (void)snprintf(name, sizeof name, "%.64s-%u-%llu", load->run, client,
                    (unsigned long long)load->turns[client]);
     memset(owner, 'o', sizeof owner);
+    for (size_t i = 0; i < owner_bytes && i < 8; i++) {
+        owner[i] = (char)('a' + (client >> (4 * i) & 15));
+    }
     hm_buf_clear(&log->body);
     hm_message_encode(&log->body,
                       &(struct hm_message){.kind = HM_MSG_names_register,

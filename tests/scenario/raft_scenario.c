@@ -44,6 +44,7 @@ static struct node {
     struct hm_bytes disk[4096]; /* all PERSISTs that are durable, in order */
     size_t disk_count;
     uint64_t applied;
+    size_t state_bytes; /* of the state machine, at least */
 } nodes[NODES_MAX];
 
 static struct parcel parcels[4096];
@@ -90,8 +91,9 @@ static void keep(int from, int to, const struct hm_effect *effect)
 
 static void say_notice(const struct hm_effect *effect, const struct hm_raft *raft)
 {
-    static const char *const names[] = {"role",    "read ready", "read lost",      "dropped",
-                                        "removed", "voters",     "snapshot wanted"};
+    static const char *const names[] = {
+        "role",   "read ready",       "read lost",       "dropped",         "removed",
+        "voters", "other generation", "snapshot wanted", "snapshot lacking"};
     static const char *const roles[] = {"follower", "precandidate", "candidate", "leader"};
     hm_buf_printf(&out, "%s", names[effect->notice]);
     if (effect->notice == HM_RAFT_ROLE_CHANGED) {
@@ -100,6 +102,21 @@ static void say_notice(const struct hm_effect *effect, const struct hm_raft *raf
                       leader ? 'A' + leader - 1 : '-');
     }
     hm_buf_printf(&out, " %llu\n", (unsigned long long)effect->number);
+}
+
+/* The state machine's state: a text, and as much as `compact` said. */
+static enum hm_status with_state(struct node *node,
+                                 enum hm_status (*use)(struct hm_raft *raft, uint64_t index,
+                                                       struct hm_bytes state))
+{
+    struct hm_buf state = {0};
+    hm_buf_append_text(&state, "the state");
+    while (state.size < node->state_bytes) {
+        hm_put_u8(&state, 's');
+    }
+    enum hm_status status = use(node->raft, node->applied, hm_buf_view(&state));
+    hm_buf_fini(&state);
+    return status;
 }
 
 static void pump(int self)
@@ -127,6 +144,9 @@ static void pump(int self)
         } else {
             hm_buf_printf(&out, "  %c ", name);
             say_notice(&effect, node->raft);
+            if (effect.notice == HM_RAFT_SNAPSHOT_LACKING) {
+                (void)with_state(node, hm_raft_serve);
+            }
         }
     }
 }
@@ -329,14 +349,9 @@ static enum hm_status ask(struct hm_raft *raft, char **word, int other)
 
 static void compact(struct node *node, const char *bytes)
 {
-    struct hm_buf state = {0};
-    hm_buf_append_text(&state, "the state");
-    while (bytes && state.size < strtoull(bytes, NULL, 10)) {
-        hm_put_u8(&state, 's');
-    }
-    enum hm_status status = hm_raft_compact(node->raft, node->applied, hm_buf_view(&state));
+    node->state_bytes = bytes ? strtoull(bytes, NULL, 10) : 0;
+    enum hm_status status = with_state(node, hm_raft_compact);
     hm_buf_append_text(&out, status == HM_OK ? "" : "  refused\n");
-    hm_buf_fini(&state);
 }
 
 /* Commands about a node's disk, time or connections; false: not one of them. */

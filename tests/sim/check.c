@@ -36,6 +36,57 @@ void check_applied(struct group_node *node, uint64_t index, struct hm_bytes entr
     checker->highest = index > checker->highest ? index : checker->highest;
 }
 
+static uint64_t *kept_of(struct group_checker *checker, uint64_t index)
+{
+    if (index >= checker->kept_count) {
+        size_t count = (size_t)index * 2 + 1024;
+        checker->kept = hm_resize(checker->kept, count, sizeof *checker->kept);
+        memset(checker->kept + checker->kept_count, 0,
+               (count - checker->kept_count) * sizeof *checker->kept);
+        checker->kept_count = count;
+    }
+    return &checker->kept[index];
+}
+
+void check_kept(struct group_node *node)
+{
+    const struct hm_replica *replica = hm_participant_replica(node->log);
+    if (hm_raft_snapshot_index(node->raft) > node->machine.applied) {
+        return; /* a snapshot takes the place of all of it */
+    }
+    for (uint64_t index = hm_replica_oldest(replica); index <= replica->index; index++) {
+        struct hm_log_item item;
+        if (!hm_kept_find(&replica->kept, index, &item)) {
+            sim_fail(&node->group->world, "node %zu: entry %llu is not there, though it is kept",
+                     node->slot, (unsigned long long)index);
+            return;
+        }
+        uint64_t words[2] = {item.seq, item.time_ms};
+        uint64_t hash = hm_hash(hm_hash_id(index, &item.session),
+                                (struct hm_bytes){(uint8_t *)words, sizeof words});
+        uint64_t *known = kept_of(&node->group->checker, index);
+        hash = hm_hash(hash, item.data) | 1;
+        if (*known && *known != hash) {
+            sim_fail(&node->group->world, "node %zu keeps another entry %llu", node->slot,
+                     (unsigned long long)index);
+        }
+        *known = hash;
+    }
+}
+
+static void check_keeps_enough(struct group_node *node)
+{
+    const struct hm_replica *replica = hm_participant_replica(node->log);
+    uint32_t keep = node->group->options.keep_entries;
+    uint64_t expected = replica->index > keep ? replica->index - keep + 1 : 1;
+    if (hm_replica_oldest(replica) != expected) {
+        sim_fail(&node->group->world, "node %zu keeps its entries from %llu instead of %llu",
+                 node->slot, (unsigned long long)hm_replica_oldest(replica),
+                 (unsigned long long)expected);
+    }
+    check_kept(node);
+}
+
 void check_installed(struct group_node *node, uint64_t index)
 {
     struct group_fact *fact = fact_of(&node->group->checker, index);
@@ -124,6 +175,8 @@ void group_check_end(struct group *group)
             sim_fail(&group->world, "node %zu applied up to %llu of %llu", node->slot,
                      (unsigned long long)node->machine.applied,
                      (unsigned long long)checker->highest);
+        } else {
+            check_keeps_enough(node);
         }
     }
     if (leader->machine.length < checker->acked_length) {

@@ -183,6 +183,7 @@ static void installed(struct group_node *node, uint64_t index)
     sim_trace(&node->group->world, "node %zu: snapshot at %llu", node->slot,
               (unsigned long long)index);
     check_installed(node, index);
+    check_kept(node);
 }
 
 /* ---- effects ---- */
@@ -267,11 +268,25 @@ static void retire_removed(struct group *group)
 static void compact(struct group_node *node)
 {
     uint64_t behind = node->machine.applied - hm_raft_snapshot_index(node->raft);
-    if (node->compact_every && behind >= node->compact_every &&
-        hm_participant_compact(node->log) == HM_OK) {
-        sim_trace(&node->group->world, "node %zu: compacted at %llu", node->slot,
+    if (node->compact_every == 0 || behind < node->compact_every) {
+        return;
+    }
+    uint64_t before = hm_raft_snapshot_index(node->raft);
+    if (node->shortens) {
+        if (node->machine.applied < node->shortened + node->compact_every / 4 + 1) {
+            return;
+        }
+        node->shortened = node->machine.applied;
+        hm_participant_shorten(node->log);
+    } else if (hm_participant_compact(node->log) != HM_OK) {
+        return;
+    }
+    if (hm_raft_snapshot_index(node->raft) > before) {
+        sim_trace(&node->group->world, "node %zu: compacted up to %llu at %llu", node->slot,
+                  (unsigned long long)hm_raft_snapshot_index(node->raft),
                   (unsigned long long)node->machine.applied);
     }
+    check_kept(node);
 }
 
 static void wake(void *context, uint64_t starts, struct hm_bytes bytes)
@@ -522,8 +537,11 @@ void group_crash(struct group *group, size_t slot, bool power)
 
 static bool use_log(void *context, uint32_t log, struct hm_participant_config *out)
 {
+    struct group_node *node = context;
     out->machine = &counter;
     out->context = context;
+    out->raft.trailing_entries = node->group->options.trailing_entries;
+    out->keep = (struct hm_keep){node->group->options.keep_entries, HM_KEEP_BYTES_MAX};
     return log == 0;
 }
 
@@ -585,6 +603,8 @@ void group_boot(struct group *group, size_t slot)
     node->wake_at = HM_NEVER;
     node->machine = (struct machine){0};
     node->compact_every = sim_chance(world, 700) ? sim_between(world, 5, 300) : 0;
+    node->shortens = sim_chance(world, 500);
+    node->shortened = 0;
     open_log(node);
     group_pump(node);
 }
@@ -654,6 +674,9 @@ void group_init(struct group *group, uint64_t seed, bool loud)
         .segment_bytes = (uint64_t)4096 << sim_between(world, 0, 4),
         .until = sim_between(world, 8000, 20000),
     };
+    group->options.keep_entries = sim_chance(world, 700) ? (uint32_t)sim_between(world, 1, 60) : 0;
+    group->options.trailing_entries =
+        sim_chance(world, 700) ? (uint32_t)sim_between(world, 1, 100) : 0;
     group->client_count = sim_between(world, 1, GROUP_CLIENTS_MAX);
 }
 
@@ -707,5 +730,6 @@ void group_fini(struct group *group)
     sim_net_fini(&group->net);
     sim_world_fini(&group->world);
     hm_free(group->checker.facts);
+    hm_free(group->checker.kept);
     hm_free(group->checker.leaders);
 }

@@ -46,6 +46,8 @@ struct group_node {
     hm_ms wake_at;
     struct machine machine;
     uint64_t compact_every;
+    bool shortens;      /* compacting leaves what is kept in the log */
+    uint64_t shortened; /* Raft index at which it did so last */
 };
 
 struct group_client {
@@ -70,6 +72,8 @@ struct group_fact {
 };
 
 struct group_checker {
+    uint64_t *kept; /* hash of what is kept, by index of the entry; 0: not known yet */
+    size_t kept_count;
     struct group_fact *facts; /* by index */
     size_t fact_count;
     struct hm_id *leaders; /* by term */
@@ -90,7 +94,9 @@ struct group_options {
     bool datagrams;  /* messages may be lost, doubled, overtaken */
     hm_ms pause_max; /* of a client between two operations */
     uint64_t segment_bytes;
-    hm_ms until; /* of faults */
+    uint32_t keep_entries;     /* so many stay readable */
+    uint32_t trailing_entries; /* so many stay in memory; 0: as many as usual */
+    hm_ms until;               /* of faults */
 };
 
 struct group {
@@ -138,6 +144,8 @@ void admin_start(struct group *group);
 
 /* check.c */
 void check_applied(struct group_node *node, uint64_t index, struct hm_bytes entry);
+/* All that is kept is there, and the same everywhere. */
+void check_kept(struct group_node *node);
 void check_installed(struct group_node *node, uint64_t index);
 void check_role(struct group_node *node);
 void check_voters(struct group *group, uint64_t index, const struct hm_log_voters *voters);

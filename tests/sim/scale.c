@@ -338,7 +338,8 @@ static void commit(struct scale *scale, struct hm_bytes request)
 {
     struct hm_outcome outcome;
     hm_replica_apply(&scale->replica,
-                     &(struct hm_log_request){.time_ms = scale->now, .request = request}, &outcome);
+                     &(struct hm_log_request){.time_ms = scale->now, .request = request}, 0,
+                     &outcome);
     struct hm_reader in = hm_reader_of(request);
     bool fails = hm_get_varint(&in) == HM_MSG_request_fail;
     scale->totals.fail_batches += outcome.events > 0 && fails;
@@ -681,7 +682,7 @@ static void commit_now(struct scale *scale, const struct hm_message *request)
     struct hm_buf body = {0};
     struct hm_outcome outcome;
     hm_message_encode(&body, request);
-    hm_replica_apply(&scale->replica, &(struct hm_log_request){.request = hm_buf_view(&body)},
+    hm_replica_apply(&scale->replica, &(struct hm_log_request){.request = hm_buf_view(&body)}, 0,
                      &outcome);
     hm_buf_fini(&body);
 }

@@ -16,7 +16,7 @@
 
 #define HOSTS_MAX    5
 #define FRAMES_MAX   4096
-#define OUTCOMES_MAX 2048
+#define OUTCOMES_MAX 8192
 #define LETTERS      "abcde"
 
 struct frame {

@@ -328,6 +328,21 @@ static void send(struct cluster *c, struct node *node, const struct hm_effect *e
     }
 }
 
+/* Now and then a state of several chunks. */
+static void with_state(struct cluster *c, struct node *node,
+                       enum hm_status (*use)(struct hm_raft *raft, uint64_t index,
+                                             struct hm_bytes state))
+{
+    size_t size = sizeof node->chain + (size_t)(below(c, 6) ? 0 : below(c, 200000));
+    uint8_t *state = hm_alloc(size, 1);
+    memcpy(state, &node->chain, sizeof node->chain);
+    enum hm_status status = use(node->raft, node->applied, (struct hm_bytes){state, size});
+    hm_free(state);
+    CHECK(status == HM_OK || status == HM_STALE || status == HM_NOT_READY ||
+              status == HM_BAD_ARGUMENT || status == HM_IO || status == HM_NOT_LEADER,
+          "snapshot: %s", hm_status_name(status));
+}
+
 static void pump(struct cluster *c, struct node *node)
 {
     struct hm_effect effect;
@@ -351,6 +366,8 @@ static void pump(struct cluster *c, struct node *node)
         case HM_EFFECT_NOTIFY:
             if (effect.notice == HM_RAFT_READ_READY || effect.notice == HM_RAFT_READ_LOST) {
                 end_read(c, node, effect.number, effect.notice == HM_RAFT_READ_READY);
+            } else if (effect.notice == HM_RAFT_SNAPSHOT_LACKING) {
+                with_state(c, node, hm_raft_serve);
             }
             break;
         case HM_EFFECT_NONE:
@@ -532,20 +549,6 @@ static void change(struct cluster *c, struct node *node)
     c->totals->changes++;
 }
 
-/* Now and then a state of several chunks. */
-static void compact(struct cluster *c, struct node *node)
-{
-    size_t size = sizeof node->chain + (size_t)(below(c, 6) ? 0 : below(c, 200000));
-    uint8_t *state = hm_alloc(size, 1);
-    memcpy(state, &node->chain, sizeof node->chain);
-    enum hm_status status =
-        hm_raft_compact(node->raft, node->applied, (struct hm_bytes){state, size});
-    hm_free(state);
-    CHECK(status == HM_OK || status == HM_STALE || status == HM_NOT_READY ||
-              status == HM_BAD_ARGUMENT || status == HM_IO,
-          "compact: %s", hm_status_name(status));
-}
-
 static void repartition(struct cluster *c)
 {
     bool heal = below(c, 2);
@@ -588,7 +591,7 @@ static void disturb(struct cluster *c)
         (void)!hm_raft_transfer(node->raft, c->now, NULL);
         break;
     default:
-        compact(c, node);
+        with_state(c, node, hm_raft_compact);
         break;
     }
     pump(c, node);

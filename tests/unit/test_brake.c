@@ -40,7 +40,7 @@ static struct hm_outcome apply(struct world *world, const struct hm_message *req
                      &(struct hm_log_request){.session = id_of(1),
                                               .time_ms = world->now_ms,
                                               .request = hm_buf_view(&body)},
-                     &outcome);
+                     0, &outcome);
     hm_buf_fini(&body);
     return outcome;
 }
@@ -273,7 +273,7 @@ static void test_a_snapshot_in_between(void **unused)
     struct hm_buf snapshots[2] = {{0}, {0}};
     found(&worlds[0], 4);
     fail_hosts(&worlds[0], 11, 2);
-    hm_replica_snapshot(&worlds[0].replica, &snapshots[0]);
+    hm_replica_snapshot(&worlds[0].replica, true, &snapshots[0]);
     worlds[1] = (struct world){.now_ms = worlds[0].now_ms};
     open_state(&worlds[1]);
     assert_int_equal(hm_replica_install(&worlds[1].replica, hm_buf_view(&snapshots[0])), HM_OK);
@@ -282,7 +282,7 @@ static void test_a_snapshot_in_between(void **unused)
         fail_hosts(&worlds[i], 13, 1);
         expect(&worlds[i], 4, 1, 4, 3);
         hm_buf_clear(&snapshots[i]);
-        hm_replica_snapshot(&worlds[i].replica, &snapshots[i]);
+        hm_replica_snapshot(&worlds[i].replica, true, &snapshots[i]);
     }
     assert_true(hm_bytes_equal(hm_buf_view(&snapshots[0]), hm_buf_view(&snapshots[1])));
     for (size_t i = 0; i < 2; i++) {

@@ -441,19 +441,21 @@ static void test_who_was_away_is_brought_up(void **unused)
     away->cut = true;
     struct host *leader = world_leader(&world, 0);
     world_submit(away, 0, "meanwhile");
-    for (int i = 0; i < 1500; i++) {
+    hm_ms long_enough = world.now + 3000; /* else the leader waits for it */
+    WAIT(&world, world.now >= long_enough);
+    for (int i = 0; i < 5500; i++) {
         world_submit(leader, 0, "e");
     }
-    WAIT(&world, leader->outcome_count == 1500);
+    WAIT(&world, leader->outcome_count == 5500);
     assert_int_equal(hivemind_snapshot(leader->logs[0], &data, &size), HM_OK);
     for (int i = 0; i < 10; i++) {
         world_submit(leader, 0, "f");
     }
-    WAIT(&world, leader->outcome_count == 1510);
+    WAIT(&world, leader->outcome_count == 5510);
     away->cut = false;
     WAIT(&world, away->outcome_count == 1);
     assert_int_equal(away->outcomes[0].status, HM_OK);
-    WAIT(&world, world_all_have(&world, 0, 1511) && away->pushed == 1511);
+    WAIT(&world, world_all_have(&world, 0, 5511) && away->pushed == 5511);
     assert_int_equal(away->gaps, 1);
     assert_string_equal(world_text(away, 0), world_text(leader, 0));
     world_end(&world);

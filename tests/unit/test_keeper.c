@@ -83,7 +83,7 @@ static struct hm_outcome apply(struct world *world, size_t keeper, struct hm_byt
                                    .seq = ++world->seq,
                                    .time_ms = world->net.now,
                                    .request = request};
-    hm_replica_apply(&world->replica, &entry, &outcome);
+    hm_replica_apply(&world->replica, &entry, 0, &outcome);
     return outcome;
 }
 

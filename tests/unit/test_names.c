@@ -114,6 +114,38 @@ static void the_map_is_a_map(void **state)
     hm_free(plain);
 }
 
+/* However many names it has; it goes with the last of them, whichever that is. */
+static void an_owner_is_kept_once(void **state)
+{
+    (void)state;
+    struct names_map map = {0};
+    struct hm_random random;
+    char key[32];
+    char owner[32];
+    hm_random_init(&random, 11);
+    for (size_t i = 0; i < KEYS; i++) {
+        snprintf(owner, sizeof owner, "owner-%zu", i % 50);
+        names_map_add(&map, key_of(i, key), hm_bytes_of_text(owner), i + 1, UINT64_MAX);
+    }
+    assert_int_equal(map.owners.count, 50);
+    assert_int_equal(map.text_bytes, KEYS * 6 + 10 * 7 + 40 * 8);
+    size_t left = KEYS;
+    for (size_t at = hm_random_below(&random, KEYS); left > 0; at = (at + 7) % KEYS) {
+        const struct names_entry *entry = names_map_find(&map, key_of(at, key));
+        snprintf(owner, sizeof owner, "owner-%zu", at % 50);
+        assert_true(hm_bytes_equal(names_owner(entry), hm_bytes_of_text(owner)));
+        assert_int_equal(entry->time_ms, NAMES_TIME_MAX);
+        assert_true(names_map_erase(&map, key_of(at, key)));
+        left--;
+        bool last = names_owners_find(&map.owners, hm_bytes_of_text(owner)) == NULL;
+        assert_int_equal(map.owners.count <= left, true);
+        assert_true(!last || left < KEYS - KEYS / 50);
+    }
+    assert_int_equal(map.owners.count, 0);
+    assert_int_equal(map.text_bytes, 0);
+    names_map_fini(&map);
+}
+
 static void plain_text_is_told_from_other(void **state)
 {
     (void)state;
@@ -163,7 +195,7 @@ static enum hm_status submit_bytes(struct registry *registry, uint64_t seq, stru
 {
     struct hm_log_request entry = {
         .session = {{seq != 0}}, .seq = seq, .time_ms = 1000 + seq, .request = request};
-    hm_replica_apply(&registry->replica, &entry, &registry->outcome);
+    hm_replica_apply(&registry->replica, &entry, 0, &registry->outcome);
     return registry->outcome.status;
 }
 
@@ -389,10 +421,10 @@ static void a_snapshot_carries_everything(void **state)
     for (size_t i = 0; i < 500; i++) {
         assert_int_equal(take(&one, i + 1, key_of(i * 3 % 500, name), i % 2 ? "x" : "y"), HM_OK);
     }
-    hm_replica_snapshot(&one.replica, &bytes);
+    hm_replica_snapshot(&one.replica, true, &bytes);
     assert_int_equal(take(&two, 0, text("old"), "z"), HM_OK);
     assert_int_equal(hm_replica_install(&two.replica, hm_buf_view(&bytes)), HM_OK);
-    hm_replica_snapshot(&two.replica, &again);
+    hm_replica_snapshot(&two.replica, true, &again);
     assert_true(hm_bytes_equal(hm_buf_view(&bytes), hm_buf_view(&again)));
     assert_int_equal(check(&two, "old"), HM_NOT_FOUND);
     assert_int_equal(take(&two, 500, key_of(499 * 3 % 500, name), "x"), HM_OK); /* a retry */
@@ -413,7 +445,7 @@ static void bad_snapshots_change_nothing(void **state)
     hm_random_init(&random, 3);
     open_registry(&registry);
     for (size_t i = 0; i < 40; i++) {
-        assert_int_equal(take(&registry, 0, key_of(i, name), "owner"), HM_OK);
+        assert_int_equal(take(&registry, 0, key_of(i, name), i % 3 ? "owner" : "another"), HM_OK);
     }
     names_machine.snapshot(&registry.names, &bytes);
     struct hm_bytes whole = hm_buf_view(&bytes);
@@ -421,6 +453,9 @@ static void bad_snapshots_change_nothing(void **state)
         struct hm_bytes part = {whole.data, size};
         assert_int_equal(names_machine.install(&registry.names, part), HM_BAD_BYTES);
     }
+    static const uint8_t twice[] = {2, 2, 0, 1, 'a', 0, 1, 'x', 1, 5, 0, 1, 'b', 0, 1, 'x', 2, 6};
+    assert_int_equal(names_machine.install(&registry.names, (struct hm_bytes){twice, sizeof twice}),
+                     HM_BAD_BYTES); /* an owner that has a number already */
     assert_int_equal(registry.names.map.count, 40);
     for (size_t i = 0; i < 3000; i++) {
         size_t at = hm_random_below(&random, whole.size);
@@ -442,6 +477,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_map_is_a_map),
+        cmocka_unit_test(an_owner_is_kept_once),
         cmocka_unit_test(plain_text_is_told_from_other),
         cmocka_unit_test(a_name_has_one_owner),
         cmocka_unit_test(a_retry_hears_what_became_of_it),

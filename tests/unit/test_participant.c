@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#define FILES_MAX 16
+#define FILES_MAX 200
 
 /* ---- a state machine: the requests, one after the other ---- */
 
@@ -63,6 +63,7 @@ struct process {
     size_t answer_count;
     size_t syncs;
     bool disk_works;
+    struct hm_keep keep; /* not zero: log 1 is a list that keeps so much */
 };
 
 static struct hm_disk_file *find_file(struct process *process, const char *name)
@@ -127,6 +128,10 @@ static bool use_log(void *context, uint32_t log, struct hm_participant_config *o
     out->raft.log = log;
     out->machine = &list_machine;
     out->context = &process->lists[log % 2];
+    if (log == 1 && process->keep.entries) {
+        out->machine = &hm_list_machine;
+        out->keep = process->keep;
+    }
     return true;
 }
 
@@ -332,7 +337,7 @@ static void apply_at(struct hm_replica *replica, uint64_t time_ms, uint64_t seq,
 {
     struct hm_log_request request = {
         .session = {{9}}, .seq = seq, .time_ms = time_ms, .request = hm_bytes_of_text("x")};
-    hm_replica_apply(replica, &request, out);
+    hm_replica_apply(replica, &request, 0, out);
 }
 
 static void test_log_time_never_goes_back_and_forgets_idle_writers(void **unused)
@@ -376,15 +381,22 @@ static struct hm_outcome append(struct hm_replica *replica, uint64_t time_ms, st
     struct hm_outcome out;
     struct hm_log_request request = {
         .session = session, .seq = seq, .time_ms = time_ms, .request = hm_bytes_of_text(text)};
-    hm_replica_apply(replica, &request, &out);
+    hm_replica_apply(replica, &request, 0, &out);
     return out;
 }
 
 static void assert_kept(const struct hm_replica *replica, uint64_t index, const char *text)
 {
-    const struct hm_log_item *item = hm_kept_find(&replica->kept, index);
-    assert_non_null(item);
-    assert_true(hm_bytes_equal(item->data, hm_bytes_of_text(text)));
+    struct hm_log_item item;
+    assert_true(hm_kept_find(&replica->kept, index, &item));
+    assert_int_equal(item.index, index);
+    assert_true(hm_bytes_equal(item.data, hm_bytes_of_text(text)));
+}
+
+static void assert_not_kept(const struct hm_replica *replica, uint64_t index)
+{
+    struct hm_log_item item;
+    assert_false(hm_kept_find(&replica->kept, index, &item));
 }
 
 static void test_a_list_keeps_its_newest_and_brings_them_in_a_snapshot(void **unused)
@@ -400,21 +412,21 @@ static void test_a_list_keeps_its_newest_and_brings_them_in_a_snapshot(void **un
     for (size_t i = 0; i < 5; i++) {
         assert_int_equal(append(&replica, 1000, (struct hm_id){{0}}, 0, texts[i]).index, i + 1);
     }
-    assert_null(hm_kept_find(&replica.kept, 2));
-    assert_null(hm_kept_find(&replica.kept, 6));
+    assert_not_kept(&replica, 2);
+    assert_not_kept(&replica, 6);
     assert_kept(&replica, 3, "three");
-    hm_replica_snapshot(&replica, &snapshot);
+    hm_replica_snapshot(&replica, true, &snapshot);
     assert_int_equal(hm_replica_install(&copy, hm_buf_view(&snapshot)), HM_OK);
     assert_kept(&copy, 3, "three");
     assert_kept(&copy, 5, "five");
     assert_int_equal(append(&copy, 1000, (struct hm_id){{0}}, 0, "six").index, 6);
-    assert_null(hm_kept_find(&copy.kept, 3));
+    assert_not_kept(&copy, 3);
     /* By bytes, too; the newest stays whatever its size. */
     hm_kept_limit(&copy.kept, (struct hm_keep){3, 7});
-    assert_null(hm_kept_find(&copy.kept, 4));
+    assert_not_kept(&copy, 4);
     hm_kept_limit(&copy.kept, (struct hm_keep){3, 1});
     assert_kept(&copy, 6, "six");
-    assert_int_equal(copy.kept.count, 1);
+    assert_int_equal(hm_kept_count(&copy.kept), 1);
     snapshot.size--;
     assert_int_equal(hm_replica_install(&copy, hm_buf_view(&snapshot)), HM_BAD_BYTES);
     assert_kept(&copy, 6, "six");
@@ -544,6 +556,93 @@ static void test_a_forgotten_log_gives_back_its_room(void **unused)
     end(&process);
 }
 
+/* Entries FIRST to LAST are kept, each with its own text and time. */
+static void assert_keeps(struct process *process, uint64_t first, uint64_t last)
+{
+    char text[64];
+    struct hm_log_item item;
+    const struct hm_replica *replica = hm_participant_replica(hm_logs_find(process->logs, 1));
+    assert_int_equal(hm_replica_oldest(replica), first);
+    assert_int_equal(replica->index, last);
+    for (uint64_t i = first; i <= last; i++) {
+        snprintf(text, sizeof text, "entry %llu", (unsigned long long)i);
+        assert_true(hm_kept_find(&replica->kept, i, &item));
+        assert_int_equal(item.index, i);
+        assert_true(hm_bytes_equal(item.data, hm_bytes_of_text(text)));
+    }
+}
+
+static void append_entries(struct process *process, uint64_t first, uint64_t last)
+{
+    char text[64];
+    for (uint64_t i = first; i <= last; i++) {
+        snprintf(text, sizeof text, "entry %llu", (unsigned long long)i);
+        assert_int_equal(propose(process, 1, 0, 0, text, 0), HM_OK);
+        if (i % 50 == 0 || i == last) {
+            pump(process);
+        }
+    }
+}
+
+static void restart(struct process *process)
+{
+    stop(process);
+    start(process);
+}
+
+/* More than what Raft holds back for followers that lag: what is kept is in its log, or in copies
+ * that a snapshot makes, and comes back from the disk in both cases. */
+static void test_what_is_kept_outlives_snapshots_and_restarts(void **unused)
+{
+    (void)unused;
+    struct process process = {.keep = {2000, 1u << 20}};
+    start(&process);
+    struct hm_participant *log = hm_logs_find(process.logs, 1);
+    for (uint64_t i = 500; i <= 5000; i += 500) {
+        append_entries(&process, i - 499, i);
+        hm_participant_shorten(log);
+        pump(&process);
+        assert_keeps(&process, i > 2000 ? i - 1999 : 1, i);
+    }
+    uint64_t index = hm_raft_snapshot_index(hm_participant_raft(log));
+    assert_true(index >= 2500 && index <= 3010);
+    restart(&process);
+    assert_keeps(&process, 3001, 5000);
+    log = hm_logs_find(process.logs, 1);
+    assert_int_equal(hm_participant_compact(log), HM_OK);
+    pump(&process);
+    assert_keeps(&process, 3001, 5000);
+    append_entries(&process, 5001, 5600);
+    hm_participant_shorten(log);
+    pump(&process);
+    assert_keeps(&process, 3601, 5600); /* copies, then places */
+    restart(&process);
+    assert_keeps(&process, 3601, 5600);
+    append_entries(&process, 5601, 8000);
+    assert_keeps(&process, 6001, 8000);
+    end(&process);
+}
+
+/* Log 0 has a few entries in the first segment, and would keep it and all behind it for ever. */
+static void test_a_quiet_log_gives_the_journal_free(void **unused)
+{
+    (void)unused;
+    struct process process = {.keep = {100, 1u << 20}};
+    start(&process);
+    assert_int_equal(propose(&process, 0, 0, 0, "quiet", 0), HM_OK);
+    pump(&process);
+    for (uint64_t i = 100; i <= 6000; i += 100) {
+        append_entries(&process, i - 99, i);
+        hm_participant_shorten(hm_logs_find(process.logs, 1));
+        pump(&process);
+        assert_true(hm_logs_journal_bytes(process.logs) <= 20 * 4096 + 2 * 100 * 100);
+    }
+    restart(&process);
+    assert_string_equal(process.lists[0].text, "quiet ");
+    assert_keeps(&process, 5901, 6000);
+    end(&process);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -558,6 +657,8 @@ int main(void)
         cmocka_unit_test(test_a_retry_out_of_order_is_told_its_place),
         cmocka_unit_test(test_an_old_session_never_writes_again),
         cmocka_unit_test(test_a_forgotten_log_gives_back_its_room),
+        cmocka_unit_test(test_what_is_kept_outlives_snapshots_and_restarts),
+        cmocka_unit_test(test_a_quiet_log_gives_the_journal_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,7 +56,7 @@ static struct hm_outcome apply(struct hm_state *state, uint8_t session, uint64_t
                                    .seq = seq,
                                    .time_ms = 1000 + seq,
                                    .request = hm_buf_view(&body)};
-    hm_replica_apply(replica_of(state), &entry, &outcome);
+    hm_replica_apply(replica_of(state), &entry, 0, &outcome);
     hm_buf_fini(&body);
     return outcome;
 }
@@ -230,7 +230,7 @@ static void test_the_feature_level_rises_when_all_support_it(void **unused)
     /* It is part of the state. */
     struct hm_buf snapshot = {0};
     struct hm_state *other = new_state();
-    hm_replica_snapshot(replica_of(state), &snapshot);
+    hm_replica_snapshot(replica_of(state), true, &snapshot);
     assert_int_equal(hm_replica_install(replica_of(other), hm_buf_view(&snapshot)), HM_OK);
     assert_int_equal(hm_state_feature(other), next);
     hm_buf_fini(&snapshot);
@@ -324,9 +324,9 @@ static void test_a_snapshot_is_the_whole_state(void **unused)
     struct hm_buf first = {0};
     struct hm_buf second = {0};
     struct hm_state *copy = new_state();
-    hm_replica_snapshot(replica_of(state), &first);
+    hm_replica_snapshot(replica_of(state), true, &first);
     assert_int_equal(hm_replica_install(replica_of(copy), hm_buf_view(&first)), HM_OK);
-    hm_replica_snapshot(replica_of(copy), &second);
+    hm_replica_snapshot(replica_of(copy), true, &second);
     assert_true(hm_bytes_equal(hm_buf_view(&first), hm_buf_view(&second)));
     /* And it goes on the same way. */
     for (uint8_t i = 2; i < 60; i += 2) {
@@ -335,14 +335,14 @@ static void test_a_snapshot_is_the_whole_state(void **unused)
     }
     hm_buf_clear(&first);
     hm_buf_clear(&second);
-    hm_replica_snapshot(replica_of(state), &first);
-    hm_replica_snapshot(replica_of(copy), &second);
+    hm_replica_snapshot(replica_of(state), true, &first);
+    hm_replica_snapshot(replica_of(copy), true, &second);
     assert_true(hm_bytes_equal(hm_buf_view(&first), hm_buf_view(&second)));
     /* A cut snapshot is refused and changes nothing. */
     first.size--;
     assert_int_equal(hm_replica_install(replica_of(copy), hm_buf_view(&first)), HM_BAD_BYTES);
     hm_buf_clear(&first);
-    hm_replica_snapshot(replica_of(copy), &first);
+    hm_replica_snapshot(replica_of(copy), true, &first);
     assert_true(hm_bytes_equal(hm_buf_view(&first), hm_buf_view(&second)));
     hm_buf_fini(&first);
     hm_buf_fini(&second);

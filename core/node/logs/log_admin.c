@@ -337,7 +337,7 @@ static struct hm_log_info describe(const struct hm_node *node, const struct hm_n
                                .id = named->id,
                                .leader = member_name(node, &leader),
                                .newest = replica->index,
-                               .oldest = replica->index + 1 - replica->kept.count,
+                               .oldest = hm_replica_oldest(replica),
                                .keep_entries = replica->kept.keep.entries,
                                .keep_bytes = replica->kept.keep.bytes};
     size_t count;

@@ -16,11 +16,6 @@ struct hm_log_wait {
     hm_ms until;
 };
 
-static uint64_t oldest_of(const struct hm_replica *replica)
-{
-    return replica->index + 1 - replica->kept.count;
-}
-
 static void fill(const struct hm_replica *replica, const struct hm_log_read *read,
                  struct hm_arena *arena, struct hm_log_page *page)
 {
@@ -31,8 +26,11 @@ static void fill(const struct hm_replica *replica, const struct hm_log_read *rea
     page->next = from;
     page->items = hm_arena_alloc(arena, to >= from ? most : 0, sizeof *page->items);
     for (uint64_t i = from; i <= to && page->items_count < most && bytes < PAGE_BYTES; i++) {
-        const struct hm_log_item *item = hm_kept_find(&replica->kept, i);
-        page->items[page->items_count++] = *item;
+        struct hm_log_item *item = &page->items[page->items_count];
+        if (!hm_kept_find(&replica->kept, i, item)) {
+            break; /* a snapshot is about to take the place of all this */
+        }
+        page->items_count++;
         page->next = i + 1;
         bytes += item->data.size;
     }
@@ -42,9 +40,10 @@ void hm_node_serve_log(struct hm_node *node, uint64_t token, const struct hm_nam
                        const struct hm_log_read *read)
 {
     const struct hm_replica *replica = hm_participant_replica(named->participant);
-    struct hm_message message = {
-        .kind = HM_MSG_log_page,
-        .log_page = {.oldest = oldest_of(replica), .newest = replica->index, .next = read->from}};
+    struct hm_message message = {.kind = HM_MSG_log_page,
+                                 .log_page = {.oldest = hm_replica_oldest(replica),
+                                              .newest = replica->index,
+                                              .next = read->from}};
     struct hm_log_page *page = &message.log_page;
     struct hm_arena arena = {0};
     if (read->from && read->from < page->oldest) {
