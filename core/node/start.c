@@ -17,6 +17,7 @@
 #include "core/node/events.h"
 #include "core/node/host/host.h"
 #include "core/node/host/report.h"
+#include "core/node/logs/backup.h"
 #include "core/node/logs/log_admin.h"
 #include "core/node/logs/log_calls.h"
 #include "core/node/logs/log_reads.h"
@@ -93,6 +94,7 @@ struct whole {
     struct hm_log_admin log_admin;
     struct hm_log_calls log_calls;
     struct hm_log_waits log_waits;
+    struct hm_backup backup;
     struct hm_office office;
     struct hm_proposals proposals;
     struct hm_judge judge;
@@ -115,6 +117,7 @@ static struct hm_node *make(void)
     node->log_admin = &whole->log_admin;
     node->log_calls = &whole->log_calls;
     node->log_waits = &whole->log_waits;
+    node->backup = &whole->backup;
     node->office = &whole->office;
     node->proposals = &whole->proposals;
     node->judge = &whole->judge;
@@ -185,6 +188,8 @@ void hm_node_free(struct hm_node *node)
     hm_free(node->requests.origins);
     hm_free(node->commands->event_waits);
     hm_free(node->log_waits->items);
+    hm_buf_fini(&node->backup->state);
+    hm_free(node->backup->reads);
     hm_free(node->log_calls->lanes);
     hm_index_fini(&node->requests.by_token);
     hm_free(node->acts.items);
