@@ -207,35 +207,24 @@ void hm_node_free(struct hm_node *node)
 static enum hm_status take_identity(struct hm_node *node, struct hm_bytes content,
                                     struct hm_buf *error)
 {
-    struct hm_arena arena = {0};
-    struct hm_message message;
-    enum hm_status status = HM_DAMAGED;
-    if (content.size > 4) {
-        struct hm_bytes body = {content.data, content.size - 4};
-        struct hm_reader sum = hm_reader_of((struct hm_bytes){content.data + body.size, 4});
-        if (hm_get_u32(&sum) == hm_crc32c(0, body) &&
-            hm_message_decode_only(body, HM_MSG_node_identity, &arena, &message) == HM_OK) {
-            status = HM_OK;
-        }
-    }
-    if (status != HM_OK) {
+    struct hm_node_identity identity;
+    if (!hm_node_get_identity(content, &identity)) {
         hm_buf_printf(error, "file identity of the data directory is damaged; restore it, or start "
                              "with an empty directory as a new node");
-    } else if (!hm_name_equal_nocase(&message.node_identity.name, &node->config.name)) {
-        status = HM_DENIED;
+        return HM_DAMAGED;
+    }
+    if (!hm_name_equal_nocase(&identity.name, &node->config.name)) {
         hm_buf_printf(error,
                       "the data directory belongs to node %s and this is node %s; name another "
                       "directory with data:, or set name: %s",
-                      message.node_identity.name.text, node->config.name.text,
-                      message.node_identity.name.text);
-    } else {
-        node->id = message.node_identity.id;
-        node->cluster = message.node_identity.cluster;
-        node->boot = message.node_identity.boot + 1;
-        node->journal_begun = message.node_identity.voted;
+                      identity.name.text, node->config.name.text, identity.name.text);
+        return HM_DENIED;
     }
-    hm_arena_fini(&arena);
-    return status;
+    node->id = identity.id;
+    node->cluster = identity.cluster;
+    node->boot = identity.boot + 1;
+    node->journal_begun = identity.voted;
+    return HM_OK;
 }
 
 /* A new id: whoever remembers the old one's votes must not take this node for it. The cluster
