@@ -60,7 +60,7 @@ struct hm_given {
     struct hm_options options;                 /* not for one that is alone */
     const char *words[HM_COMMAND_WORDS_MAX];   /* NULL: not given */
     const char *texts[HM_COMMAND_OPTIONS_MAX]; /* of its own options, in the order of its table */
-    struct hm_client client;                   /* open, unless it is alone */
+    struct hm_client client;                   /* open, unless it asks no node */
     void *own;                                 /* zeroed at first: what it makes of all that */
 };
 
@@ -74,6 +74,7 @@ struct hm_command {
     /* A group of commands, NULL-terminated, has nothing of what follows. */
     const struct hm_command *const *verbs;
     bool alone;          /* asks no node, and takes none of the options for that */
+    int alone_with;      /* key of its option with which it asks no node either; 0: there is none */
     const char *example; /* of words that are right, told with wrong ones; may be NULL */
     const struct argp_option *options; /* its own */
     size_t own_bytes;                  /* of hm_given.own */
@@ -93,6 +94,11 @@ const char *hm_given_option(const struct hm_given *given, int key);
 /* Runs a command, or that of a group which argv[1] names. argv[0] is how it was called, as in
  * "hivemind log"; argv is changed. Returns the exit code, or ends the program after wrong usage. */
 int hm_command_main(const struct hm_command *command, int argc, char **argv);
+
+/* ---- control_recover.c ---- */
+
+/* On the terminal, unless its option 'y' was given; anything but yes, and no terminal, is no. */
+bool hm_is_confirmed(const struct hm_given *given);
 
 /* ---- print.c ---- */
 
@@ -136,8 +142,10 @@ int hm_complain_status(uint16_t status, struct hm_bytes reason);
 extern const struct hm_command hm_command_announce;
 extern const struct hm_command hm_command_check_config;
 extern const struct hm_command hm_command_control;
+extern const struct hm_command hm_command_control_backup;
 extern const struct hm_command hm_command_control_recover;
 extern const struct hm_command hm_command_control_rejoin;
+extern const struct hm_command hm_command_control_restore;
 extern const struct hm_command hm_command_control_status;
 extern const struct hm_command hm_command_dev;
 extern const struct hm_command hm_command_drain;

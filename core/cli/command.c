@@ -193,10 +193,12 @@ static int run_one(const struct hm_command *command, int argc, char **argv)
     struct hm_given given = {.command = command};
     given.own = command->own_bytes ? hm_alloc(1, command->own_bytes) : NULL;
     argp_parse(&argp, argc, argv, 0, NULL, &given);
-    int code = command->alone ? EXIT_OK : hm_client_open(&given.client, &given.options);
+    bool alone =
+        command->alone || (command->alone_with && hm_given_option(&given, command->alone_with));
+    int code = alone ? EXIT_OK : hm_client_open(&given.client, &given.options);
     if (code == EXIT_OK) {
         code = command->run(&given);
-        if (!command->alone) {
+        if (!alone) {
             hm_client_close(&given.client);
         }
     }

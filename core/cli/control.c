@@ -2,10 +2,8 @@
 #include "core/cli/cli.h"
 
 static const struct hm_command *const verbs[] = {
-    &hm_command_control_status,
-    &hm_command_control_recover,
-    &hm_command_control_rejoin,
-    NULL,
+    &hm_command_control_status,  &hm_command_control_backup, &hm_command_control_restore,
+    &hm_command_control_recover, &hm_command_control_rejoin, NULL,
 };
 
 const struct hm_command hm_command_control = {

@@ -14,8 +14,7 @@ static const struct argp_option options[] = {
     {0},
 };
 
-/* On the terminal, unless --yes was given; anything but yes, and no terminal, is no. */
-static bool is_confirmed(const struct hm_given *given)
+bool hm_is_confirmed(const struct hm_given *given)
 {
     char line[16] = "";
     if (hm_given_option(given, 'y')) {
@@ -94,7 +93,7 @@ static int run_recover(struct hm_given *given)
         if (!hm_given_option(given, 'y')) {
             tell_plan(told);
         }
-        if (!is_confirmed(given)) {
+        if (!hm_is_confirmed(given)) {
             return EXIT_FAILED;
         }
         request.recover.now = true;
@@ -120,7 +119,7 @@ static int run_rejoin(struct hm_given *given)
     if (!hm_given_option(given, 'y')) {
         printf("This node puts its control data aside and joins the recovered control plane.\n");
     }
-    if (!is_confirmed(given)) {
+    if (!hm_is_confirmed(given)) {
         return EXIT_FAILED;
     }
     int code = hm_client_answer(&given->client, &request, 0, &reply);

@@ -222,6 +222,7 @@ static enum hm_status open_daemon(struct run *run, struct hm_buf *error)
         hm_buf_printf(&run->data, "%s", config.data ? config.data : "");
         hm_put_u8(&run->data, 0);
         set_node(&run->settings, &place, &node);
+        node.key_id = hm_key_id(&key);
         hm_log_event(&run->log, HM_LOG_INFO, "starting", "name=%s addr=%s data=%s socket=%s",
                      place.name.text, hm_addr_format(&place.addr, addr),
                      config.data ? config.data : "none", config.control);

@@ -18,6 +18,7 @@
 #include "core/node/desk/submit.h"
 #include "core/node/host/host.h"
 #include "core/node/host/report.h"
+#include "core/node/logs/backup.h"
 #include "core/node/logs/log_admin.h"
 #include "core/node/logs/log_calls.h"
 #include "core/node/member/emit.h"
@@ -112,6 +113,9 @@ static const struct row rows[] = {
     [HM_MSG_leave] = {.request = hm_node_on_leave},
     [HM_MSG_recover] = {.request = hm_node_on_recover, .fenced = true},
     [HM_MSG_rejoin] = {.request = hm_node_on_rejoin, .fenced = true},
+    [HM_MSG_backup_query] = {.request = hm_node_on_backup_query, .fenced = true},
+    [HM_MSG_index_query] = {.message = hm_node_on_index_query},
+    [HM_MSG_index_reply] = {.message = hm_node_on_index_reply},
     [HM_MSG_log_listed] = {.message = hm_node_on_reply},
     [HM_MSG_log_page] = {.message = hm_node_on_reply},
     [HM_MSG_log_members_reply] = {.message = hm_node_on_reply},
@@ -241,6 +245,13 @@ void hm_node_control(struct hm_node *node, hm_ms now, uint64_t connection, struc
     }
     hm_arena_clear(&node->arena);
     node->fed = true;
+}
+
+void hm_node_control_closed(struct hm_node *node, hm_ms now, uint64_t connection)
+{
+    node->now = now;
+    hm_node_forget_asker(node, connection);
+    hm_node_close_backup(node, connection);
 }
 
 void hm_node_deliver_mail(struct hm_node *node)

@@ -15,6 +15,7 @@
 #include "core/node/dispatch.h"
 #include "core/node/host/host.h"
 #include "core/node/host/report.h"
+#include "core/node/logs/backup.h"
 #include "core/node/logs/log_reads.h"
 #include "core/node/logs/named.h"
 #include "core/node/member/emit.h"
@@ -186,6 +187,7 @@ static void pump(struct hm_node *node)
     } while (node->mail.size || node->slices->changed);
     hm_node_answer_event_waits(node);
     hm_node_answer_log_waits(node);
+    hm_node_pump_backup(node);
     hm_node_pump_disk(node);
     hm_node_check_ready(node);
 }
@@ -227,6 +229,7 @@ void hm_node_tick(struct hm_node *node, hm_ms now)
     }
     hm_node_tick_calls(node);
     hm_node_tick_modules(node);
+    hm_node_tick_backup(node);
     hm_node_expire_requests(node);
     node->fed = true;
 }
@@ -271,6 +274,7 @@ hm_ms hm_node_deadline(const struct hm_node *node)
     at = sooner(at, hm_node_event_waits_deadline(node));
     at = sooner(at, hm_node_log_waits_deadline(node));
     at = sooner(at, hm_node_modules_deadline(node));
+    at = sooner(at, hm_node_backup_deadline(node));
     at = sooner(at, node->disk.busy ? HM_NEVER : node->disk.retry_at);
     at = sooner(at, node->disk.side_retry_at);
     return node->catalog ? sooner(at, hm_catalog_deadline(node->catalog)) : at;

@@ -54,6 +54,7 @@ struct hm_node_config {
     hm_ms restart_grace_ms; /* 0 means the default, 30 s */
     hm_ms removal_brake_ms; /* as the leader has it; 0 means the default, 30 s */
     uint32_t feature;       /* level that it supports; 0 means this release's */
+    uint32_t key_id;        /* of the cluster key, to be told; 0: not known */
     uint64_t seed; /* of all randomness; the node id comes from it when there is none yet */
     const struct hm_module *const *modules; /* roles and middlewares, in the order of the chain */
     const struct hm_conf_node *const *sections; /* one a module; NULL: none given */

@@ -17,6 +17,7 @@
 #include "core/node/events.h"
 #include "core/node/host/host.h"
 #include "core/node/host/report.h"
+#include "core/node/logs/backup.h"
 #include "core/node/logs/log_admin.h"
 #include "core/node/logs/log_calls.h"
 #include "core/node/logs/log_reads.h"
@@ -93,6 +94,7 @@ struct whole {
     struct hm_log_admin log_admin;
     struct hm_log_calls log_calls;
     struct hm_log_waits log_waits;
+    struct hm_backup backup;
     struct hm_office office;
     struct hm_proposals proposals;
     struct hm_judge judge;
@@ -115,6 +117,7 @@ static struct hm_node *make(void)
     node->log_admin = &whole->log_admin;
     node->log_calls = &whole->log_calls;
     node->log_waits = &whole->log_waits;
+    node->backup = &whole->backup;
     node->office = &whole->office;
     node->proposals = &whole->proposals;
     node->judge = &whole->judge;
@@ -185,6 +188,8 @@ void hm_node_free(struct hm_node *node)
     hm_free(node->requests.origins);
     hm_free(node->commands->event_waits);
     hm_free(node->log_waits->items);
+    hm_buf_fini(&node->backup->state);
+    hm_free(node->backup->reads);
     hm_free(node->log_calls->lanes);
     hm_index_fini(&node->requests.by_token);
     hm_free(node->acts.items);
@@ -202,35 +207,24 @@ void hm_node_free(struct hm_node *node)
 static enum hm_status take_identity(struct hm_node *node, struct hm_bytes content,
                                     struct hm_buf *error)
 {
-    struct hm_arena arena = {0};
-    struct hm_message message;
-    enum hm_status status = HM_DAMAGED;
-    if (content.size > 4) {
-        struct hm_bytes body = {content.data, content.size - 4};
-        struct hm_reader sum = hm_reader_of((struct hm_bytes){content.data + body.size, 4});
-        if (hm_get_u32(&sum) == hm_crc32c(0, body) &&
-            hm_message_decode_only(body, HM_MSG_node_identity, &arena, &message) == HM_OK) {
-            status = HM_OK;
-        }
-    }
-    if (status != HM_OK) {
+    struct hm_node_identity identity;
+    if (!hm_node_get_identity(content, &identity)) {
         hm_buf_printf(error, "file identity of the data directory is damaged; restore it, or start "
                              "with an empty directory as a new node");
-    } else if (!hm_name_equal_nocase(&message.node_identity.name, &node->config.name)) {
-        status = HM_DENIED;
+        return HM_DAMAGED;
+    }
+    if (!hm_name_equal_nocase(&identity.name, &node->config.name)) {
         hm_buf_printf(error,
                       "the data directory belongs to node %s and this is node %s; name another "
                       "directory with data:, or set name: %s",
-                      message.node_identity.name.text, node->config.name.text,
-                      message.node_identity.name.text);
-    } else {
-        node->id = message.node_identity.id;
-        node->cluster = message.node_identity.cluster;
-        node->boot = message.node_identity.boot + 1;
-        node->journal_begun = message.node_identity.voted;
+                      identity.name.text, node->config.name.text, identity.name.text);
+        return HM_DENIED;
     }
-    hm_arena_fini(&arena);
-    return status;
+    node->id = identity.id;
+    node->cluster = identity.cluster;
+    node->boot = identity.boot + 1;
+    node->journal_begun = identity.voted;
+    return HM_OK;
 }
 
 /* A new id: whoever remembers the old one's votes must not take this node for it. The cluster

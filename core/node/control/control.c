@@ -11,6 +11,7 @@
 #include "core/node/desk/peers.h"
 #include "core/node/desk/standing.h"
 #include "core/node/desk/submit.h"
+#include "core/node/logs/backup.h"
 #include "core/node/logs/log_admin.h"
 #include "core/node/logs/log_calls.h"
 #include "core/node/logs/named.h"
@@ -220,6 +221,9 @@ void hm_node_pump_logs(struct hm_node *node)
 {
     struct hm_log_effect effect;
     while (node->control.logs && hm_logs_output(node->control.logs, node->now, &effect)) {
+        if (effect.kind == HM_LOG_ANSWER && hm_node_backup_answered(node, &effect)) {
+            continue;
+        }
         if (effect.log != 0 && effect.kind != HM_LOG_SEND) {
             on_named_effect(node, &effect);
             continue;

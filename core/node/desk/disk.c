@@ -45,18 +45,40 @@ bool hm_node_files_are_kept(const struct hm_node *node)
     return node->disk.count == 0;
 }
 
+void hm_node_put_identity(struct hm_buf *out, const struct hm_node_identity *identity)
+{
+    hm_message_encode(
+        out, &(struct hm_message){.kind = HM_MSG_node_identity, .node_identity = *identity});
+    /* A checksum, so that damage is told from a foreign file. */
+    hm_put_u32(out, hm_crc32c(0, hm_buf_view(out)));
+}
+
+bool hm_node_get_identity(struct hm_bytes content, struct hm_node_identity *out)
+{
+    if (content.size <= 4) {
+        return false;
+    }
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    struct hm_bytes body = {content.data, content.size - 4};
+    struct hm_reader sum = hm_reader_of((struct hm_bytes){content.data + body.size, 4});
+    bool good = hm_get_u32(&sum) == hm_crc32c(0, body) &&
+                hm_message_decode_only(body, HM_MSG_node_identity, &arena, &message) == HM_OK;
+    if (good) {
+        *out = message.node_identity;
+    }
+    hm_arena_fini(&arena);
+    return good;
+}
+
 void hm_node_keep_identity(struct hm_node *node)
 {
     struct hm_buf bytes = {0};
-    hm_message_encode(&bytes,
-                      &(struct hm_message){.kind = HM_MSG_node_identity,
-                                           .node_identity = {.id = node->id,
-                                                             .name = node->config.name,
-                                                             .cluster = node->cluster,
-                                                             .boot = node->boot,
-                                                             .voted = node->journal_begun}});
-    /* A checksum, so that damage is told from a foreign file. */
-    hm_put_u32(&bytes, hm_crc32c(0, hm_buf_view(&bytes)));
+    hm_node_put_identity(&bytes, &(struct hm_node_identity){.id = node->id,
+                                                            .name = node->config.name,
+                                                            .cluster = node->cluster,
+                                                            .boot = node->boot,
+                                                            .voted = node->journal_begun});
     hm_node_keep_file(node, "identity", hm_buf_view(&bytes));
     hm_buf_fini(&bytes);
 }

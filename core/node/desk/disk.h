@@ -33,6 +33,9 @@ bool hm_node_files_are_kept(const struct hm_node *node);
 void hm_node_pump_disk(struct hm_node *node);
 void hm_node_tick_disk(struct hm_node *node);
 void hm_node_on_disk_done(struct hm_node *node, uint64_t number, enum hm_status status);
+/* The content of file identity; `out` is empty before. False: this is none. */
+void hm_node_put_identity(struct hm_buf *out, const struct hm_node_identity *identity);
+bool hm_node_get_identity(struct hm_bytes content, struct hm_node_identity *out);
 /* The identity file, from what the node knows. */
 void hm_node_keep_identity(struct hm_node *node);
 

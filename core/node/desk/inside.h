@@ -106,6 +106,7 @@ struct hm_node {
     struct hm_log_admin *log_admin; /* logs/log_admin.h */
     struct hm_log_calls *log_calls; /* logs/log_calls.h */
     struct hm_log_waits *log_waits; /* logs/log_reads.h */
+    struct hm_backup *backup;       /* logs/backup.h */
     struct hm_office *office;       /* control/control.h */
     struct hm_proposals *proposals; /* control/proposals.h */
     struct hm_judge *judge;         /* control/verdict.h */

@@ -160,9 +160,8 @@ void hm_node_answer_status(struct hm_node *node, uint64_t token, enum hm_status 
                        .answer = {.status = (uint16_t)status, .reason = hm_bytes_of_text(reason)}});
 }
 
-void hm_node_control_closed(struct hm_node *node, hm_ms now, uint64_t connection)
+void hm_node_forget_asker(struct hm_node *node, uint64_t connection)
 {
-    node->now = now;
     for (size_t i = node->requests.count; i > 0; i--) {
         if (node->requests.origins[i - 1].local &&
             node->requests.origins[i - 1].connection == connection) {

@@ -39,6 +39,8 @@ void hm_node_answer_status(struct hm_node *node, uint64_t token, enum hm_status 
 void hm_node_close_request(struct hm_node *node, uint64_t token);
 /* NULL: it was answered, or nobody waits for it any more. */
 const struct hm_origin *hm_node_origin(const struct hm_node *node, uint64_t token);
+/* This control connection is gone, and whoever waited there. */
+void hm_node_forget_asker(struct hm_node *node, uint64_t connection);
 void hm_node_expire_requests(struct hm_node *node);
 /* A text for a wire field, out of `arena`. */
 struct hm_bytes hm_node_text(struct hm_arena *arena, const char *format, ...)
