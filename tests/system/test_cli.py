@@ -23,7 +23,7 @@ GROUPS = {
          "protocol"],
     ("log",): ["create", "list", "delete", "append", "session", "read", "follow", "members", "add",
                "remove", "transfer", "snapshot"],
-    ("control",): ["status", "recover", "rejoin"],
+    ("control",): ["status", "backup", "restore", "recover", "rejoin"],
     ("names",): ["register", "check", "release", "list"],
 }
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -42,7 +42,7 @@ static void apply(struct hm_replica *replica, const struct hm_message *request)
     struct hm_buf body = {0};
     struct hm_outcome outcome;
     hm_message_encode(&body, request);
-    hm_replica_apply(replica, &(struct hm_log_request){.request = hm_buf_view(&body)}, &outcome);
+    hm_replica_apply(replica, &(struct hm_log_request){.request = hm_buf_view(&body)}, 0, &outcome);
     assert_int_equal(outcome.status, HM_OK);
     hm_buf_fini(&body);
 }
@@ -95,16 +95,16 @@ static void make_source(struct source *source)
     *source = (struct source){.state = hm_state_new()};
     hm_replica_init(&events, &hm_state_machine, source->state);
     fill_events(&events);
-    hm_replica_snapshot(&events, &source->events);
+    hm_replica_snapshot(&events, true, &source->events);
     source->index = hm_state_view(source->state)->index;
     hm_replica_init(&audit, &hm_list_machine, NULL);
     hm_kept_limit(&audit.kept, (struct hm_keep){100, 10000});
     for (int i = 0; i < 3; i++) {
         struct hm_outcome outcome;
-        hm_replica_apply(&audit, &(struct hm_log_request){.request = hm_bytes_of_text("paid")},
+        hm_replica_apply(&audit, &(struct hm_log_request){.request = hm_bytes_of_text("paid")}, 0,
                          &outcome);
     }
-    hm_replica_snapshot(&audit, &source->audit);
+    hm_replica_snapshot(&audit, true, &source->audit);
     hm_replica_fini(&events);
     hm_replica_fini(&audit);
     source->names[0] = (struct hm_log_name){0, hm_name_of("events")};
@@ -574,7 +574,9 @@ static void run_restored(struct disk *disk, uint64_t epoch, uint64_t index)
     assert_int_equal(hm_raft_role(named->upkeep.raft), HM_RAFT_LEADER);
     const struct hm_replica *replica = hm_participant_replica(named->participant);
     assert_int_equal(replica->index, 3);
-    assert_non_null(hm_kept_find(&replica->kept, 1));
+    struct hm_log_item item;
+    assert_true(hm_kept_find(&replica->kept, 1, &item));
+    assert_true(hm_bytes_equal(item.data, hm_bytes_of_text("paid")));
     end_restored(&running);
 }
 
@@ -722,10 +724,10 @@ static void test_a_node_hands_out_its_logs(void **unused)
     for (int i = 0; i < 3; i++) {
         struct hm_outcome outcome;
         struct hm_bytes large = {hm_alloc(300000, 1), 300000};
-        hm_replica_apply(&audit, &(struct hm_log_request){.request = large}, &outcome);
+        hm_replica_apply(&audit, &(struct hm_log_request){.request = large}, 0, &outcome);
         hm_bytes_free(large);
     }
-    hm_replica_snapshot(&audit, &source.audit);
+    hm_replica_snapshot(&audit, true, &source.audit);
     hm_replica_fini(&audit);
     make_file(&source, &file);
     assert_int_equal(restore(&disk, &source, hm_buf_view(&file)), HM_OK);

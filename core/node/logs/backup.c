@@ -123,7 +123,7 @@ static void take(struct hm_node *node)
     }
     const struct hm_replica *replica = hm_participant_replica(participant);
     hm_buf_clear(&backup->state);
-    hm_replica_snapshot(replica, &backup->state);
+    hm_replica_snapshot(replica, true, &backup->state);
     if (backup->state.size > HM_WIRE_STORED_BYTES_MAX) {
         fail(node, HM_TOO_LARGE, "the log's state is larger than a snapshot may be");
         return;
