@@ -218,7 +218,8 @@ void hm_node_on_refusal(struct hm_node *node, const struct hm_peer *from,
         hm_node_meet_generation(node, from, refusal->generation);
         return;
     }
-    /* To a control node a leader has the last word, where it hears one. */
+    /* To a control node the leader has the last word, where it has heard of one: it alone is
+     * believed. A learner that the leader no longer counts hears nothing else from it. */
     struct hm_id leader =
         node->control.raft ? hm_raft_leader(node->control.raft) : (struct hm_id){{0}};
     char addr[HM_ADDR_TEXT_BYTES];
@@ -228,7 +229,8 @@ void hm_node_on_refusal(struct hm_node *node, const struct hm_peer *from,
                 (unsigned long long)refusal->cluster, (unsigned long long)node->cluster,
                 (int)refusal->reason.size, (const char *)refusal->reason.data);
     if (refusal->status == HM_REMOVED && refusal->cluster == node->cluster &&
-        node->phase == HM_PHASE_MEMBER && hm_id_is_none(&leader)) {
+        node->phase == HM_PHASE_MEMBER &&
+        (hm_id_is_none(&leader) || hm_id_equal(&leader, &from->id))) {
         /* Perhaps the other is only behind: asking costs nothing and changes nothing then. */
         hm_node_begin_joining(node);
     } else if (refusal->cluster != 0) {
