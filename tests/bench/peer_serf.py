@@ -1,85 +1,88 @@
-"""Some serf agents on loopback with their default configuration, one of which is killed and comes
-back. Each agent says itself, on its standard output, what it makes of the others."""
+"""serf agents on loopback with their default configuration. Each says itself, on its standard
+output, what it makes of the others."""
 
-import os
-import selectors
+import re
 import signal
 import subprocess
 import time
 
-from demo import Failed
+from voices import Voices
 
-NET = "127.78.0."
+NET = "127.78."
+FIRST = 3  # the others join through these
+
+
+def address(number):
+    return f"{NET}{number // 250}.{number % 250 + 1}"
 
 
 class Serf:
-    def __init__(self, count=5):
-        self.agents = {}
-        self.lines = {}
-        self.selector = selectors.DefaultSelector()
+    name = "serf"
+
+    def __init__(self, count=0):
+        """With so many agents, each of which knows the others."""
+        self.voices = Voices()
         for number in range(1, count + 1):
             self.start(number)
-            self.wait(f"EventMemberJoin: agent-{number} ", self.agents)
+            self.wait_joined(number, self.numbers())
+
+    def numbers(self):
+        return list(self.voices.processes)
 
     def start(self, number):
-        command = ["serf", "agent", f"-node=agent-{number}", f"-bind={NET}{number}:7946",
-                   f"-rpc-addr={NET}{number}:7373"]
-        others = [other for other in self.agents if other != number]
-        if others:
-            command.append(f"-join={NET}{others[0]}")
-        agent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                 stdin=subprocess.DEVNULL)
-        os.set_blocking(agent.stdout.fileno(), False)
-        self.agents[number] = agent
-        self.lines[number] = ""
-        self.selector.register(agent.stdout, selectors.EVENT_READ, number)
+        others = [n for n in self.voices.processes if n != number][:FIRST]
+        command = ["serf", "agent", f"-node=agent-{number}", f"-bind={address(number)}:7946",
+                   f"-rpc-addr={address(number)}:7373"]
+        command += [f"-join={address(n)}:7946" for n in others[:1]]
+        self.voices.start(number, command)
 
-    def wait(self, words, numbers, seconds=60):
-        """Until each of these agents has said the words since it was last waited for."""
-        missing = {number for number in numbers if words not in self.lines[number]}
-        end = time.monotonic() + seconds
-        while missing:
-            ready = self.selector.select(max(0, end - time.monotonic()))
-            if not ready:
-                raise Failed(f"serf agents {sorted(missing)} did not say \"{words}\"")
-            for key, _ in ready:
-                said = key.fileobj.read()
-                if not said:
-                    self.selector.unregister(key.fileobj)
-                    continue
-                self.lines[key.data] += said.decode(errors="replace")
-                if words in self.lines[key.data]:
-                    missing.discard(key.data)
-        for number in self.lines:
-            self.lines[number] = ""
+    def start_first(self):
+        for number in range(1, FIRST + 1):
+            self.start(number)
+            self.wait_joined(number, self.numbers())
+
+    def wait_whole(self, count, _new=()):
+        """Until each knows so many, itself among them; none has gone since it started."""
+        self.voices.wait(self.numbers(), lambda said: said.count("EventMemberJoin: ") >= count,
+                         f"{count} times that another joined")
+
+    def wait_joined(self, number, by):
+        self.voices.wait(by, lambda said: f"EventMemberJoin: agent-{number} " in said,
+                         f"that agent-{number} joined")
+
+    def wait_failed(self, number, by):
+        self.voices.wait(by, lambda said: f"EventMemberFailed: agent-{number} " in said,
+                         f"that agent-{number} failed")
+
+    def emit(self, event, data, by):
+        subprocess.run(["serf", "event", f"-rpc-addr={address(by)}:7373", "-coalesce=false", event,
+                        data], check=True, stdout=subprocess.DEVNULL)
+
+    def wait_event(self, event):
+        self.voices.wait(self.numbers(), lambda said: f"user-event: {event}\n" in said,
+                         f"event {event}")
+
+    def failed(self):
+        """Those of whom anybody has said so since the last `forget`."""
+        return {name for said in self.voices.lines.values()
+                for name in re.findall(r"EventMemberFailed: (\S+)", said)}
 
     def crash(self):
         """Kills the last agent. Seconds until all others say that it has failed."""
-        number = max(self.agents)
-        others = [other for other in self.agents if other != number]
-        victim = self.agents[number]
+        number = max(self.numbers())
+        others = [other for other in self.numbers() if other != number]
+        self.voices.forget()
         start = time.monotonic()
-        victim.send_signal(signal.SIGKILL)
-        self.wait(f"EventMemberFailed: agent-{number} ", others)
+        self.voices.send(number, signal.SIGKILL)
+        self.wait_failed(number, others)
         took = time.monotonic() - start
-        victim.wait()
-        self.forget(victim)
+        self.voices.end(number)
         self.start(number)
-        self.wait(f"EventMemberJoin: agent-{number} ", others)
+        self.wait_joined(number, others)
         return took
 
-    def forget(self, agent):
-        try:
-            self.selector.unregister(agent.stdout)
-        except KeyError:
-            pass
-        agent.stdout.close()
-
     def pids(self):
-        return [agent.pid for agent in self.agents.values()]
+        return self.voices.pids()
 
     def stop(self):
-        for agent in self.agents.values():
-            agent.kill()
-            agent.wait()
-            self.forget(agent)
+        self.voices.stop()

@@ -244,7 +244,7 @@ def traffic(cluster, serf, figures):
 def idle(cluster, figures, own_network):
     """Nothing is asked and nothing changes. Returns the serf agents, for the crashes."""
     progress("idle")
-    serf = peer_serf.Serf()
+    serf = peer_serf.Serf(5)
     time.sleep(10)
     memory(cluster, figures, "idle", worst_mib(serf.pids()))
     if own_network:

@@ -9,6 +9,7 @@ import time
 ETH_P_IP = 0x0800
 ETHERNET_BYTES = 14
 IP_BYTES = 20
+SO_RCVBUFFORCE = 33
 
 
 def ports_of(pid):
@@ -27,27 +28,49 @@ def ports_of(pid):
     return found
 
 
-def capture(seconds):
-    """(address, port) of the sender -> bytes with IP, UDP and TCP headers; and the seconds."""
-    sent = collections.Counter()
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP)) as wire:
-        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        wire.bind(("lo", ETH_P_IP))
-        wire.settimeout(0.1)
-        start = time.monotonic()
-        while time.monotonic() - start < seconds:
+class Wire:
+    """Everything that arrives over loopback from now on, in IPv4."""
+
+    def __init__(self, buffer_bytes=4 << 20):
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP))
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, buffer_bytes)
+        self.socket.bind(("lo", ETH_P_IP))
+
+    def next(self, seconds):
+        """One packet: its sender (address, port) and its bytes with IP, UDP and TCP headers; None
+        when none comes in time."""
+        self.socket.settimeout(seconds)
+        while True:
             try:
-                packet, about = wire.recvfrom(256)
-            except TimeoutError:
-                continue
-            if about[2] == socket.PACKET_HOST and len(packet) >= ETHERNET_BYTES + IP_BYTES:
+                packet, about = self.socket.recvfrom(256)
+            except (TimeoutError, BlockingIOError):
+                return None
+            if about[2] == socket.PACKET_HOST and len(packet) >= ETHERNET_BYTES + IP_BYTES + 4:
                 header = packet[ETHERNET_BYTES:]
                 size, = struct.unpack("!H", header[2:4])
                 at = (header[0] & 15) * 4
                 port, = struct.unpack("!H", header[at:at + 2])
-                sent[socket.inet_ntoa(header[12:16]), port] += size
-        took = time.monotonic() - start
-    return sent, took
+                return (socket.inet_ntoa(header[12:16]), port), size
+
+    def queued(self):
+        """What has come and was not taken yet."""
+        while packet := self.next(0):
+            yield packet
+
+    def close(self):
+        self.socket.close()
+
+
+def capture(seconds):
+    """(address, port) of the sender -> bytes; and the seconds."""
+    sent = collections.Counter()
+    wire = Wire()
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
+        if packet := wire.next(0.1):
+            sent[packet[0]] += packet[1]
+    wire.close()
+    return sent, time.monotonic() - start
 
 
 def bytes_by_pid(pids, seconds):
