@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 void *hm_alloc(size_t count, size_t size)
 {
     void *memory = calloc(count ? count : 1, size ? size : 1);
@@ -33,6 +37,13 @@ void *hm_grow(void *array, size_t count, size_t *capacity, size_t size)
     *capacity = *capacity ? *capacity * 2 : 8;
     HM_ASSERT(*capacity > count);
     return hm_resize(array, *capacity, size);
+}
+
+void hm_give_back(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 void hm_wipe(void *memory, size_t size)

@@ -18,6 +18,9 @@ void hm_free(void *memory);
 /* Makes room in a growing array for one item more, doubling: `*capacity` counts items. */
 void *hm_grow(void *array, size_t count, size_t *capacity, size_t size);
 
+/* Gives what is free but still held back to the system: after work that does not come again. */
+void hm_give_back(void);
+
 /* Overwrites a secret in a way that the compiler keeps. */
 void hm_wipe(void *memory, size_t size);
 

@@ -78,6 +78,7 @@ static void do_act(struct hm_daemon *daemon, const struct hm_act *act)
         break;
     case HM_ACT_READY:
         daemon->ready = true;
+        hm_give_back(); /* what reading the configuration and joining took */
         hm_timer_set(daemon->resolve, HM_NEVER);
         if (daemon->events.ready) {
             daemon->events.ready(daemon->events.context);

@@ -34,15 +34,17 @@ static void take_frame(struct hm_transport *transport, const struct hm_addr *fro
     }
 }
 
-/* The number of datagrams that were there. */
+/* The number of datagrams that were there. Room for a batch on the stack: of what is never written
+ * there is no memory, and mostly there is one. */
 static int receive_batch(struct hm_transport *transport)
 {
+    uint8_t inbox[HM_DATAGRAM_BATCH][HM_DATAGRAM_FRAME_BYTES];
     struct mmsghdr headers[HM_DATAGRAM_BATCH];
     struct iovec parts[HM_DATAGRAM_BATCH];
     struct sockaddr_storage names[HM_DATAGRAM_BATCH];
     memset(headers, 0, sizeof headers);
     for (size_t i = 0; i < HM_DATAGRAM_BATCH; i++) {
-        parts[i] = (struct iovec){transport->inbox[i], HM_DATAGRAM_FRAME_BYTES};
+        parts[i] = (struct iovec){inbox[i], HM_DATAGRAM_FRAME_BYTES};
         headers[i].msg_hdr.msg_iov = &parts[i];
         headers[i].msg_hdr.msg_iovlen = 1;
         headers[i].msg_hdr.msg_name = &names[i];
@@ -54,8 +56,7 @@ static int receive_batch(struct hm_transport *transport)
         if (headers[i].msg_hdr.msg_flags & MSG_TRUNC) {
             transport->counters.malformed++;
         } else {
-            take_frame(transport, &from,
-                       (struct hm_bytes){transport->inbox[i], headers[i].msg_len});
+            take_frame(transport, &from, (struct hm_bytes){inbox[i], headers[i].msg_len});
         }
     }
     return count;
@@ -117,7 +118,6 @@ static void on_udp(void *user, int events)
 
 void hm_datagrams_init(struct hm_transport *transport)
 {
-    transport->inbox = hm_alloc(HM_DATAGRAM_BATCH, sizeof *transport->inbox);
     transport->family = transport->sockets.addr.family == 6 ? AF_INET6 : AF_INET;
     transport->udp =
         hm_watch_open(transport->loop, transport->sockets.udp, HM_WATCH_READ, on_udp, transport);
@@ -183,5 +183,4 @@ void hm_datagrams_fini(struct hm_transport *transport)
     hm_watch_close(transport->udp);
     hm_buf_fini(&transport->plain);
     hm_buf_fini(&transport->frames);
-    hm_free(transport->inbox);
 }

@@ -54,6 +54,8 @@ struct hm_disk {
     struct queue finished;
     bool stop;
 
+    bool started; /* the thread runs: since the first batch, for some disks never have one */
+
     /* Of the thread alone. */
     int directory;
     struct open_file open[OPEN_FILES_MAX];
@@ -152,7 +154,7 @@ static enum hm_status write_at(int fd, const uint8_t *data, size_t size, uint64_
  * nothing but data to wait for. */
 static enum hm_status allocate(struct hm_disk *disk, const struct hm_disk_op *op)
 {
-    static const uint8_t zeros[ZERO_BYTES];
+    static uint8_t zeros[ZERO_BYTES]; /* not const: so it takes no room in the program */
     int fd = open_file(disk, op->file, O_CREAT | O_EXCL);
     if (fd < 0) {
         return failed();
@@ -359,9 +361,6 @@ struct hm_disk *hm_disk_new(uv_loop_t *loop, const char *directory, struct hm_di
     HM_ASSERT(uv_async_init(loop, disk->wake, on_wake) == 0);
     disk->wake->data = disk;
     HM_ASSERT(uv_mutex_init(&disk->mutex) == 0 && uv_cond_init(&disk->work) == 0);
-    if (!disk->memory) {
-        HM_ASSERT(uv_thread_create(&disk->thread, run_thread, disk) == 0);
-    }
     return disk;
 }
 
@@ -399,6 +398,9 @@ void hm_disk_submit(struct hm_disk *disk, const struct hm_disk_op *ops, size_t c
     uv_cond_signal(&disk->work); /* whom it wakes takes the mutex first */
     if (disk->memory) {
         uv_async_send(disk->wake);
+    } else if (!disk->started) {
+        HM_ASSERT(uv_thread_create(&disk->thread, run_thread, disk) == 0);
+        disk->started = true;
     }
 }
 
@@ -416,7 +418,7 @@ void hm_disk_free(struct hm_disk *disk)
     disk->stop = true;
     uv_cond_signal(&disk->work);
     uv_mutex_unlock(&disk->mutex);
-    if (!disk->memory) {
+    if (disk->started) {
         uv_thread_join(&disk->thread);
     }
     for (struct batch *batch; (batch = pop(&disk->finished)) != NULL;) {

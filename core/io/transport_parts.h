@@ -44,7 +44,6 @@ struct hm_transport {
     struct hm_buf frames;
     struct hm_datagram datagrams[HM_DATAGRAM_BATCH]; /* waiting, their frames in `frames` */
     size_t datagram_count;
-    uint8_t (*inbox)[HM_DATAGRAM_FRAME_BYTES]; /* HM_DATAGRAM_BATCH of them */
 
     struct hm_out_link **out; /* streams to others, found by `out_by_addr` */
     size_t out_count;
