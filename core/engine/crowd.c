@@ -1,7 +1,7 @@
 #include "core/engine/crowd.h"
 
 #define RECENT_MS    1000u
-#define EACH_MS      8u
+#define EACH_MS      1u
 #define WAIT_MOST_MS 250u
 
 hm_ms hm_crowd_wait(struct hm_crowd *crowd, hm_ms now)
