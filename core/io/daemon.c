@@ -61,6 +61,9 @@ static void do_act(struct hm_daemon *daemon, const struct hm_act *act)
     case HM_ACT_SEND:
         hm_transport_send(daemon->transport, &act->addr, act->stream, act->bytes);
         break;
+    case HM_ACT_HOLD:
+        hm_transport_hold(daemon->transport, &act->addr, act->stream);
+        break;
     case HM_ACT_DISK:
         hm_disk_submit(act->beside ? daemon->beside : daemon->disk, act->ops, act->op_count,
                        act->number);

@@ -1,4 +1,5 @@
-/* The transport's streams to others: connected on demand, written in order, closed when idle. */
+/* The transport's streams to others: connected on demand or to be held, written in order, closed
+ * when idle. */
 #include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/base/memory.h"
@@ -26,6 +27,7 @@ struct hm_out_link {
     struct hm_addr addr;
     enum out_stage stage;
     bool dirty;            /* counted in out_dirty */
+    bool held;             /* stands without anything to say */
     enum hm_status failed; /* to be told in the next flush; until then nothing is queued */
     int fd;
     struct hm_watch *watch;
@@ -61,6 +63,12 @@ static void set_stage(struct hm_out_link *link, enum out_stage stage)
 static bool has_queued(const struct hm_out_link *link)
 {
     return link->queue_at < link->queue.size;
+}
+
+/* Is it to be connected, when it is not? */
+static bool is_wanted(const struct hm_out_link *link)
+{
+    return has_queued(link) || link->held;
 }
 
 static bool has_unwritten(const struct hm_out_link *link)
@@ -292,9 +300,9 @@ static uint64_t hash_of_addr(const struct hm_addr *addr)
     return hm_hash(0, (struct hm_bytes){key, sizeof key});
 }
 
-static struct hm_out_link *find_or_make(struct hm_transport *transport, const struct hm_addr *addr)
+static struct hm_out_link *find(struct hm_transport *transport, const struct hm_addr *addr,
+                                uint64_t hash)
 {
-    uint64_t hash = hash_of_addr(addr);
     size_t cursor = 0;
     uint32_t at;
     while ((at = hm_index_next(&transport->out_by_addr, hash, &cursor)) != HM_INDEX_END) {
@@ -302,7 +310,17 @@ static struct hm_out_link *find_or_make(struct hm_transport *transport, const st
             return transport->out[at];
         }
     }
-    struct hm_out_link *link = hm_alloc(1, sizeof *link);
+    return NULL;
+}
+
+static struct hm_out_link *find_or_make(struct hm_transport *transport, const struct hm_addr *addr)
+{
+    uint64_t hash = hash_of_addr(addr);
+    struct hm_out_link *link = find(transport, addr, hash);
+    if (link) {
+        return link;
+    }
+    link = hm_alloc(1, sizeof *link);
     link->transport = transport;
     link->addr = *addr;
     link->fd = -1;
@@ -359,13 +377,28 @@ void hm_out_send(struct hm_transport *transport, const struct hm_addr *to, struc
     link->used = hm_transport_now(transport);
 }
 
+void hm_out_hold(struct hm_transport *transport, const struct hm_addr *to, bool hold)
+{
+    struct hm_out_link *link =
+        hold ? find_or_make(transport, to) : find(transport, to, hash_of_addr(to));
+    if (!link || link->held == hold) {
+        return;
+    }
+    link->held = hold;
+    if (link->stage == OUT_CLOSED && hold && !has_queued(link)) {
+        hm_ms at = hm_transport_now(transport) + transport->limits.hold_after_ms;
+        link->retry_at = link->retry_at > at ? link->retry_at : at;
+    }
+    transport->timing_changed = true;
+}
+
 static void flush_link(struct hm_out_link *link)
 {
     link->dirty = false;
     link->transport->out_dirty--;
     if (link->failed != HM_OK) {
         shut(link, link->failed);
-    } else if (link->stage == OUT_CLOSED && has_queued(link)) {
+    } else if (link->stage == OUT_CLOSED && is_wanted(link)) {
         if (hm_transport_now(link->transport) >= link->retry_at) {
             connect_link(link);
         } else {
@@ -397,9 +430,9 @@ static hm_ms deadline_of(const struct hm_out_link *link)
     case OUT_GREETING:
         return link->began + limits->handshake_ms;
     case OUT_UP:
-        return link->used + limits->idle_ms;
+        return link->held ? HM_NEVER : link->used + limits->idle_ms;
     default:
-        return has_queued(link) ? link->retry_at : link->used + FORGET_MS;
+        return is_wanted(link) ? link->retry_at : link->used + FORGET_MS;
     }
 }
 
@@ -431,7 +464,7 @@ void hm_out_tick(struct hm_transport *transport)
             } else {
                 shut(link, HM_OK);
             }
-        } else if (has_queued(link)) {
+        } else if (is_wanted(link)) {
             mark_dirty(link);
         } else {
             forget(transport, i);

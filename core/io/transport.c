@@ -74,6 +74,7 @@ static void set_limits(struct hm_transport_limits *limits)
         .senders_max = 16384,
         .handshake_ms = 5000,
         .idle_ms = 60000,
+        .hold_after_ms = 1000,
         .backoff_min_ms = 50,
         .backoff_max_ms = 1000,
     };
@@ -85,6 +86,7 @@ static void set_limits(struct hm_transport_limits *limits)
     OR_USUAL(senders_max);
     OR_USUAL(handshake_ms);
     OR_USUAL(idle_ms);
+    OR_USUAL(hold_after_ms);
     OR_USUAL(backoff_min_ms);
     OR_USUAL(backoff_max_ms);
 #undef OR_USUAL
@@ -155,6 +157,11 @@ void hm_transport_send(struct hm_transport *transport, const struct hm_addr *to,
     } else {
         hm_out_send(transport, to, payload);
     }
+}
+
+void hm_transport_hold(struct hm_transport *transport, const struct hm_addr *to, bool hold)
+{
+    hm_out_hold(transport, to, hold);
 }
 
 const struct hm_transport_counters *hm_transport_counters(const struct hm_transport *transport)

@@ -41,6 +41,7 @@ struct hm_transport_limits {
     size_t senders_max;           /* remembered against replays: 16,384 */
     hm_ms handshake_ms;           /* for connecting, and for proving the key: 5 s */
     hm_ms idle_ms;                /* until an unused stream is closed: 60 s */
+    hm_ms hold_after_ms;          /* who is held for less, in a crowd, is not connected to: 1 s */
     hm_ms backoff_min_ms;         /* after a failure, doubled by each: 50 ms */
     hm_ms backoff_max_ms;         /* 1 s */
 };
@@ -77,6 +78,10 @@ void hm_transport_set_cluster(struct hm_transport *transport, uint64_t cluster);
  * Payloads have at most HM_WIRE_MESSAGE_BYTES_MAX + 16 bytes (asserted). */
 void hm_transport_send(struct hm_transport *transport, const struct hm_addr *to, bool stream,
                        struct hm_bytes payload);
+/* A stream to this address stands from now on, or need not any more: it is connected without
+ * anything to send, again when it fails, and not closed when idle. It costs no traffic but TCP's
+ * keepalive, and when the process there ends, stream_down says so at once. */
+void hm_transport_hold(struct hm_transport *transport, const struct hm_addr *to, bool hold);
 /* Writes what is queued now; else this is done right before the loop waits. Who answers callbacks
  * by more sends later than from within them calls this until there is nothing new, then waits. */
 void hm_transport_flush(struct hm_transport *transport);

@@ -70,6 +70,7 @@ void hm_datagrams_fini(struct hm_transport *transport);
 
 /* stream_out.c */
 void hm_out_send(struct hm_transport *transport, const struct hm_addr *to, struct hm_bytes payload);
+void hm_out_hold(struct hm_transport *transport, const struct hm_addr *to, bool hold);
 void hm_out_flush(struct hm_transport *transport);
 /* Acts on deadlines that have passed. */
 void hm_out_tick(struct hm_transport *transport);

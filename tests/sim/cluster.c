@@ -193,6 +193,7 @@ static void pump(struct cluster_node *node)
                 writer_answered(node->cluster, act.number, act.bytes);
             }
             break;
+        case HM_ACT_HOLD: /* here no stream is closed when idle */
         case HM_ACT_NONE:
             break;
         }

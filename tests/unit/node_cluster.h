@@ -40,6 +40,7 @@ struct cluster {
     uint64_t cluster_ids[NODES_MAX];
     bool dead[NODES_MAX];
     bool stopped[NODES_MAX];
+    bool held[NODES_MAX][NODES_MAX]; /* streams that stand: [holder][whom] */
     size_t count;
     struct packet *packets;
     size_t packet_count;

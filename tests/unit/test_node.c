@@ -40,6 +40,48 @@ static void test_the_dead_are_removed(void **state)
     finish(&cluster);
 }
 
+static size_t holders_of(const struct cluster *cluster, size_t number)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < cluster->count; i++) {
+        count += !cluster->dead[i] && cluster->held[i][number];
+    }
+    return count;
+}
+
+/* The streams to a process end with it, long before somebody would probe it
+ * again. */
+static void test_a_crash_is_noticed_by_who_holds_a_stream(void **state)
+{
+    (void)state;
+    for (size_t victim = 3; victim < 7; victim++) {
+        struct cluster cluster = {0};
+        start_seven(&cluster);
+        for (size_t i = 0; i < cluster.count; i++) {
+            assert_in_range(holders_of(&cluster, i), 1, 2);
+        }
+        hm_ms since = cluster.now;
+        cluster.dead[victim] = true;
+        for (size_t i = 0; i < cluster.count; i++) {
+            struct hm_addr addr = addr_of(victim);
+            if (!cluster.dead[i] && cluster.held[i][victim]) {
+                hm_node_stream_down(cluster.nodes[i], cluster.now, &addr, HM_IO);
+                drain(&cluster, i);
+            }
+        }
+        while (members(&cluster, victim == 3 ? 4 : 3) == 7 && cluster.now < since + 2000) {
+            step(&cluster);
+        }
+        assert_true(cluster.now < since + 200);
+        run_for(&cluster, 1000);
+        assert_int_equal(holders_of(&cluster, victim), 0);
+        for (size_t i = 0; i < cluster.count; i++) {
+            assert_true(cluster.dead[i] || holders_of(&cluster, i) > 0);
+        }
+        finish(&cluster);
+    }
+}
+
 static void test_a_dead_leader_is_followed_by_another(void **state)
 {
     (void)state;
@@ -518,6 +560,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_seven_nodes_become_a_cluster),
         cmocka_unit_test(test_the_dead_are_removed),
+        cmocka_unit_test(test_a_crash_is_noticed_by_who_holds_a_stream),
         cmocka_unit_test(test_a_dead_leader_is_followed_by_another),
         cmocka_unit_test(test_without_quorum_nothing_is_removed),
         cmocka_unit_test(test_an_announcement_is_reported),

@@ -334,6 +334,38 @@ static void test_idle_streams_are_closed_and_come_back(void **state)
     world_fini(&world);
 }
 
+static void test_held_streams_stand(void **state)
+{
+    (void)state;
+    struct world world;
+    char where[HM_ADDR_TEXT_BYTES];
+    const struct hm_transport_limits limits = {.idle_ms = 20, .hold_after_ms = 5};
+    world_init(&world);
+    start(&world, &world.a, &ours, &limits);
+    start(&world, &world.b, &ours, &limits);
+    hm_transport_hold(world.a.transport, &world.b.addr, true);
+    UNTIL(&world, world.a.ups == 1);
+    /* One that is not held is closed; this one, which is idle for longer, is not. */
+    send_text(&world.b, &world.a.addr, true, "hello");
+    UNTIL(&world, world.b.downs == 1);
+    assert_int_equal(world.a.downs, 0);
+    hm_transport_free(world.b.transport);
+    UNTIL(&world, world.a.downs == 1);
+    assert_int_equal(world.a.why, HM_IO);
+    start_at(&world, &world.b, &ours, hm_addr_format(&world.b.addr, where), NULL);
+    UNTIL(&world, world.a.ups == 2);
+    hm_transport_hold(world.a.transport, &world.b.addr, false);
+    UNTIL(&world, world.a.why == HM_OK);
+    /* Held for a moment only: never connected. */
+    hm_transport_hold(world.a.transport, &world.b.addr, true);
+    hm_transport_hold(world.a.transport, &world.b.addr, false);
+    send_text(&world.b, &world.a.addr, true, "hello");
+    UNTIL(&world, world.a.payloads == 2);
+    assert_int_equal(world.a.ups, 2);
+    assert_int_equal(world.b.payloads, 0);
+    world_fini(&world);
+}
+
 static void test_a_peer_that_does_not_read(void **state)
 {
     (void)state;
@@ -560,6 +592,7 @@ int main(void)
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_a_peer_that_restarts),
         cmocka_unit_test(test_idle_streams_are_closed_and_come_back),
+        cmocka_unit_test(test_held_streams_stand),
         cmocka_unit_test(test_a_peer_that_does_not_read),
         cmocka_unit_test(test_replayed_and_broken_datagrams),
         cmocka_unit_test(test_strangers_on_streams),

@@ -7,6 +7,8 @@
 #include "core/node/desk/peers.h"
 #include "core/node/desk/roles.h"
 
+#include <string.h>
+
 /* ---- who is kept ---- */
 
 static bool needs_role(const struct hm_node *node, const struct hm_member *member)
@@ -199,6 +201,39 @@ static void refresh_state_links(struct hm_node *node)
     hm_feed_set_neighbours(&node->feeds[HM_FEED_STATE], peers, count);
 }
 
+static bool is_held(const struct hm_addr *held, const struct hm_addr *addr)
+{
+    for (size_t i = 0; i < HM_NODE_HELD; i++) {
+        if (hm_addr_equal(&held[i], addr)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A process that ends closes its streams: those whose other end we hold tell at once what the next
+ * probe would tell. Every node is held by its predecessors on the first rings. */
+static void hold_subjects(struct hm_node *node)
+{
+    struct hm_addr wanted[HM_NODE_HELD] = {{0}};
+    struct hm_peer peers[HM_RINGS_DEPTH];
+    for (uint32_t ring = 0; ring < HM_NODE_HELD && ring < node->config.rings; ring++) {
+        if (hm_slice_beside(&node->slice, ring, true, peers) > 0) {
+            wanted[ring] = peers[0].addr;
+        }
+    }
+    for (size_t i = 0; i < HM_NODE_HELD; i++) {
+        if (!hm_addr_is_none(&node->slices->held[i]) && !is_held(wanted, &node->slices->held[i])) {
+            hm_node_act(node, &(struct hm_act){.kind = HM_ACT_HOLD, .addr = node->slices->held[i]});
+        }
+        if (!hm_addr_is_none(&wanted[i]) && !is_held(node->slices->held, &wanted[i])) {
+            hm_node_act(node,
+                        &(struct hm_act){.kind = HM_ACT_HOLD, .addr = wanted[i], .stream = true});
+        }
+    }
+    memcpy(node->slices->held, wanted, sizeof wanted);
+}
+
 void hm_node_refresh_slices(struct hm_node *node)
 {
     struct hm_peer peers[2 * HM_RINGS_MAX];
@@ -215,6 +250,7 @@ void hm_node_refresh_slices(struct hm_node *node)
     count = hm_slice_neighbours(&node->slice, peers);
     hm_swim_set_helpers(&node->swim, peers, count);
     hm_feed_set_neighbours(&node->feeds[HM_FEED_MEMBERS], peers, count);
+    hold_subjects(node);
     if (node->carries_state) {
         refresh_state_links(node);
     }

@@ -4,8 +4,12 @@
 
 #include "core/node/desk/inside.h"
 
+/* To so many of its subjects a node holds a stream, whose end says at once that they died. */
+#define HM_NODE_HELD 2u
+
 struct hm_slices {
-    bool changed;   /* the slice, or the nodes of roles that count here */
+    bool changed;                      /* the slice, or the nodes of roles that count here */
+    struct hm_addr held[HM_NODE_HELD]; /* the streams that stand; no address: none */
     hm_ms fresh_at; /* a slice that cannot be mended is asked for (again) then; HM_NEVER: it can */
     uint64_t fresh_call;
     uint32_t fresh_tries;
