@@ -142,6 +142,7 @@ void drain(struct cluster *cluster, size_t number)
     struct hm_act act;
     while (hm_node_output(cluster->nodes[number], &act)) {
         if (act.kind == HM_ACT_SEND) {
+            cluster->datagrams[act.addr.ip[3] - 1] += !act.stream;
             cluster->sent++;
             cluster->packets = hm_grow(cluster->packets, cluster->packet_count,
                                        &cluster->packet_capacity, sizeof *cluster->packets);

@@ -1,6 +1,5 @@
-/* A cluster of whole nodes over a perfect network in virtual time, with roles
- * that have no substance. HM_TEST_LOG in the environment shows what the nodes
- * log. */
+/* A cluster of whole nodes over a perfect network in virtual time, with roles that have no
+ * substance. HM_TEST_LOG in the environment shows what the nodes log. */
 #ifndef HM_TESTS_UNIT_NODE_CLUSTER_H
 #define HM_TESTS_UNIT_NODE_CLUSTER_H
 
@@ -10,8 +9,7 @@
 #define DELAY_MS     1u
 #define PORT_OF_HUGE 666u
 
-/* What the role of a node was told of the feed: a letter an event, or the name
- * of a user event. */
+/* What the role of a node was told of the feed: a letter an event, or the name of a user event. */
 struct told {
     char text[64];
     uint64_t last; /* index */
@@ -46,6 +44,7 @@ struct cluster {
     size_t packet_count;
     size_t packet_capacity;
     size_t sent;
+    size_t datagrams[NODES_MAX];         /* sent to each */
     size_t warnings;                     /* lines of the log */
     struct hm_buf reply;                 /* the last one to a control connection */
     struct hm_buf identities[NODES_MAX]; /* the only file that the roles here have */

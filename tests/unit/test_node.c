@@ -1,5 +1,5 @@
-/* Whole nodes over a perfect network in virtual time: founding, joining,
- * announcing, dying, leaving. What happens under faults is the simulator's. */
+/* Whole nodes over a perfect network in virtual time: founding, joining, announcing, dying,
+ * leaving. What happens under faults is the simulator's. */
 #include "core/base/memory.h"
 #include "tests/unit/node_cluster.h"
 
@@ -49,8 +49,7 @@ static size_t holders_of(const struct cluster *cluster, size_t number)
     return count;
 }
 
-/* The streams to a process end with it, long before somebody would probe it
- * again. */
+/* The streams to a process end with it, long before somebody would probe it again. */
 static void test_a_crash_is_noticed_by_who_holds_a_stream(void **state)
 {
     (void)state;
@@ -159,8 +158,7 @@ static void test_an_announcement_is_reported(void **state)
     finish(&cluster);
 }
 
-/* The goal is a second from the leader's death to the next committed event,
- * whenever it dies. */
+/* The goal is a second from the leader's death to the next committed event, whenever it dies. */
 static void test_a_change_waits_for_the_election_alone(void **state)
 {
     (void)state;
@@ -239,8 +237,7 @@ static void test_a_taken_name_is_refused(void **state)
     finish(&cluster);
 }
 
-/* Everybody names everybody, each itself too, wherever it stands in the list;
- * nobody founds. */
+/* Everybody names everybody, each itself too, wherever it stands in the list; nobody founds. */
 static void test_who_waits_to_be_let_in_asks_calmly(void **state)
 {
     (void)state;
@@ -299,8 +296,7 @@ static void kill_node(struct cluster *cluster, size_t number)
     }
 }
 
-/* Save where two stand for election at once, which is rare: one time in forty.
- */
+/* Save where two stand for election at once, which is rare: one time in forty. */
 static void test_a_dead_leader_is_hardly_noticed(void **state)
 {
     (void)state;
@@ -326,8 +322,7 @@ static void test_a_dead_leader_is_hardly_noticed(void **state)
     assert_in_range(twice, 0, 1);
 }
 
-/* What the log refuses is offered again, but not as fast as the network carries
- * it. */
+/* What the log refuses is offered again, but not as fast as the network carries it. */
 static void test_a_refused_config_is_not_offered_in_a_loop(void **state)
 {
     (void)state;
@@ -420,8 +415,7 @@ static int fact_of(struct cluster *cluster, size_t number, const char *key)
     return atoi(text);
 }
 
-/* One voter and one learner, for there are never two: the learner takes over.
- */
+/* One voter and one learner, for there are never two: the learner takes over. */
 static void test_the_only_voter_can_leave(void **state)
 {
     (void)state;
@@ -439,8 +433,7 @@ static void test_the_only_voter_can_leave(void **state)
     finish(&cluster);
 }
 
-/* However many hosts have left before, a voter that leaves is no voter any
- * more. */
+/* However many hosts have left before, a voter that leaves is no voter any more. */
 static void test_leaves_of_hosts_hide_no_voter(void **state)
 {
     (void)state;
@@ -536,6 +529,29 @@ static void test_every_role_is_told_of_events_once_and_in_order(void **state)
     finish(&cluster);
 }
 
+static void test_events_of_one_moment_travel_together(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    struct hm_buf bytes = {0};
+    start_seven(&cluster);
+    size_t leader = leader_of(&cluster);
+    size_t before = cluster.datagrams[5];
+    size_t told = strlen(told_to(&cluster, 5));
+    hm_message_encode(
+        &bytes, &(struct hm_message){.kind = HM_MSG_emit,
+                                     .emit = {.name = hm_bytes_of_text("e"), .timeout_ms = 1000}});
+    for (int i = 0; i < 20; i++) {
+        hm_node_control(cluster.nodes[leader], cluster.now, 1, hm_buf_view(&bytes));
+    }
+    drain(&cluster, leader);
+    run_for(&cluster, 100);
+    assert_string_equal(told_to(&cluster, 5) + told, "eeeeeeeeeeeeeeeeeeee");
+    assert_in_range(cluster.datagrams[5] - before, 1, 19);
+    hm_buf_fini(&bytes);
+    finish(&cluster);
+}
+
 static void test_what_cannot_be_emitted_is_refused(void **state)
 {
     (void)state;
@@ -577,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_the_only_voter_can_leave),
         cmocka_unit_test(test_leaves_of_hosts_hide_no_voter),
         cmocka_unit_test(test_every_role_is_told_of_events_once_and_in_order),
+        cmocka_unit_test(test_events_of_one_moment_travel_together),
         cmocka_unit_test(test_what_cannot_be_emitted_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
