@@ -119,6 +119,11 @@ static bool place(struct hm_slice *slice, uint32_t number, const struct hm_peer 
 {
     struct hm_slice_side *side = &slice->sides[number];
     uint8_t at = 0;
+    if (side->known == HM_RINGS_DEPTH &&
+        !is_nearer(slice, number, &peer->id, hash,
+                   &slice->peers[side->peers[HM_RINGS_DEPTH - 1]])) {
+        return false; /* as nearly all of a large cluster: one look is enough */
+    }
     for (; at < side->known; at++) {
         const struct hm_peer *other = &slice->peers[side->peers[at]];
         if (hm_id_equal(&other->id, &peer->id)) {
