@@ -120,7 +120,8 @@ def test_two_recoveries_fence_each_other():
         for node in (nodes[1], nodes[2]):
             node.start()
             until("degraded", lambda node=node: node.ask("control status").returncode == 5)
-            assert node.ask("control recover", "--yes").returncode == 0
+            until("it recovers", lambda node=node:
+                  node.ask("control recover", "--yes").returncode == 0)  # once it has started
             until("it goes on", lambda node=node: voters(node) == 1)
             node.kill()
         for node in (nodes[1], nodes[2]):
