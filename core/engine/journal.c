@@ -181,17 +181,16 @@ static void poke_u32(struct hm_buf *buf, size_t offset, uint32_t value)
 static void encode_snapshot_file(const struct hm_journal *journal, const struct hm_message *message,
                                  struct hm_buf *out)
 {
-    struct hm_buf body = {0};
-    hm_message_encode(&body, message);
     hm_put_u32(out, 0);
     hm_put_u32(out, JOURNAL_FORMAT);
     hm_put_u64(out, JOURNAL_SNAPSHOT_MAGIC);
     hm_buf_append(out, journal->config.owner.bytes, sizeof journal->config.owner.bytes);
-    hm_put_u64(out, body.size);
     pad(out, JOURNAL_HEADER_BYTES);
-    hm_buf_append(out, body.data, body.size);
+    hm_message_encode(out, message); /* large: it is not made twice */
+    uint64_t body = out->size - JOURNAL_HEADER_BYTES;
+    poke_u32(out, JOURNAL_LENGTH_AT, (uint32_t)body);
+    poke_u32(out, JOURNAL_LENGTH_AT + 4, (uint32_t)(body >> 32));
     poke_u32(out, 0, hm_crc32c(0, (struct hm_bytes){out->data + 4, out->size - 4}));
-    hm_buf_fini(&body);
 }
 
 static void encode_mark(struct hm_buf *out, uint32_t log, uint64_t last_index, uint64_t last_term)

@@ -6,6 +6,7 @@
 
 #define JOURNAL_FORMAT          1u
 #define JOURNAL_HEADER_BYTES    64u /* of a segment and of a snapshot file */
+#define JOURNAL_LENGTH_AT       32u /* of a snapshot file's body, in its header */
 #define JOURNAL_RECORD_BYTES    16u /* crc, length of the messages, sequence */
 #define JOURNAL_ALIGN(size)     (((size) + 7u) & ~(uint64_t)7u)
 #define JOURNAL_SEGMENT_MAGIC   0x314c4e524a4d4948u /* "HIMJRNL1" */

@@ -161,9 +161,9 @@ void hm_raft_peer_reset(struct hm_raft *raft, hm_ms now, const struct hm_id *pee
 HM_MUST_USE enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index,
                                            struct hm_bytes state);
 
-/* The same with a snapshot that hm_raft_snapshot has made, of any index; it asserts that it is one.
- */
-HM_MUST_USE enum hm_status hm_raft_compact_with(struct hm_raft *raft, struct hm_bytes snapshot);
+/* The same with a snapshot that hm_raft_snapshot has made, of any index (asserted). Takes the
+ * buffer over if it says HM_OK. */
+HM_MUST_USE enum hm_status hm_raft_compact_with(struct hm_raft *raft, struct hm_buf *snapshot);
 
 /* Nobody here needs entries up to `index` any more: those that are applied and durable leave the
  * memory. They stay on disk until a snapshot covers them; who lags behind them is sent one. Some

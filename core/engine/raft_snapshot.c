@@ -175,15 +175,21 @@ enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_b
     return status;
 }
 
-enum hm_status hm_raft_compact_with(struct hm_raft *raft, struct hm_bytes snapshot)
+enum hm_status hm_raft_compact_with(struct hm_raft *raft, struct hm_buf *snapshot)
 {
     struct hm_message message;
     enum hm_status status =
-        hm_message_decode_only(snapshot, HM_MSG_log_snapshot, &raft->arena, &message);
+        hm_message_decode_only(hm_buf_view(snapshot), HM_MSG_log_snapshot, &raft->arena, &message);
     HM_ASSERT(status == HM_OK && message.log_snapshot.log == raft->config.log);
     status = hm_raft_may_compact(raft, message.log_snapshot.last_index);
     if (status == HM_OK) {
-        compact_with(raft, raft_snapshot_make(&message.log_snapshot));
+        struct raft_snapshot *taken = hm_alloc(1, sizeof *taken);
+        *taken = (struct raft_snapshot){.refs = 1,
+                                        .last_index = message.log_snapshot.last_index,
+                                        .last_term = message.log_snapshot.last_term,
+                                        .blob = hm_buf_view(snapshot)};
+        *snapshot = (struct hm_buf){0};
+        compact_with(raft, taken);
     }
     hm_arena_clear(&raft->arena);
     return status;

@@ -361,8 +361,8 @@ void hm_participant_shorten(struct hm_participant *participant)
     if (good == 0) {
         return;
     }
-    const struct light *light = &participant->lights[good - 1];
-    enum hm_status status = hm_raft_compact_with(participant->raft, hm_buf_view(&light->snapshot));
+    enum hm_status status =
+        hm_raft_compact_with(participant->raft, &participant->lights[good - 1].snapshot);
     /* Not yet on disk that far: it counts the next time. */
     drop_lights(participant, status == HM_NOT_READY || status == HM_IO ? good - 1 : good);
 }
