@@ -5,6 +5,7 @@
 #include "core/node/catalog/catalog.h"
 #include "core/node/control/control_status.h"
 #include "core/node/desk/requests.h"
+#include "core/node/desk/roles.h"
 #include "core/node/desk/standing.h"
 #include "core/node/desk/submit.h"
 #include "core/node/modules.h"
@@ -53,19 +54,6 @@ static const char *phase_text(const struct hm_node *node)
     }
 }
 
-static const char *missing_role(const struct hm_node *node)
-{
-    for (size_t i = 0; i < node->config.module_count; i++) {
-        const char *const *role = node->modules[i].module->requires;
-        for (; role && *role; role++) {
-            if (hm_members_count_role(&node->view->members, *role) == 0) {
-                return *role;
-            }
-        }
-    }
-    return NULL;
-}
-
 /* What the removal brake keeps; 0 on a node that does not follow the records. */
 static size_t braked_hosts(const struct hm_node *node)
 {
@@ -80,7 +68,7 @@ static size_t braked_hosts(const struct hm_node *node)
 
 static enum hm_status verdict(struct hm_node *node, char *text, size_t size)
 {
-    const char *role = missing_role(node);
+    const char *role = hm_node_missing_role(node);
     size_t suspects = 0;
     struct hm_peer subjects[HM_RINGS_MAX];
     size_t count = hm_slice_subjects(&node->slice, subjects);

@@ -7,6 +7,7 @@
 #include "core/node/control/verdict.h"
 #include "core/node/desk/acts.h"
 #include "core/node/desk/peers.h"
+#include "core/node/desk/roles.h"
 #include "core/node/desk/standing.h"
 #include "core/node/member/joining.h"
 #include "core/node/member/slices.h"
@@ -230,24 +231,11 @@ void hm_node_tell_stopping(struct hm_node *node)
 
 /* ---- readiness ---- */
 
-static bool requirements_are_met(const struct hm_node *node)
-{
-    for (size_t i = 0; i < node->config.module_count; i++) {
-        const char *const *role = node->modules[i].module->requires;
-        for (; role && *role; role++) {
-            if (hm_members_count_role(&node->view->members, *role) == 0) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
 bool hm_node_is_ready(const struct hm_node *node)
 {
     /* A control node that has only just joined has no log yet. */
     bool caught_up = node->view->cluster != 0 && (!node->consumes || node->bootstrap->done);
-    return node->phase == HM_PHASE_MEMBER && caught_up && requirements_are_met(node);
+    return node->phase == HM_PHASE_MEMBER && caught_up && !hm_node_missing_role(node);
 }
 
 void hm_node_check_ready(struct hm_node *node)
