@@ -123,7 +123,7 @@ def test_bad_events_are_refused():
     with Cluster() as cluster:
         node = cluster.add("c1", free_ports(1)[0], "control", "control: {bootstrap: true}\n").start()
         until("it is there", node.is_healthy)
-        for arguments, code, said in (((), 2, "NAME is needed"), (("",), 2, "1 to 255 bytes"),
+        for arguments, code, said in (((), 2, "it takes NAME"), (("",), 2, "1 to 255 bytes"),
                                       (("x" * 256,), 2, "1 to 255 bytes"),
                                       (("x", "y" * 513), 2, "at most 512 bytes"),
                                       (("x", "y", "z"), 2, "what is 'z'?"),

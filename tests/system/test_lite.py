@@ -198,8 +198,8 @@ def test_it_says_why_not():
 
 
 def test_the_command_line():
-    for arguments, said in (([], "--join is needed"),
-                            (["--join", "127.0.0.1"], "--service is needed"),
+    for arguments, said in (([], "--join IP[:PORT] of a member is needed"),
+                            (["--join", "127.0.0.1"], "--service NAME:PORT is needed"),
                             (["--join", "nowhere"], "'nowhere' is no address"),
                             (["--service", "web"], "'web' is not NAME:PORT"),
                             (["--service", "web:0"], "'web:0' is not NAME:PORT"),
