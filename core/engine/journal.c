@@ -655,7 +655,12 @@ void hm_journal_side_done(struct hm_journal *journal, enum hm_status status)
     journal->side_count--;
     memmove(journal->sides, journal->sides + 1, journal->side_count * sizeof *journal->sides);
     hm_buf_fini(&side.content);
-    if (status != HM_OK || is_useless) {
+    if (is_useless) {
+        /* What makes it useless waits; once that is durable, so is all that was written. */
+        journal->pending[journal->pending_count - 1].number = journal->number;
+        return;
+    }
+    if (status != HM_OK) {
         return;
     }
     journal->pending = hm_grow(journal->pending, journal->pending_count, &journal->pending_capacity,

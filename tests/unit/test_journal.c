@@ -788,6 +788,25 @@ static void test_what_replaces_a_snapshot_waits_for_it(void **state)
     }
 }
 
+/* After a failure an engine writes again what it does not know to be durable, its snapshot too; of
+ * that the first copy still waits. All that was written becomes durable nevertheless. */
+static void test_a_snapshot_written_again_is_told_durable(void **state)
+{
+    (void)state;
+    struct disk disk = {.room = UINT64_MAX};
+    struct hm_journal *journal = hm_journal_new(&with_sides);
+    struct hm_journal_batch side;
+    write_snapshot_at(journal, 9, 1);
+    write_snapshot_at(journal, 9, 2);
+    assert_true(hm_journal_side_output(journal, &side));
+    assert_int_equal(disk_do(&disk, &side.ops[0]), HM_OK);
+    hm_journal_side_done(journal, HM_OK);
+    assert_int_equal(run(journal, &disk), 2);
+    expect(&disk, 9, 9);
+    hm_journal_free(journal);
+    disk_fini(&disk);
+}
+
 /* An engine that installs a snapshot first cuts what its log holds behind it, be that nothing. */
 static void test_a_cut_behind_the_end_is_no_hole(void **state)
 {
@@ -830,6 +849,7 @@ int main(void)
         cmocka_unit_test(test_a_message_larger_than_a_segment),
         cmocka_unit_test(test_what_is_written_meanwhile_is_one_batch),
         cmocka_unit_test(test_a_snapshot_goes_beside_the_entries),
+        cmocka_unit_test(test_a_snapshot_written_again_is_told_durable),
         cmocka_unit_test(test_what_replaces_a_snapshot_waits_for_it),
         cmocka_unit_test(test_a_cut_behind_the_end_is_no_hole),
     };
