@@ -28,6 +28,7 @@ struct hm_out_link {
     enum out_stage stage;
     bool dirty;            /* counted in out_dirty */
     bool held;             /* stands without anything to say */
+    hm_ms hold_at;         /* then it is connected for that alone */
     enum hm_status failed; /* to be told in the next flush; until then nothing is queued */
     int fd;
     struct hm_watch *watch;
@@ -71,6 +72,12 @@ static bool is_wanted(const struct hm_out_link *link)
     return has_queued(link) || link->held;
 }
 
+/* What is to be said waits for no more than a failed connection makes it wait. */
+static hm_ms connect_at(const struct hm_out_link *link)
+{
+    return has_queued(link) || link->hold_at < link->retry_at ? link->retry_at : link->hold_at;
+}
+
 static bool has_unwritten(const struct hm_out_link *link)
 {
     return has_queued(link) || link->wire_at < link->wire.size;
@@ -91,6 +98,7 @@ static void shut(struct hm_out_link *link, enum hm_status why)
     const struct hm_transport_limits *limits = &transport->limits;
     hm_ms now = hm_transport_now(transport);
     bool lasted = link->stage == OUT_UP && now - link->began >= BRIEF_MS;
+    bool silent = !has_queued(link);
     hm_watch_close(link->watch);
     link->watch = NULL;
     if (link->fd >= 0) {
@@ -107,7 +115,8 @@ static void shut(struct hm_out_link *link, enum hm_status why)
         link->backoff =
             link->backoff < limits->backoff_max_ms ? link->backoff : limits->backoff_max_ms;
     }
-    link->retry_at = now + link->backoff;
+    link->hold_at = now + link->backoff;
+    link->retry_at = silent && link->backoff ? now + limits->backoff_min_ms : link->hold_at;
     link->used = now;
     set_stage(link, OUT_CLOSED);
     transport->events.stream_down(transport->events.context, &link->addr, why);
@@ -385,10 +394,7 @@ void hm_out_hold(struct hm_transport *transport, const struct hm_addr *to, bool 
         return;
     }
     link->held = hold;
-    if (link->stage == OUT_CLOSED && hold && !has_queued(link)) {
-        hm_ms at = hm_transport_now(transport) + transport->limits.hold_after_ms;
-        link->retry_at = link->retry_at > at ? link->retry_at : at;
-    }
+    link->hold_at = hm_transport_now(transport) + transport->limits.hold_after_ms;
     transport->timing_changed = true;
 }
 
@@ -399,7 +405,7 @@ static void flush_link(struct hm_out_link *link)
     if (link->failed != HM_OK) {
         shut(link, link->failed);
     } else if (link->stage == OUT_CLOSED && is_wanted(link)) {
-        if (hm_transport_now(link->transport) >= link->retry_at) {
+        if (hm_transport_now(link->transport) >= connect_at(link)) {
             connect_link(link);
         } else {
             link->transport->timing_changed = true;
@@ -432,7 +438,7 @@ static hm_ms deadline_of(const struct hm_out_link *link)
     case OUT_UP:
         return link->held ? HM_NEVER : link->used + limits->idle_ms;
     default:
-        return is_wanted(link) ? link->retry_at : link->used + FORGET_MS;
+        return is_wanted(link) ? connect_at(link) : link->used + FORGET_MS;
     }
 }
 

@@ -366,6 +366,21 @@ static void test_held_streams_stand(void **state)
     world_fini(&world);
 }
 
+/* To hold a stream is no reason to let wait what is to be said over it. */
+static void test_who_is_held_is_spoken_to_at_once(void **state)
+{
+    (void)state;
+    struct world world;
+    const struct hm_transport_limits limits = {.hold_after_ms = 3600000};
+    world_init(&world);
+    start(&world, &world.a, &ours, &limits);
+    start(&world, &world.b, &ours, &limits);
+    hm_transport_hold(world.a.transport, &world.b.addr, true);
+    send_text(&world.a, &world.b.addr, true, "hello");
+    UNTIL(&world, world.b.payloads == 1);
+    world_fini(&world);
+}
+
 static void test_a_peer_that_does_not_read(void **state)
 {
     (void)state;
@@ -593,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_a_peer_that_restarts),
         cmocka_unit_test(test_idle_streams_are_closed_and_come_back),
         cmocka_unit_test(test_held_streams_stand),
+        cmocka_unit_test(test_who_is_held_is_spoken_to_at_once),
         cmocka_unit_test(test_a_peer_that_does_not_read),
         cmocka_unit_test(test_replayed_and_broken_datagrams),
         cmocka_unit_test(test_strangers_on_streams),

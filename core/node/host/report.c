@@ -19,7 +19,7 @@
 #define VERSION_WAITS_MAX 4096u
 #define CHANGE_WAITS_MAX  256u
 #define WAIT_MS           55000u /* shorter than an asker is remembered */
-#define NO_QUORUM_MS      1000u /* then nothing better is to be told than that it is not committed */
+#define NO_QUORUM_MS      2000u  /* longer than an election that is held twice */
 
 /* A consumer whose word is awaited. */
 struct awaited {
