@@ -62,7 +62,7 @@ static void do_act(struct hm_daemon *daemon, const struct hm_act *act)
         hm_transport_send(daemon->transport, &act->addr, act->stream, act->bytes);
         break;
     case HM_ACT_HOLD:
-        hm_transport_hold(daemon->transport, &act->addr, act->stream);
+        hm_transport_hold(daemon->transport, &act->addr, act->hold);
         break;
     case HM_ACT_DISK:
         hm_disk_submit(act->beside ? daemon->beside : daemon->disk, act->ops, act->op_count,

@@ -237,8 +237,7 @@ void hm_node_on_members_query(struct hm_node *node, const struct hm_request *req
     const struct hm_members_query *query = &request->message->members_query;
     const struct hm_members *members = &node->view->members;
     if (query->all && !node->control.raft) {
-        struct hm_message onward = *request->message;
-        hm_node_forward(node, request->token, &onward, &onward.members_query.call);
+        hm_node_forward(node, request->token, request->message);
         return;
     }
     struct hm_arena arena = {0};
@@ -304,8 +303,7 @@ void hm_node_on_services_query(struct hm_node *node, const struct hm_request *re
 {
     const struct hm_services_query *query = &request->message->services_query;
     if (!node->catalog) {
-        struct hm_message onward = *request->message;
-        hm_node_forward(node, request->token, &onward, &onward.services_query.call);
+        hm_node_forward(node, request->token, request->message);
         return;
     }
     struct listing listing = {.node = node};
@@ -378,9 +376,9 @@ void hm_node_on_events_query(struct hm_node *node, const struct hm_request *requ
     const struct hm_events_query *query = &request->message->events_query;
     if (!node->control.raft) {
         struct hm_message onward = *request->message;
-        /* A forwarded question waits at the control node shorter than its call lives. */
-        onward.events_query.wait_ms = query->wait_ms < 2000 ? query->wait_ms : 2000;
-        hm_node_forward(node, request->token, &onward, &onward.events_query.call);
+        onward.events_query.wait_ms =
+            query->wait_ms < HM_FORWARD_WAIT_MS ? query->wait_ms : HM_FORWARD_WAIT_MS;
+        hm_node_forward(node, request->token, &onward);
         return;
     }
     uint32_t wait_ms = query->wait_ms < EVENTS_WAIT_MS ? query->wait_ms : EVENTS_WAIT_MS;

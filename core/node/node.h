@@ -69,12 +69,12 @@ enum hm_log_level { HM_LOG_ERROR, HM_LOG_WARN, HM_LOG_INFO, HM_LOG_DEBUG };
 
 enum hm_act_kind {
     HM_ACT_NONE,
-    HM_ACT_SEND,  /* `bytes` to `addr`, over its stream or as a datagram */
-    HM_ACT_HOLD,  /* a stream to `addr` is to stand though nothing is sent, or (`stream` false) need
-                     not any more */
-    HM_ACT_DISK,  /* do `ops` in order, then hm_node_disk_done(number) */
-    HM_ACT_REPLY, /* `bytes` (one message) to the control connection `number` */
-    HM_ACT_LOG,   /* `bytes`: the rest of a logfmt line after the level: msg="..." key=value */
+    HM_ACT_SEND,    /* `bytes` to `addr`, over its stream or as a datagram */
+    HM_ACT_HOLD,    /* a stream to `addr` is to stand though nothing is sent, or (`hold` false) need
+                       not any more */
+    HM_ACT_DISK,    /* do `ops` in order, then hm_node_disk_done(number) */
+    HM_ACT_REPLY,   /* `bytes` (one message) to the control connection `number` */
+    HM_ACT_LOG,     /* `bytes`: the rest of a logfmt line after the level: msg="..." key=value */
     HM_ACT_CLUSTER, /* `number`: the cluster id for the clear header from now on */
     HM_ACT_READY,   /* joined, and everything its roles require is there */
     HM_ACT_STOPPED, /* done: `status` says why (HM_OK: asked to; HM_STALE: its control data is to be
@@ -87,6 +87,7 @@ struct hm_act {
     enum hm_act_kind kind;
     struct hm_addr addr;
     bool stream;
+    bool hold;
     struct hm_bytes bytes;
     const struct hm_disk_op *ops;
     size_t op_count;

@@ -5,14 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 program=build/tests/bench/names_cost
-count() {
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$1" "$2" 2>&1 |
-        sed -n 's/.*Collected : //p'
-}
 printf '%-12s %s\n' "in flight" "instructions per name"
 for inflight in 1 64 1024; do
-    few=$(count 2048 "$inflight")
-    many=$(count 10240 "$inflight")
+    few=$(tests/bench/instructions "$program" 2048 "$inflight")
+    many=$(tests/bench/instructions "$program" 10240 "$inflight")
     printf '%-12s %s\n' "$inflight" $(((many - few) / 8192))
 done
 "$program" 1000000 64

@@ -5,13 +5,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 program=build/tests/bench/raft_cost
-count() {
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$1" "$2" 2>&1 |
-        sed -n 's/.*Collected : //p'
-}
 printf '%-12s %s\n' "in flight" "instructions per entry, three nodes together"
 for inflight in 1 8 64 256; do
-    few=$(count 500 "$inflight")
-    many=$(count 2500 "$inflight")
+    few=$(tests/bench/instructions "$program" 500 "$inflight")
+    many=$(tests/bench/instructions "$program" 2500 "$inflight")
     printf '%-12s %s\n' "$inflight" $(((many - few) / 2000))
 done

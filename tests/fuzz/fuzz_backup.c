@@ -3,6 +3,7 @@
  * (size (2 bytes), message), which get the frame and the checksums that a file has. */
 #include "core/base/assert.h"
 #include "core/node/control/restore.h"
+#include "tests/unit/backup_feed.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -48,13 +49,7 @@ static enum hm_status read_file(const struct hm_backup_visitor *visitor, struct 
                                 size_t step, struct hm_buf *error)
 {
     struct hm_backup_reader *reader = hm_backup_reader_new(visitor, error);
-    enum hm_status status = HM_OK;
-    for (size_t at = 0; at < file.size && status == HM_OK; at += step) {
-        size_t left = file.size - at;
-        status =
-            hm_backup_feed(reader, (struct hm_bytes){file.data + at, left < step ? left : step});
-    }
-    status = status == HM_OK ? hm_backup_finish(reader) : status;
+    enum hm_status status = feed_all(reader, file, step);
     hm_backup_reader_free(reader);
     return status;
 }

@@ -9,13 +9,7 @@
 
 static struct group_fact *fact_of(struct group_checker *checker, uint64_t index)
 {
-    if (index >= checker->fact_count) {
-        size_t count = (size_t)index * 2 + 1024;
-        checker->facts = hm_resize(checker->facts, count, sizeof *checker->facts);
-        memset(checker->facts + checker->fact_count, 0,
-               (count - checker->fact_count) * sizeof *checker->facts);
-        checker->fact_count = count;
-    }
+    checker->facts = sim_reach(checker->facts, &checker->fact_count, index, sizeof *checker->facts);
     return &checker->facts[index];
 }
 
@@ -38,13 +32,7 @@ void check_applied(struct group_node *node, uint64_t index, struct hm_bytes entr
 
 static uint64_t *kept_of(struct group_checker *checker, uint64_t index)
 {
-    if (index >= checker->kept_count) {
-        size_t count = (size_t)index * 2 + 1024;
-        checker->kept = hm_resize(checker->kept, count, sizeof *checker->kept);
-        memset(checker->kept + checker->kept_count, 0,
-               (count - checker->kept_count) * sizeof *checker->kept);
-        checker->kept_count = count;
-    }
+    checker->kept = sim_reach(checker->kept, &checker->kept_count, index, sizeof *checker->kept);
     return &checker->kept[index];
 }
 

@@ -8,18 +8,6 @@
 
 #define TERMS_MAX 100000u
 
-static void *zeroed_up_to(void *array, size_t *count, size_t at, size_t size)
-{
-    if (at < *count) {
-        return array;
-    }
-    size_t more = at * 2 + 256;
-    array = hm_resize(array, more, size);
-    memset((char *)array + *count * size, 0, (more - *count) * size);
-    *count = more;
-    return array;
-}
-
 static void check_leader(struct cluster_node *node)
 {
     struct cluster *cluster = node->cluster;
@@ -32,7 +20,7 @@ static void check_leader(struct cluster_node *node)
         return;
     }
     cluster->leaders =
-        zeroed_up_to(cluster->leaders, &cluster->leader_count, term, sizeof *cluster->leaders);
+        sim_reach(cluster->leaders, &cluster->leader_count, term, sizeof *cluster->leaders);
     struct hm_id *leader = &cluster->leaders[term];
     if (hm_id_is_none(leader)) {
         *leader = node->id;
@@ -60,7 +48,7 @@ static bool was_joined(const struct cluster *cluster, const struct hm_id *id)
 static struct cluster_list *list_at(struct cluster *cluster, uint64_t position)
 {
     cluster->lists =
-        zeroed_up_to(cluster->lists, &cluster->list_count, position, sizeof *cluster->lists);
+        sim_reach(cluster->lists, &cluster->list_count, position, sizeof *cluster->lists);
     return &cluster->lists[position];
 }
 
@@ -147,7 +135,7 @@ static void check_control(struct cluster_node *node, const struct hm_view *view)
     hash = hash ? hash : 1;
     note_list(cluster, view);
     cluster->facts =
-        zeroed_up_to(cluster->facts, &cluster->fact_count, view->index, sizeof *cluster->facts);
+        sim_reach(cluster->facts, &cluster->fact_count, view->index, sizeof *cluster->facts);
     struct cluster_fact *fact = &cluster->facts[view->index];
     if (fact->hash == 0) {
         fact->hash = hash;

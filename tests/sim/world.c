@@ -130,6 +130,18 @@ void sim_fail(struct sim_world *world, const char *format, ...)
     world->failed = true;
 }
 
+void *sim_reach(void *array, size_t *count, size_t at, size_t size)
+{
+    if (at < *count) {
+        return array;
+    }
+    size_t more = at * 2 + 256;
+    array = hm_resize(array, more, size);
+    memset((char *)array + *count * size, 0, (more - *count) * size);
+    *count = more;
+    return array;
+}
+
 uint64_t sim_between(struct sim_world *world, uint64_t low, uint64_t high)
 {
     return hm_random_between(&world->random, low, high);

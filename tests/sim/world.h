@@ -43,6 +43,10 @@ void sim_trace(struct sim_world *world, const char *format, ...)
 void sim_fail(struct sim_world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* An array of `*count` zeroed items, grown until it has room at `at`; NULL and 0 is an empty one.
+ */
+void *sim_reach(void *array, size_t *count, size_t at, size_t size);
+
 uint64_t sim_between(struct sim_world *world, uint64_t low, uint64_t high);
 bool sim_chance(struct sim_world *world, uint32_t permille);
 

@@ -13,29 +13,9 @@ import subprocess
 import dnsquery
 from cluster import ENVIRONMENT, HIVEMIND, Cluster, free_ports, hivemind, main, until
 from test_control import voters
+from test_recovery import start
 
 EPOCH = 65536
-
-
-def start(cluster):
-    """Three control nodes with names, a dns server, a host; where DNS is asked."""
-    ports = free_ports(5)
-    join = "join: [" + ", ".join(f"127.0.0.1:{port}" for port in ports[:3]) + "]\n"
-    nodes = []
-    for number, port in enumerate(ports[:3], 1):
-        how = "control: {bootstrap: true}\n" if number == 1 else join
-        nodes.append(cluster.add(f"c{number}", port, "control, names", how).start())
-        until(f"{nodes[-1].name} is healthy", nodes[-1].is_healthy)
-    server = ("127.0.0.1", free_ports(1)[0])
-    dns = cluster.add("d1", ports[3], "dns", f"{join}dns:\n  listen: [\"{server[0]}:{server[1]}\"]\n"
-                      "  threads: 1\n  zones:\n    - name: corp.internal\n").start()
-    host = cluster.add("h1", ports[4], "host",
-                       f"{join}services:\n  - name: web\n    port: 8080\n").start()
-    for node in (dns, host):
-        until(f"{node.name} is ready", node.is_healthy)
-    until("all vote", lambda: voters(nodes[0]) == 3)
-    until("the name is served", lambda: addresses(server, "web"))
-    return nodes, join, dns, host, server
 
 
 def addresses(server, name):
@@ -76,7 +56,7 @@ def restore(node, file, *arguments):
 
 def test_a_lost_control_plane_comes_back():
     with Cluster() as cluster:
-        nodes, join, dns, host, server = start(cluster)
+        nodes, join, dns, host, server = start(cluster, "control, names")
         file = cluster.dir / "backup"
         good(host, "log create", "audit")
         for number in range(1, 6):
@@ -170,7 +150,7 @@ def backup_behind(node, file, write):
 
 def test_a_backup_misses_nothing():
     with Cluster() as cluster:
-        nodes, _, _, host, _ = start(cluster)
+        nodes, _, _, host, _ = start(cluster, "control, names")
         file = cluster.dir / "backup"
         data = cluster.dir / "data"
         data.write_bytes(b"x" * 900000)
@@ -247,7 +227,7 @@ def test_a_backup_misses_nothing():
 
 def test_a_second_restore_is_told_from_the_first():
     with Cluster() as cluster:
-        nodes, _, dns, host, _ = start(cluster)
+        nodes, _, dns, host, _ = start(cluster, "control, names")
         file = cluster.dir / "backup"
         good(nodes[0], "control backup", file)
         for node in nodes:

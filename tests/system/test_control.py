@@ -4,13 +4,13 @@
 from cluster import Cluster, free_ports, main, until
 
 
-def control_plane(cluster, count=3, text="", after=""):
+def control_plane(cluster, count=3, text="", after="", roles="control"):
     """Control nodes c1.. that have become voters; the ports of others are for the caller."""
     ports = free_ports(count)
     join = "join: [" + ", ".join(f"127.0.0.1:{port}" for port in ports) + "]\n"
     for number, port in enumerate(ports, 1):
         how = "control: {bootstrap: true" if number == 1 else f"{join}control: {{voters: 3"
-        node = cluster.add(f"c{number}", port, "control", f"{how}{after}}}\n{text}").start()
+        node = cluster.add(f"c{number}", port, roles, f"{how}{after}}}\n{text}").start()
         until(f"{node.name} is healthy", node.is_healthy)
     nodes = list(cluster.nodes.values())
     until("all vote", lambda: voters(nodes[0]) == count)

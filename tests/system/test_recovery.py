@@ -31,9 +31,9 @@ class Asker(threading.Thread):
         assert self.asked > 20 and not self.wrong, (self.asked, self.wrong[:3])
 
 
-def start(cluster):
-    """Three control nodes, a dns server and a host; the name that is served."""
-    nodes, join = control_plane(cluster)
+def start(cluster, roles="control"):
+    """Three control nodes, a dns server and a host, which serves web; where DNS is asked."""
+    nodes, join = control_plane(cluster, roles=roles)
     ports = free_ports(2)
     server = ("127.0.0.1", free_ports(1)[0])
     dns = cluster.add("d1", ports[0], "dns", f"{join}dns:\n  listen: [\"{server[0]}:{server[1]}\"]\n"

@@ -122,7 +122,7 @@ class Workload(Clients):
                 return True
             if done and done.returncode == 1 and "session" in done.stderr:
                 return False
-            time.sleep(0.02)
+            self.ended.wait(0.02)
         return True
 
     def _read(self, number, rng):
@@ -135,7 +135,7 @@ class Workload(Clients):
             elif done and done.returncode == 0:
                 entries = entries_of(done)
             else:
-                time.sleep(0.02)
+                self.ended.wait(0.02)
                 continue
             with self.lock:
                 self.history.append(Read(start, end, entries,
@@ -164,7 +164,7 @@ class Claimants(Clients):
             name = f"n{len(self.history) // self.CLAIMS}"
             if not self._do(Claim(verb, name, "" if verb == "check" else f"owner{number}",
                                   time.monotonic()), rng.choice(self.nodes)):
-                time.sleep(0.02)
+                self.ended.wait(0.02)
 
     def _do(self, claim, node):
         """False: not answered."""

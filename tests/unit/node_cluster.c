@@ -154,7 +154,7 @@ void drain(struct cluster *cluster, size_t number)
                                 .cluster = cluster->cluster_ids[number],
                                 .bytes = hm_bytes_copy(act.bytes)};
         } else if (act.kind == HM_ACT_HOLD) {
-            cluster->held[number][act.addr.ip[3] - 1] = act.stream;
+            cluster->held[number][act.addr.ip[3] - 1] = act.hold;
         } else if (act.kind == HM_ACT_CLUSTER) {
             cluster->cluster_ids[number] = act.number;
         } else if (act.kind == HM_ACT_REPLY) {

@@ -5,6 +5,7 @@
 #include "core/node/control/restore.h"
 #include "core/node/desk/inside.h"
 #include "core/node/logs/named.h"
+#include "tests/unit/backup_feed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -119,6 +120,13 @@ static void end_source(struct source *source)
     hm_buf_fini(&source->audit);
 }
 
+static void end_all(struct source *source, struct hm_buf *file, struct hm_buf *error)
+{
+    end_source(source);
+    hm_buf_fini(file);
+    hm_buf_fini(error);
+}
+
 static struct hm_backup_head head_of(struct source *source)
 {
     return (struct hm_backup_head){.cluster = CLUSTER,
@@ -191,15 +199,8 @@ static enum hm_status read_with(const struct hm_backup_visitor *visitor, struct 
                                 size_t step, struct hm_buf *error)
 {
     struct hm_backup_reader *reader = hm_backup_reader_new(visitor, error);
-    enum hm_status status = HM_OK;
-    for (size_t at = 0; at < file.size && status == HM_OK; at += step) {
-        size_t left = file.size - at;
-        status =
-            hm_backup_feed(reader, (struct hm_bytes){file.data + at, left < step ? left : step});
-    }
-    if (status == HM_OK) {
-        status = hm_backup_finish(reader);
-    } else {
+    enum hm_status status = feed_all(reader, file, step);
+    if (status != HM_OK) {
         assert_int_equal(hm_backup_finish(reader), status);
     }
     hm_backup_reader_free(reader);
@@ -239,9 +240,7 @@ static void test_what_was_written_is_read(void **unused)
         assert_int_equal(seen.logs, 2);
         assert_int_equal(seen.bytes, source.events.size + source.audit.size);
     }
-    hm_buf_fini(&error);
-    hm_buf_fini(&file);
-    end_source(&source);
+    end_all(&source, &file, &error);
 }
 
 static void test_every_cut_is_noticed(void **unused)
@@ -264,9 +263,7 @@ static void test_every_cut_is_noticed(void **unused)
     hm_put_u8(&file, 0);
     assert_int_equal(read_file(hm_buf_view(&file), 4096, &seen, &error), HM_DAMAGED);
     assert_true(says(&error, "there is more"));
-    hm_buf_fini(&error);
-    hm_buf_fini(&file);
-    end_source(&source);
+    end_all(&source, &file, &error);
 }
 
 static void test_every_flipped_byte_is_noticed(void **unused)
@@ -287,9 +284,7 @@ static void test_every_flipped_byte_is_noticed(void **unused)
         file.data[at] ^= flips[i % sizeof flips];
     }
     assert_int_equal(read_file(hm_buf_view(&file), 4096, &seen, &error), HM_OK);
-    hm_buf_fini(&error);
-    hm_buf_fini(&file);
-    end_source(&source);
+    end_all(&source, &file, &error);
 }
 
 /* What has the right checksums may still be none: somebody wrote it so. */
@@ -376,9 +371,7 @@ static void test_a_check_looks_inside(void **unused)
         assert_true(says(&error, what == 4 ? "log audit" : "log events"));
         hm_backup_check_fini(&check);
     }
-    hm_buf_fini(&error);
-    hm_buf_fini(&file);
-    end_source(&source);
+    end_all(&source, &file, &error);
 }
 
 /* ---- restored ---- */
@@ -761,9 +754,7 @@ static void test_a_node_hands_out_its_logs(void **unused)
 
     end_restored(&running);
     end_disk(&disk);
-    hm_buf_fini(&error);
-    hm_buf_fini(&file);
-    end_source(&source);
+    end_all(&source, &file, &error);
 }
 
 static void test_what_does_not_fit_is_refused(void **unused)
@@ -809,9 +800,7 @@ static void test_what_does_not_fit_is_refused(void **unused)
     assert_int_equal(disk.count, 0);
     hm_restore_free(restoring);
     hm_backup_check_fini(&check);
-    hm_buf_fini(&error);
-    hm_buf_fini(&file);
-    end_source(&source);
+    end_all(&source, &file, &error);
 }
 
 static void test_only_a_free_directory_is_taken(void **unused)

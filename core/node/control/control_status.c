@@ -95,8 +95,7 @@ void hm_node_on_control_query(struct hm_node *node, const struct hm_request *req
         return;
     }
     if (asks_leader(node, query)) {
-        struct hm_message onward = *request->message;
-        hm_node_forward(node, request->token, &onward, &onward.control_query.call);
+        hm_node_forward(node, request->token, request->message);
         return;
     }
     const struct hm_raft *raft = node->control.raft;

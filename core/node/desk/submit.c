@@ -111,19 +111,18 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
 /* ---- commands passed on ---- */
 
 uint64_t hm_node_ask(struct hm_node *node, enum hm_call_kind kind, uint64_t user, hm_ms deadline,
-                     const struct hm_message *question, uint64_t *call_field)
+                     struct hm_message *question)
 {
     struct hm_call *call = hm_calls_add(&node->calls, kind, user);
     call->deadline = deadline;
-    *call_field = call->id;
+    *hm_node_call_of(question) = call->id;
     hm_message_encode(&call->message, question);
     uint64_t id = call->id;
     send_call(node, call);
     return id;
 }
 
-void hm_node_forward(struct hm_node *node, uint64_t token, const struct hm_message *command,
-                     uint64_t *call_field)
+void hm_node_forward(struct hm_node *node, uint64_t token, const struct hm_message *command)
 {
     struct hm_peer control;
     if (!hm_node_pick_control(node, 1, &control)) {
@@ -133,40 +132,16 @@ void hm_node_forward(struct hm_node *node, uint64_t token, const struct hm_messa
                               node->config.name.text);
         return;
     }
-    hm_node_ask(node, HM_CALL_FORWARD, token, node->now + FORWARD_MS, command, call_field);
-}
-
-static uint64_t call_of_reply(const struct hm_message *message)
-{
-    switch (message->kind) {
-    case HM_MSG_answer:
-        return message->answer.call;
-    case HM_MSG_status_reply:
-        return message->status_reply.call;
-    case HM_MSG_members_reply:
-        return message->members_reply.call;
-    case HM_MSG_services_reply:
-        return message->services_reply.call;
-    case HM_MSG_events_reply:
-        return message->events_reply.call;
-    case HM_MSG_log_listed:
-        return message->log_listed.call;
-    case HM_MSG_log_page:
-        return message->log_page.call;
-    case HM_MSG_log_members_reply:
-        return message->log_members_reply.call;
-    case HM_MSG_control_reply:
-        return message->control_reply.call;
-    default:
-        return 0;
-    }
+    struct hm_message onward = *command;
+    hm_node_ask(node, HM_CALL_FORWARD, token, node->now + FORWARD_MS, &onward);
 }
 
 void hm_node_on_reply(struct hm_node *node, const struct hm_peer *from,
                       const struct hm_message *message)
 {
     (void)from;
-    struct hm_call *call = hm_calls_find(&node->calls, call_of_reply(message));
+    struct hm_message reply = *message;
+    struct hm_call *call = hm_calls_find(&node->calls, *hm_node_call_of(&reply));
     if (!call) {
         return;
     }

@@ -16,13 +16,14 @@ void hm_node_on_submitted(struct hm_node *node, const struct hm_peer *from,
 void hm_node_tick_calls(struct hm_node *node);
 /* The stream to this address broke: what was asked there is asked elsewhere. */
 void hm_node_call_lost(struct hm_node *node, const struct hm_addr *addr);
-/* Asks a control node, another one when its stream breaks. `call_field` is the question's; returns
- * the call. */
+/* Asks a control node, another one when its stream breaks. Fills in the call of the question, and
+ * returns it. */
 uint64_t hm_node_ask(struct hm_node *node, enum hm_call_kind kind, uint64_t user, hm_ms deadline,
-                     const struct hm_message *question, uint64_t *call_field);
+                     struct hm_message *question);
+/* A question that is passed on waits at the control node shorter than its call lives. */
+#define HM_FORWARD_WAIT_MS 2000u
 /* Passes a command on to the control plane; what it answers goes to `token`. */
-void hm_node_forward(struct hm_node *node, uint64_t token, const struct hm_message *command,
-                     uint64_t *call_field);
+void hm_node_forward(struct hm_node *node, uint64_t token, const struct hm_message *command);
 void hm_node_on_reply(struct hm_node *node, const struct hm_peer *from,
                       const struct hm_message *message);
 

@@ -113,8 +113,7 @@ static void ask_who(struct hm_node *node, struct hm_change_wait *wait, size_t ro
     struct hm_message question = {.kind = HM_MSG_members_query,
                                   .members_query = {.role = wait->roles[role]}};
     hm_ms deadline = hm_node_pick_control(node, 1, &control) ? node->now + WHO_MS : node->now;
-    wait->who_calls[role] = hm_node_ask(node, HM_CALL_MEMBERS, wait->number, deadline, &question,
-                                        &question.members_query.call);
+    wait->who_calls[role] = hm_node_ask(node, HM_CALL_MEMBERS, wait->number, deadline, &question);
 }
 
 void hm_node_report_change(struct hm_node *node, uint64_t token, struct hm_version version,

@@ -171,8 +171,7 @@ void hm_node_on_log_create(struct hm_node *node, const struct hm_request *reques
     const struct hm_log_create *create = &request->message->log_create;
     struct hm_name name = lower(&create->name);
     if (must_pass_on(node)) {
-        struct hm_message onward = *request->message;
-        hm_node_forward(node, request->token, &onward, &onward.log_create.call);
+        hm_node_forward(node, request->token, request->message);
         return;
     }
     struct hm_arena arena = {0};
@@ -220,8 +219,7 @@ void hm_node_on_log_delete(struct hm_node *node, const struct hm_request *reques
 {
     struct hm_name name = lower(&request->message->log_delete.name);
     if (must_pass_on(node)) {
-        struct hm_message onward = *request->message;
-        hm_node_forward(node, request->token, &onward, &onward.log_delete.call);
+        hm_node_forward(node, request->token, request->message);
         return;
     }
     struct hm_arena arena = {0};
@@ -352,8 +350,7 @@ static struct hm_log_info describe(const struct hm_node *node, const struct hm_n
 void hm_node_on_log_list(struct hm_node *node, const struct hm_request *request)
 {
     if (must_pass_on(node)) {
-        struct hm_message onward = *request->message;
-        hm_node_forward(node, request->token, &onward, &onward.log_list.call);
+        hm_node_forward(node, request->token, request->message);
         return;
     }
     struct hm_arena arena = {0};

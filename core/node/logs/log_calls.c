@@ -60,22 +60,6 @@ static uint8_t *hops_of(struct hm_message *message)
     }
 }
 
-static uint64_t *call_of(struct hm_message *message)
-{
-    switch (message->kind) {
-    case HM_MSG_log_write:
-        return &message->log_write.call;
-    case HM_MSG_log_read:
-        return &message->log_read.call;
-    case HM_MSG_log_query:
-        return &message->log_query.call;
-    case HM_MSG_log_members:
-        return &message->log_members.call;
-    default:
-        return &message->log_change.call;
-    }
-}
-
 /* ---- sessions of this node ---- */
 
 /* RFC 9562, version 7: 48 bits of Unix milliseconds, then chance. */
@@ -403,7 +387,7 @@ static void begin(struct hm_node *node, uint64_t token, const struct hm_message 
     uint8_t *hops = hops_of(&onward);
     call->deadline = node->now + (*hops ? PASSED_ON_MS : ANSWER_MS);
     *hops = (uint8_t)(*hops < HOPS_MAX ? *hops + 1u : HOPS_MAX + 1);
-    *call_of(&onward) = call->id;
+    *hm_node_call_of(&onward) = call->id;
     hm_message_encode(&call->message, &onward);
     node->log_calls->count++;
     node->log_calls->bytes += call->message.size;
@@ -441,10 +425,10 @@ void hm_node_on_log_call(struct hm_node *node, const struct hm_request *request)
     } else if (message->kind == HM_MSG_log_change && message->log_change.what > 3) {
         hm_node_answer_status(node, request->token, HM_BAD_ARGUMENT, "unknown change");
     } else if ((local || record) && !node->control.logs) {
-        /* A forwarded question waits at the control node shorter than its call lives. */
-        onward.log_read.wait_ms =
-            local && message->log_read.wait_ms > 2000 ? 2000 : onward.log_read.wait_ms;
-        hm_node_forward(node, request->token, &onward, call_of(&onward));
+        if (local && message->log_read.wait_ms > HM_FORWARD_WAIT_MS) {
+            onward.log_read.wait_ms = HM_FORWARD_WAIT_MS;
+        }
+        hm_node_forward(node, request->token, &onward);
     } else if (local) {
         read_locally(node, request);
     } else if (record) {

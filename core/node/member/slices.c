@@ -228,7 +228,7 @@ static void hold_subjects(struct hm_node *node)
         }
         if (!hm_addr_is_none(&wanted[i]) && !is_held(node->slices->held, &wanted[i])) {
             hm_node_act(node,
-                        &(struct hm_act){.kind = HM_ACT_HOLD, .addr = wanted[i], .stream = true});
+                        &(struct hm_act){.kind = HM_ACT_HOLD, .addr = wanted[i], .hold = true});
         }
     }
     memcpy(node->slices->held, wanted, sizeof wanted);
