@@ -184,7 +184,7 @@ def calls_between(tree, folder):
     """file -> {function that it calls: the file of that}, among the sources of a folder."""
     files = [p for p in tree.c if is_under(p, folder) and p.endswith(".c")]
     home = {name: path for path in files for name in DEFINITION.findall(tree.code[path])}
-    return {path: {name: home[name] for name in re.findall(r"\w+", tree.code[path])
+    return {path: {name: home[name] for name in re.findall(r"\b(?<!struct )\w+", tree.code[path])
                    if home.get(name, path) != path} for path in files}
 
 

@@ -1,218 +1,28 @@
 #include "core/node/catalog/catalog.h"
 
 #include "core/base/assert.h"
-#include "core/base/hash.h"
-#include "core/base/index.h"
 #include "core/base/memory.h"
 #include "core/base/plant.h"
 #include "core/node/catalog/changes.h"
+#include "core/node/catalog/entries.h"
 #include "core/node/catalog/held.h"
+#include "core/node/catalog/offers.h"
 
 #include <string.h>
-
-/* A member, and the config that is served of it. */
-struct entry {
-    struct hm_catalog_host host; /* host.config is NULL, or &held.config */
-    struct hm_held held;
-    struct hm_version pushed; /* the highest that was pushed */
-    struct hm_addr addr;      /* the member's */
-    struct hm_label *roles;
-    size_t role_count;
-    uint32_t slot;
-    bool ended; /* a lite host whose version says that it is gone: nothing is served of it */
-    bool seen;  /* during a reload */
-};
-
-/* A service and who has it. */
-struct offered {
-    struct hm_name name; /* size 0: a free slot */
-    uint32_t *hosts;     /* slots, in order of host names, each once */
-    size_t count;
-    size_t capacity;
-};
 
 struct hm_catalog {
     const struct hm_view *view;
     hm_change_function *changed;
     void *context;
-    bool quiet;             /* during a reload: one note says it all */
-    struct entry **entries; /* NULL: a free slot */
-    size_t entry_count;
-    size_t entry_capacity;
-    size_t entry_free;       /* no slot before it is free */
-    struct hm_index by_id;   /* of entries */
-    struct hm_index by_name; /* of entries that have a config */
-    struct offered *offers;
-    size_t offer_count;
-    size_t offer_capacity;
-    size_t offer_free;          /* no slot before it is free */
-    struct hm_index by_service; /* of offers */
-    hm_ms next_expiry;          /* no suspicion expires before */
+    bool quiet; /* during a reload: one note says it all */
+    struct hm_catalog_entries entries;
+    hm_ms next_expiry; /* no suspicion expires before */
 };
 
 static void ignore_note(void *context, const struct hm_change_note *note)
 {
     (void)context;
     (void)note;
-}
-
-static int compare_hosts(const struct entry *a, const struct entry *b)
-{
-    int order = memcmp(a->host.name.text, b->host.name.text, sizeof a->host.name.text);
-    return order ? order : hm_id_compare(&a->host.id, &b->host.id);
-}
-
-/* ---- slots ---- */
-
-static struct entry *find(const struct hm_catalog *catalog, const struct hm_id *id)
-{
-    uint64_t hash = hm_hash_id(0, id);
-    size_t cursor = 0;
-    uint32_t slot;
-    while ((slot = hm_index_next(&catalog->by_id, hash, &cursor)) != HM_INDEX_END) {
-        if (hm_id_equal(&catalog->entries[slot]->host.id, id)) {
-            return catalog->entries[slot];
-        }
-    }
-    return NULL;
-}
-
-static struct entry *add_entry(struct hm_catalog *catalog, const struct hm_id *id)
-{
-    size_t slot = catalog->entry_free;
-    while (slot < catalog->entry_count && catalog->entries[slot]) {
-        slot++;
-    }
-    if (slot == catalog->entry_count) {
-        catalog->entries = hm_grow(catalog->entries, catalog->entry_count, &catalog->entry_capacity,
-                                   sizeof *catalog->entries);
-        catalog->entry_count++;
-    }
-    struct entry *entry = hm_alloc(1, sizeof *entry);
-    entry->host.id = *id;
-    entry->slot = (uint32_t)slot;
-    catalog->entries[slot] = entry;
-    catalog->entry_free = slot + 1;
-    hm_index_add(&catalog->by_id, hm_hash_id(0, id), entry->slot);
-    return entry;
-}
-
-static void discard_entry(struct entry *entry)
-{
-    hm_held_fini(&entry->held);
-    hm_free(entry->roles);
-    hm_free(entry);
-}
-
-static struct offered *find_offer(const struct hm_catalog *catalog, const struct hm_name *name)
-{
-    uint64_t hash = hm_hash_name_nocase(name);
-    size_t cursor = 0;
-    uint32_t slot;
-    while ((slot = hm_index_next(&catalog->by_service, hash, &cursor)) != HM_INDEX_END) {
-        if (hm_name_equal_nocase(&catalog->offers[slot].name, name)) {
-            return &catalog->offers[slot];
-        }
-    }
-    return NULL;
-}
-
-static struct offered *add_offer(struct hm_catalog *catalog, const struct hm_name *name)
-{
-    size_t slot = catalog->offer_free;
-    while (slot < catalog->offer_count && catalog->offers[slot].name.size) {
-        slot++;
-    }
-    if (slot == catalog->offer_count) {
-        catalog->offers = hm_grow(catalog->offers, catalog->offer_count, &catalog->offer_capacity,
-                                  sizeof *catalog->offers);
-        catalog->offer_count++;
-    }
-    catalog->offers[slot] = (struct offered){.name = *name};
-    catalog->offer_free = slot + 1;
-    hm_index_add(&catalog->by_service, hm_hash_name_nocase(name), (uint32_t)slot);
-    return &catalog->offers[slot];
-}
-
-/* The place of a host in an offer, or where it would go. */
-static size_t place_in(const struct hm_catalog *catalog, const struct offered *offer,
-                       const struct entry *entry, bool *found)
-{
-    size_t low = 0;
-    size_t high = offer->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = compare_hosts(catalog->entries[offer->hosts[middle]], entry);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    *found = false;
-    return low;
-}
-
-static void offer(struct hm_catalog *catalog, struct entry *entry, const struct hm_name *name)
-{
-    struct offered *offer = find_offer(catalog, name);
-    if (!offer) {
-        offer = add_offer(catalog, name);
-    }
-    bool found;
-    size_t at = place_in(catalog, offer, entry, &found);
-    if (!found) {
-        offer->hosts = hm_grow(offer->hosts, offer->count, &offer->capacity, sizeof *offer->hosts);
-        memmove(offer->hosts + at + 1, offer->hosts + at,
-                (offer->count - at) * sizeof *offer->hosts);
-        offer->hosts[at] = entry->slot;
-        offer->count++;
-    }
-}
-
-static void withdraw(struct hm_catalog *catalog, struct entry *entry, const struct hm_name *name)
-{
-    struct offered *offer = find_offer(catalog, name);
-    bool found = false;
-    size_t at = offer ? place_in(catalog, offer, entry, &found) : 0;
-    if (!found) {
-        return; /* the host has two services of one name: gone with the first */
-    }
-    offer->count--;
-    memmove(offer->hosts + at, offer->hosts + at + 1, (offer->count - at) * sizeof *offer->hosts);
-    if (offer->count == 0) {
-        uint32_t slot = (uint32_t)(offer - catalog->offers);
-        hm_index_remove(&catalog->by_service, hm_hash_name_nocase(&offer->name), slot);
-        catalog->offer_free = slot < catalog->offer_free ? slot : catalog->offer_free;
-        hm_free(offer->hosts);
-        *offer = (struct offered){0};
-    }
-}
-
-/* Files what the entry has under its names, or takes it out of there. */
-static void file(struct hm_catalog *catalog, struct entry *entry, bool there)
-{
-    const struct hm_host_config *config = entry->host.config;
-    if (!config) {
-        return;
-    }
-    uint64_t hash = hm_hash_name_nocase(&entry->host.name);
-    if (there) {
-        hm_index_add(&catalog->by_name, hash, entry->slot);
-    } else {
-        hm_index_remove(&catalog->by_name, hash, entry->slot);
-    }
-    for (uint32_t i = 0; i < config->services_count; i++) {
-        if (there) {
-            offer(catalog, entry, &config->services[i].name);
-        } else {
-            withdraw(catalog, entry, &config->services[i].name);
-        }
-    }
 }
 
 /* ---- changes ---- */
@@ -232,23 +42,24 @@ static void tell_sides(struct hm_catalog *catalog, const struct hm_catalog_side 
     }
 }
 
-static struct hm_catalog_side side_of(const struct entry *entry)
+static struct hm_catalog_side side_of(const struct hm_catalog_entry *entry)
 {
-    return (struct hm_catalog_side){entry->host.name, entry->addr, entry->host.config};
+    return (struct hm_catalog_side){entry->host.name, entry->host.addr, entry->host.config};
 }
 
 /* Serves this config of the entry from now on (NULL: none) and tells of what differs. */
-static void serve(struct hm_catalog *catalog, struct entry *entry, const struct hm_held *held)
+static void serve(struct hm_catalog *catalog, struct hm_catalog_entry *entry,
+                  const struct hm_held *held)
 {
     struct hm_held old = entry->held;
     struct hm_catalog_side before = side_of(entry);
     if (before.config) {
         before.config = &old.config;
     }
-    file(catalog, entry, false);
+    hm_catalog_entry_unfile(&catalog->entries, entry);
     entry->held = held ? *held : (struct hm_held){0};
     entry->host.config = held ? &entry->held.config : NULL;
-    file(catalog, entry, true);
+    hm_catalog_entry_file(&catalog->entries, entry);
     struct hm_catalog_side after = side_of(entry);
     if (before.config || after.config) {
         tell_sides(catalog, &before, &after, false);
@@ -257,7 +68,8 @@ static void serve(struct hm_catalog *catalog, struct entry *entry, const struct 
 }
 
 /* Takes over a config that was read. A lite host without an address has ended. */
-static void serve_read(struct hm_catalog *catalog, struct entry *entry, struct hm_held *held)
+static void serve_read(struct hm_catalog *catalog, struct hm_catalog_entry *entry,
+                       struct hm_held *held)
 {
     entry->ended = !hm_id_is_none(&entry->host.keeper) && held->config.addresses_count == 0;
     if (entry->ended) {
@@ -289,19 +101,19 @@ static void tell_roles(struct hm_catalog *catalog, const struct hm_label *roles,
 }
 
 /* The member as the view has it now: its name, address and roles. */
-static void take_member(struct hm_catalog *catalog, struct entry *entry,
+static void take_member(struct hm_catalog *catalog, struct hm_catalog_entry *entry,
                         const struct hm_member *member)
 {
     struct hm_label *old_roles = entry->roles;
     size_t old_count = entry->role_count;
     struct hm_catalog_side before = side_of(entry);
     bool moved = !hm_name_equal(&entry->host.name, &member->name) ||
-                 !hm_addr_equal(&entry->addr, &member->addr);
+                 !hm_addr_equal(&entry->host.addr, &member->addr);
     if (moved) {
-        file(catalog, entry, false);
+        hm_catalog_entry_unfile(&catalog->entries, entry);
         entry->host.name = member->name;
-        entry->addr = member->addr;
-        file(catalog, entry, true);
+        entry->host.addr = member->addr;
+        hm_catalog_entry_file(&catalog->entries, entry);
     }
     entry->role_count = member->roles_count;
     entry->roles = hm_alloc(entry->role_count + 1, sizeof *entry->roles);
@@ -317,18 +129,19 @@ static void take_member(struct hm_catalog *catalog, struct entry *entry,
     hm_free(old_roles);
 }
 
-static void drop(struct hm_catalog *catalog, struct entry *entry)
+static void drop(struct hm_catalog *catalog, struct hm_catalog_entry *entry)
 {
     serve(catalog, entry, NULL);
-    hm_index_remove(&catalog->by_id, hm_hash_id(0, &entry->host.id), entry->slot);
-    catalog->entries[entry->slot] = NULL;
-    catalog->entry_free = entry->slot < catalog->entry_free ? entry->slot : catalog->entry_free;
-    tell_roles(catalog, entry->roles, entry->role_count, NULL, 0);
-    discard_entry(entry);
+    struct hm_label *roles = entry->roles;
+    size_t role_count = entry->role_count;
+    entry->roles = NULL;
+    hm_catalog_entry_remove(&catalog->entries, entry);
+    tell_roles(catalog, roles, role_count, NULL, 0);
+    hm_free(roles);
 }
 
 /* The committed config of the entry, when it is news. */
-static void take_committed(struct hm_catalog *catalog, struct entry *entry)
+static void take_committed(struct hm_catalog *catalog, struct hm_catalog_entry *entry)
 {
     struct hm_arena arena = {0};
     struct hm_host_state state = {0};
@@ -351,7 +164,7 @@ static void take_committed(struct hm_catalog *catalog, struct entry *entry)
     hm_arena_fini(&arena);
 }
 
-static void set_braked(struct hm_catalog *catalog, struct entry *entry, bool braked)
+static void set_braked(struct hm_catalog *catalog, struct hm_catalog_entry *entry, bool braked)
 {
     bool differs = entry->host.braked != braked;
     entry->host.braked = braked;
@@ -372,7 +185,7 @@ static bool is_recorded(const struct hm_catalog *catalog, const struct hm_id *ho
 void hm_catalog_refresh(struct hm_catalog *catalog, const struct hm_id *host)
 {
     const struct hm_member *member = hm_members_find(&catalog->view->members, host);
-    struct entry *entry = find(catalog, host);
+    struct hm_catalog_entry *entry = hm_catalog_entry_find(&catalog->entries, host);
     struct hm_member was = {.id = *host};
     struct hm_braked braked;
     bool recorded = !member && is_recorded(catalog, host);
@@ -382,7 +195,7 @@ void hm_catalog_refresh(struct hm_catalog *catalog, const struct hm_id *host)
         member = &was;
     }
     if (member) {
-        entry = entry ? entry : add_entry(catalog, host);
+        entry = entry ? entry : hm_catalog_entry_add(&catalog->entries, host);
         entry->seen = true;
         set_braked(catalog, entry, member == &was);
         take_member(catalog, entry, member);
@@ -399,9 +212,9 @@ void hm_catalog_refresh_lite(struct hm_catalog *catalog, const struct hm_name *n
         hm_members_find(&catalog->view->members, &lite.id)) {
         return;
     }
-    struct entry *entry = find(catalog, &lite.id);
+    struct hm_catalog_entry *entry = hm_catalog_entry_find(&catalog->entries, &lite.id);
     struct hm_member like = {.id = lite.id, .name = lite.name, .addr = lite.addr};
-    entry = entry ? entry : add_entry(catalog, &lite.id);
+    entry = entry ? entry : hm_catalog_entry_add(&catalog->entries, &lite.id);
     entry->seen = true;
     entry->host.keeper = lite.keeper;
     take_member(catalog, entry, &like);
@@ -410,7 +223,7 @@ void hm_catalog_refresh_lite(struct hm_catalog *catalog, const struct hm_name *n
 
 enum hm_status hm_catalog_push(struct hm_catalog *catalog, const struct hm_host_state *state)
 {
-    struct entry *entry = find(catalog, &state->host);
+    struct hm_catalog_entry *entry = hm_catalog_entry_find(&catalog->entries, &state->host);
     struct hm_held held;
     if (!entry) {
         return HM_NOT_FOUND;
@@ -429,7 +242,8 @@ enum hm_status hm_catalog_push(struct hm_catalog *catalog, const struct hm_host_
     return status;
 }
 
-static void change_suspicion(struct hm_catalog *catalog, struct entry *entry, hm_ms until)
+static void change_suspicion(struct hm_catalog *catalog, struct hm_catalog_entry *entry,
+                             hm_ms until)
 {
     bool differs = (entry->host.suspect_until == 0) != (until == 0);
     entry->host.suspect_until = until;
@@ -440,7 +254,7 @@ static void change_suspicion(struct hm_catalog *catalog, struct entry *entry, hm
 
 void hm_catalog_suspect(struct hm_catalog *catalog, const struct hm_id *host, hm_ms until)
 {
-    struct entry *entry = find(catalog, host);
+    struct hm_catalog_entry *entry = hm_catalog_entry_find(&catalog->entries, host);
     if (entry) {
         change_suspicion(catalog, entry, until);
         if (until && until < catalog->next_expiry) {
@@ -455,9 +269,9 @@ void hm_catalog_tick(struct hm_catalog *catalog, hm_ms now)
         return;
     }
     catalog->next_expiry = HM_NEVER;
-    for (size_t i = 0; i < catalog->entry_count; i++) {
-        struct entry *entry = catalog->entries[i];
-        if (!entry || !entry->host.suspect_until) {
+    struct hm_catalog_entry *entry;
+    for (size_t cursor = 0; (entry = hm_catalog_entry_next(&catalog->entries, &cursor));) {
+        if (!entry->host.suspect_until) {
             continue;
         }
         if (entry->host.suspect_until <= now) {
@@ -483,10 +297,9 @@ void hm_catalog_record(struct hm_catalog *catalog, const struct hm_name *scope, 
 static void load(struct hm_catalog *catalog)
 {
     catalog->quiet = true;
-    for (size_t i = 0; i < catalog->entry_count; i++) {
-        if (catalog->entries[i]) {
-            catalog->entries[i]->seen = false;
-        }
+    struct hm_catalog_entry *entry;
+    for (size_t cursor = 0; (entry = hm_catalog_entry_next(&catalog->entries, &cursor));) {
+        entry->seen = false;
     }
     for (size_t i = 0; i < catalog->view->members.count; i++) {
         hm_catalog_refresh(catalog, &catalog->view->members.items[i]->id);
@@ -499,9 +312,9 @@ static void load(struct hm_catalog *catalog)
     for (struct hm_lite lite; hm_view_next_lite(catalog->view, &name, &lite);) {
         hm_catalog_refresh_lite(catalog, &name);
     }
-    for (size_t i = 0; i < catalog->entry_count; i++) {
-        if (catalog->entries[i] && !catalog->entries[i]->seen) {
-            drop(catalog, catalog->entries[i]);
+    for (size_t cursor = 0; (entry = hm_catalog_entry_next(&catalog->entries, &cursor));) {
+        if (!entry->seen) {
+            drop(catalog, entry);
         }
     }
     catalog->quiet = false;
@@ -530,19 +343,7 @@ void hm_catalog_free(struct hm_catalog *catalog)
     if (!catalog) {
         return;
     }
-    for (size_t i = 0; i < catalog->entry_count; i++) {
-        if (catalog->entries[i]) {
-            discard_entry(catalog->entries[i]);
-        }
-    }
-    for (size_t i = 0; i < catalog->offer_count; i++) {
-        hm_free(catalog->offers[i].hosts);
-    }
-    hm_free(catalog->entries);
-    hm_free(catalog->offers);
-    hm_index_fini(&catalog->by_id);
-    hm_index_fini(&catalog->by_name);
-    hm_index_fini(&catalog->by_service);
+    hm_catalog_entries_fini(&catalog->entries);
     hm_free(catalog);
 }
 
@@ -551,29 +352,22 @@ void hm_catalog_free(struct hm_catalog *catalog)
 const struct hm_catalog_host *hm_catalog_host(const struct hm_catalog *catalog,
                                               const struct hm_id *host)
 {
-    const struct entry *entry = find(catalog, host);
+    const struct hm_catalog_entry *entry = hm_catalog_entry_find(&catalog->entries, host);
     return entry && entry->host.config ? &entry->host : NULL;
 }
 
 const struct hm_catalog_host *hm_catalog_host_named(const struct hm_catalog *catalog,
                                                     const struct hm_name *name)
 {
-    uint64_t hash = hm_hash_name_nocase(name);
-    size_t cursor = 0;
-    uint32_t slot;
-    while ((slot = hm_index_next(&catalog->by_name, hash, &cursor)) != HM_INDEX_END) {
-        if (hm_name_equal_nocase(&catalog->entries[slot]->host.name, name)) {
-            return &catalog->entries[slot]->host;
-        }
-    }
-    return NULL;
+    const struct hm_catalog_entry *entry = hm_catalog_entry_named(&catalog->entries, name);
+    return entry ? &entry->host : NULL;
 }
 
 const struct hm_catalog_host *hm_catalog_next_host(const struct hm_catalog *catalog, size_t *cursor)
 {
-    while (*cursor < catalog->entry_count) {
-        const struct entry *entry = catalog->entries[(*cursor)++];
-        if (entry && entry->host.config) {
+    const struct hm_catalog_entry *entry;
+    while ((entry = hm_catalog_entry_next(&catalog->entries, cursor))) {
+        if (entry->host.config) {
             return &entry->host;
         }
     }
@@ -582,8 +376,9 @@ const struct hm_catalog_host *hm_catalog_next_host(const struct hm_catalog *cata
 
 const struct hm_name *hm_catalog_next_service(const struct hm_catalog *catalog, size_t *cursor)
 {
-    while (*cursor < catalog->offer_count) {
-        const struct offered *offer = &catalog->offers[(*cursor)++];
+    const struct hm_offers *offers = &catalog->entries.offers;
+    while (*cursor < offers->count) {
+        const struct hm_offer *offer = &offers->items[(*cursor)++];
         if (offer->name.size) {
             return &offer->name;
         }
@@ -591,22 +386,22 @@ const struct hm_name *hm_catalog_next_service(const struct hm_catalog *catalog, 
     return NULL;
 }
 
-static struct hm_catalog_instance instance_of(const struct entry *entry,
+static struct hm_catalog_instance instance_of(const struct hm_catalog_host *host,
                                               const struct hm_service *service)
 {
     struct hm_catalog_instance instance = {
-        .host = &entry->host,
+        .host = host,
         .service = service,
         .served = !service->draining && (!service->checked || service->health != 0),
         .healthy = !service->checked || service->health == 1,
-        .suspect = entry->host.suspect_until != 0 || entry->host.braked,
+        .suspect = host->suspect_until != 0 || host->braked,
     };
     instance.reason = service->draining                          ? "draining"
                       : service->checked && service->health == 0 ? "waiting for its first pass"
                       : !instance.healthy                        ? "failing its check"
-                      : entry->host.braked ? "failed, kept by the removal brake"
-                      : instance.suspect   ? "suspect"
-                                           : "";
+                      : host->braked     ? "failed, kept by the removal brake"
+                      : instance.suspect ? "suspect"
+                                         : "";
     return instance;
 }
 
@@ -614,17 +409,17 @@ void hm_catalog_instances(const struct hm_catalog *catalog, const struct hm_name
                           void (*each)(void *context, const struct hm_catalog_instance *instance),
                           void *context)
 {
-    const struct offered *offer = find_offer(catalog, service);
+    const struct hm_offer *offer = hm_offers_find(&catalog->entries.offers, service);
     for (size_t i = 0; offer && i < offer->count; i++) {
-        const struct entry *entry = catalog->entries[offer->hosts[i]];
-        const struct hm_host_config *config = entry->host.config;
+        const struct hm_catalog_host *host = offer->hosts[i];
+        const struct hm_host_config *config = host->config;
         for (uint32_t s = 0; s < config->services_count; s++) {
             if (!hm_name_equal_nocase(&config->services[s].name, service)) {
                 continue;
             }
-            struct hm_catalog_instance instance = instance_of(entry, &config->services[s]);
+            struct hm_catalog_instance instance = instance_of(host, &config->services[s]);
             for (uint32_t a = 0; a < config->addresses_count || a == 0; a++) {
-                instance.addr = config->addresses_count ? config->addresses[a].addr : entry->addr;
+                instance.addr = config->addresses_count ? config->addresses[a].addr : host->addr;
                 instance.addr.port = instance.service->port;
                 each(context, &instance);
             }

@@ -12,6 +12,7 @@
 struct hm_catalog_host {
     struct hm_id id;
     struct hm_name name;
+    struct hm_addr addr;                 /* the member's */
     struct hm_version version;           /* of the served config: max(committed, pushed) */
     struct hm_version committed;         /* 0, 0: none yet */
     const struct hm_host_config *config; /* decoded; addresses may be empty: then the member's */
