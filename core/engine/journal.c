@@ -201,6 +201,32 @@ static void encode_mark(struct hm_buf *out, uint32_t log, uint64_t last_index, u
     hm_message_encode(out, &mark);
 }
 
+/* With the number of what was written last. */
+static struct journal_pending *queue(struct hm_journal *journal, uint32_t log,
+                                     enum hm_message_kind kind)
+{
+    journal->pending = hm_grow(journal->pending, journal->pending_count, &journal->pending_capacity,
+                               sizeof *journal->pending);
+    struct journal_pending *added = &journal->pending[journal->pending_count++];
+    *added = (struct journal_pending){.number = journal->number, .log = log, .kind = kind};
+    return added;
+}
+
+struct journal_pending *journal_queue_mark(struct hm_journal *journal, uint32_t log,
+                                           uint64_t last_index, uint64_t last_term, bool cuts)
+{
+    struct journal_pending *mark = queue(journal, log, HM_MSG_log_snapshot);
+    mark->last_index = last_index;
+    mark->snapshot_term = last_term;
+    encode_mark(&mark->message, log, last_index, last_term);
+    if (cuts) {
+        struct hm_message cut = {.kind = HM_MSG_log_append,
+                                 .log_append = {.log = log, .first_index = last_index + 1}};
+        hm_message_encode(&mark->message, &cut);
+    }
+    return mark;
+}
+
 /* Takes away what waits beside the journal for a log; what is out stays. */
 static void drop_sides(struct hm_journal *journal, uint32_t log)
 {
@@ -227,25 +253,17 @@ static void add_side(struct hm_journal *journal, const struct hm_message *persis
 }
 
 /* Only a place in the record: the content has its own file. */
-static void write_snapshot(struct hm_journal *journal, const struct hm_message *persist, bool keeps,
-                           struct journal_pending *added)
+static void write_snapshot(struct hm_journal *journal, const struct hm_message *persist, bool keeps)
 {
     const struct hm_log_snapshot *snapshot = &persist->log_snapshot;
-    drop_sides(journal, added->log);
-    added->last_index = snapshot->last_index;
-    added->snapshot_term = snapshot->last_term;
-    encode_mark(&added->message, added->log, added->last_index, added->snapshot_term);
-    encode_snapshot_file(journal, persist, &added->snapshot);
-    if (!keeps) {
-        struct hm_message cut = {
-            .kind = HM_MSG_log_append,
-            .log_append = {.log = added->log, .first_index = snapshot->last_index + 1}};
-        hm_message_encode(&added->message, &cut);
-    }
+    drop_sides(journal, snapshot->log);
+    struct journal_pending *mark = journal_queue_mark(journal, snapshot->log, snapshot->last_index,
+                                                      snapshot->last_term, !keeps);
+    encode_snapshot_file(journal, persist, &mark->snapshot);
 }
 
 static void write_append(struct hm_journal *journal, const struct hm_message *persist,
-                         struct hm_bytes encoded, struct journal_pending *added)
+                         struct hm_bytes encoded)
 {
     const struct hm_log_append *append = &persist->log_append;
     struct journal_log *log = journal_log_of(journal, append->log);
@@ -254,8 +272,25 @@ static void write_append(struct hm_journal *journal, const struct hm_message *pe
     for (uint32_t i = 0; i < append->entries_count; i++) {
         journal_run(log, append->first_index + i, append->entries[i].term);
     }
+    struct journal_pending *added = queue(journal, append->log, HM_MSG_log_append);
     added->last_index = append->entries_count ? log->next_index - 1 : 0;
     hm_buf_append(&added->message, encoded.data, encoded.size);
+}
+
+static void write_hard_state(struct hm_journal *journal, const struct hm_message *persist,
+                             struct hm_bytes encoded)
+{
+    struct journal_pending *added =
+        queue(journal, persist->log_hard_state.log, HM_MSG_log_hard_state);
+    added->hard_state = persist->log_hard_state;
+    hm_buf_append(&added->message, encoded.data, encoded.size);
+}
+
+static void write_forget(struct hm_journal *journal, const struct hm_message *persist)
+{
+    uint32_t log = persist->log_forget.log;
+    drop_sides(journal, log);
+    hm_message_encode(&queue(journal, log, HM_MSG_log_forget)->message, persist);
 }
 
 static void write(struct hm_journal *journal, const struct hm_message *persist,
@@ -270,28 +305,18 @@ static void write(struct hm_journal *journal, const struct hm_message *persist,
         add_side(journal, persist);
         return;
     }
-    journal->pending = hm_grow(journal->pending, journal->pending_count, &journal->pending_capacity,
-                               sizeof *journal->pending);
-    struct journal_pending *added = &journal->pending[journal->pending_count++];
-    *added = (struct journal_pending){.number = number, .kind = persist->kind};
     switch (persist->kind) {
     case HM_MSG_log_hard_state:
-        added->log = persist->log_hard_state.log;
-        added->hard_state = persist->log_hard_state;
-        hm_buf_append(&added->message, encoded.data, encoded.size);
+        write_hard_state(journal, persist, encoded);
         break;
     case HM_MSG_log_append:
-        added->log = persist->log_append.log;
-        write_append(journal, persist, encoded, added);
+        write_append(journal, persist, encoded);
         break;
     case HM_MSG_log_snapshot:
-        added->log = persist->log_snapshot.log;
-        write_snapshot(journal, persist, keeps, added);
+        write_snapshot(journal, persist, keeps);
         break;
     case HM_MSG_log_forget:
-        added->log = persist->log_forget.log;
-        drop_sides(journal, added->log);
-        hm_message_encode(&added->message, persist);
+        write_forget(journal, persist);
         break;
     default:
         HM_ASSERT(persist->kind == HM_MSG_log_hard_state);
@@ -663,15 +688,7 @@ void hm_journal_side_done(struct hm_journal *journal, enum hm_status status)
     if (status != HM_OK) {
         return;
     }
-    journal->pending = hm_grow(journal->pending, journal->pending_count, &journal->pending_capacity,
-                               sizeof *journal->pending);
-    struct journal_pending *mark = &journal->pending[journal->pending_count++];
-    *mark = (struct journal_pending){.number = journal->number,
-                                     .log = side.log,
-                                     .kind = HM_MSG_log_snapshot,
-                                     .last_index = side.last_index,
-                                     .snapshot_term = side.last_term};
-    encode_mark(&mark->message, side.log, side.last_index, side.last_term);
+    journal_queue_mark(journal, side.log, side.last_index, side.last_term, false);
 }
 
 bool hm_journal_failed(const struct hm_journal *journal)

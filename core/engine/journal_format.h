@@ -124,6 +124,9 @@ void journal_run(struct journal_log *log, uint64_t first_index, uint64_t term);
 struct journal_segment *journal_add_segment(struct hm_journal *journal, uint64_t number,
                                             uint64_t bytes);
 void journal_cover(struct journal_segment *segment, uint32_t log, uint64_t last_index);
+/* Queues the place of a snapshot whose file is there; `cuts`: no entry of the log stays. */
+struct journal_pending *journal_queue_mark(struct hm_journal *journal, uint32_t log,
+                                           uint64_t last_index, uint64_t last_term, bool cuts);
 void journal_segment_name(char name[HM_DISK_FILE_BYTES_MAX], uint64_t number);
 void journal_snapshot_name(char name[HM_DISK_FILE_BYTES_MAX], uint32_t log);
 /* Over everything of a record behind its checksum; the segment's number is in it, so that no record

@@ -490,15 +490,18 @@ static enum hm_status read_segment(struct recovery *recovery, size_t at)
 /* ---- the outcome ---- */
 
 /* A snapshot that no record names yet: the crash came between the two. Entries stay where the log
- * has the snapshot's last one (Raft, section 7, step 6). */
-static void follow_snapshot(struct replay *replay)
+ * has the snapshot's last one (Raft, section 7, step 6). A record names it before anything else is
+ * written: at the next recovery, entries that follow it must not be judged by what it replaced. */
+static void follow_snapshot(struct hm_journal *journal, struct replay *replay)
 {
     replay->mark = replay->snapshot.last_index;
     replay->mark_term = replay->snapshot.last_term;
-    if (!holds(replay, replay->mark, replay->mark_term)) {
+    bool keeps = holds(replay, replay->mark, replay->mark_term);
+    if (!keeps) {
         replay->base = replay->mark;
         replay->count = 0;
     }
+    journal_queue_mark(journal, replay->log, replay->mark, replay->mark_term, !keeps);
 }
 
 /* The file of its snapshot may have outlived the record: it goes with another one. */
@@ -599,7 +602,7 @@ enum hm_status hm_journal_recover(struct hm_journal *journal, const struct hm_di
             status = DAMAGED(&recovery, "%.*s", (int)replay->damage.size, replay->damage.data);
         } else if (!replay->forgotten && replay->has_snapshot &&
                    replay->snapshot.last_index > replay->mark) {
-            follow_snapshot(replay);
+            follow_snapshot(journal, replay);
         }
     }
     if (status == HM_OK) {

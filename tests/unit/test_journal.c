@@ -835,6 +835,41 @@ static void test_a_cut_behind_the_end_is_no_hole(void **state)
     disk_fini(&disk);
 }
 
+/* A crash comes when the file of the leader's snapshot is there and no record names it yet. What is
+ * written after the start follows that snapshot, also for the start after it. */
+static void test_what_follows_a_snapshot_that_no_record_names(void **state)
+{
+    (void)state;
+    for (uint64_t before = 0; before <= 12; before += 4) {
+        struct disk disk = {.room = UINT64_MAX};
+        static struct outcome outcome;
+        struct hm_journal_batch batch;
+        struct hm_journal *journal = hm_journal_new(&small);
+        hm_journal_write(journal, &(struct hm_message){.kind = HM_MSG_log_hard_state}, 1);
+        for (uint64_t i = 1; i <= before; i++) {
+            write_entry(journal, i);
+        }
+        run(journal, &disk);
+        hm_journal_write(journal,
+                         &(struct hm_message){.kind = HM_MSG_log_snapshot,
+                                              .log_snapshot = {.last_index = 9, .last_term = 7}},
+                         99);
+        assert_true(hm_journal_output(journal, &batch));
+        assert_int_equal(batch.ops[0].kind, HM_DISK_REPLACE);
+        assert_int_equal(disk_do(&disk, &batch.ops[0]), HM_OK);
+        hm_journal_free(journal);
+
+        journal = hm_journal_new(&small);
+        recover_into(journal, &disk, &outcome);
+        assert_int_equal(outcome.model.last[0], 9);
+        write_entry(journal, 10);
+        run(journal, &disk);
+        hm_journal_free(journal);
+        expect(&disk, 9, 10);
+        disk_fini(&disk);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -852,6 +887,7 @@ int main(void)
         cmocka_unit_test(test_a_snapshot_written_again_is_told_durable),
         cmocka_unit_test(test_what_replaces_a_snapshot_waits_for_it),
         cmocka_unit_test(test_a_cut_behind_the_end_is_no_hole),
+        cmocka_unit_test(test_what_follows_a_snapshot_that_no_record_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
