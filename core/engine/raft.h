@@ -165,9 +165,12 @@ HM_MUST_USE enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index,
  * buffer over if it says HM_OK. */
 HM_MUST_USE enum hm_status hm_raft_compact_with(struct hm_raft *raft, struct hm_buf *snapshot);
 
-/* Nobody here needs entries up to `index` any more: those that are applied and durable leave the
- * memory. They stay on disk until a snapshot covers them; who lags behind them is sent one. Some
- * stay: a few of the latest, and on the leader what followers that answer lack. */
+/* Up to where, at most `index`, entries are in memory for nothing, if nobody here asks for them any
+ * more: they are applied and durable, and neither the latest few nor, on the leader, what followers
+ * that answer lack. The index before the oldest in memory: none are. */
+uint64_t hm_raft_unneeded(const struct hm_raft *raft, uint64_t index);
+/* Those up to an index of hm_raft_unneeded leave the memory. They stay on disk until a snapshot
+ * covers them; who lags behind them is sent one. */
 void hm_raft_forget(struct hm_raft *raft, uint64_t index);
 
 /* What hm_raft_compact says of this index, whatever the state. */

@@ -107,11 +107,13 @@ static uint64_t least_match(const struct hm_raft *raft)
     return least;
 }
 
-static void drop_up_to(struct hm_raft *raft, uint64_t index)
+uint64_t hm_raft_unneeded(const struct hm_raft *raft, uint64_t index)
 {
+    if (raft->failed || raft->installing) {
+        return raft->log.base_index;
+    }
     uint64_t least = least_match(raft);
     uint64_t base = raft->applied;
-    uint64_t entry_index;
     size_t bytes = 0;
     for (; base > raft->log.base_index; base--) {
         bytes += raft_log_at(&raft->log, base)->body.size;
@@ -121,12 +123,19 @@ static void drop_up_to(struct hm_raft *raft, uint64_t index)
             break;
         }
     }
+    index = index < raft->durable_index ? index : raft->durable_index;
     base = base < index ? base : index;
+    return base > raft->log.base_index ? base : raft->log.base_index;
+}
+
+static void drop_up_to(struct hm_raft *raft, uint64_t base)
+{
+    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
+    uint32_t count;
+    uint64_t entry_index;
     if (base <= raft->log.base_index) {
         return;
     }
-    struct hm_voter voters[HM_RAFT_VOTERS_MAX];
-    uint32_t count;
     raft_voters_at(raft, base, voters, &count, &entry_index);
     if (!hm_plant("forgets_voters")) {
         memcpy(raft->base_voters, voters, count * sizeof *voters);
@@ -144,10 +153,8 @@ void raft_log_begin(struct hm_raft *raft, const struct hm_log_snapshot *snapshot
 
 void hm_raft_forget(struct hm_raft *raft, uint64_t index)
 {
-    index = index < raft->durable_index ? index : raft->durable_index;
-    if (!raft->failed && !raft->installing && index <= raft->applied) {
-        drop_up_to(raft, index);
-    }
+    HM_ASSERT(index <= raft->applied || index == raft->log.base_index);
+    drop_up_to(raft, index);
 }
 
 /* ---- snapshots of our own ---- */
@@ -158,7 +165,7 @@ static void compact_with(struct hm_raft *raft, struct raft_snapshot *snapshot)
     raft->snapshot = snapshot;
     raft_save_snapshot(raft);
     raft->wanted_entries = raft->wanted_bytes = 0;
-    drop_up_to(raft, snapshot->last_index);
+    drop_up_to(raft, hm_raft_unneeded(raft, snapshot->last_index));
 }
 
 enum hm_status hm_raft_compact(struct hm_raft *raft, uint64_t index, struct hm_bytes state)

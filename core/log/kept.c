@@ -6,15 +6,8 @@
 
 static void drop_oldest(struct hm_kept *kept)
 {
-    if (kept->count) {
-        struct hm_log_item *oldest = &kept->items[kept->first++];
-        kept->bytes -= oldest->data.size;
-        hm_bytes_free(oldest->data);
-        if (--kept->count == 0) {
-            hm_free(kept->items); /* what a snapshot brought comes once */
-            kept->items = NULL;
-            kept->first = kept->capacity = 0;
-        }
+    if (kept->packed.items) {
+        kept->bytes -= hm_packed_drop_oldest(&kept->packed);
     } else {
         kept->bytes -= kept->places[kept->place_first++].bytes;
         kept->place_count--;
@@ -35,20 +28,6 @@ void hm_kept_limit(struct hm_kept *kept, struct hm_keep keep)
     kept->keep.entries = keep.entries < HM_KEEP_ENTRIES_MAX ? keep.entries : HM_KEEP_ENTRIES_MAX;
     kept->keep.bytes = keep.bytes < HM_KEEP_BYTES_MAX ? keep.bytes : HM_KEEP_BYTES_MAX;
     trim(kept);
-}
-
-static void add_copy(struct hm_kept *kept, const struct hm_log_item *item)
-{
-    size_t end = kept->first + kept->count;
-    if (end == kept->capacity && kept->first > end / 2) {
-        memmove(kept->items, kept->items + kept->first, kept->count * sizeof *kept->items);
-        kept->first = 0;
-        end = kept->count;
-    }
-    kept->items = hm_grow(kept->items, end, &kept->capacity, sizeof *kept->items);
-    kept->items[end] = *item;
-    kept->items[end].data = hm_bytes_copy(item->data);
-    kept->count++;
 }
 
 static void add_place(struct hm_kept *kept, const struct hm_kept_place *place)
@@ -76,18 +55,18 @@ void hm_kept_add(struct hm_kept *kept, const struct hm_log_entry *entry, uint64_
         add_place(kept, &(struct hm_kept_place){raft_index, entry->time_ms,
                                                 (uint32_t)entry->request.size});
     } else {
-        add_copy(kept, &(struct hm_log_item){.index = entry->index,
-                                             .time_ms = entry->time_ms,
-                                             .session = entry->session,
-                                             .seq = entry->seq,
-                                             .data = entry->request});
+        hm_packed_add(&kept->packed, &(struct hm_log_item){.index = entry->index,
+                                                           .time_ms = entry->time_ms,
+                                                           .session = entry->session,
+                                                           .seq = entry->seq,
+                                                           .data = entry->request});
     }
     trim(kept);
 }
 
 size_t hm_kept_count(const struct hm_kept *kept)
 {
-    return kept->count + kept->place_count;
+    return kept->packed.items + kept->place_count;
 }
 
 static bool look_up(const struct hm_kept *kept, uint64_t index, const struct hm_kept_place *place,
@@ -117,37 +96,34 @@ bool hm_kept_find(const struct hm_kept *kept, uint64_t index, struct hm_log_item
         return false;
     }
     size_t at = (size_t)(index - oldest);
-    if (at >= kept->count) {
-        return look_up(kept, index, &kept->places[kept->place_first + at - kept->count], out);
+    if (at >= kept->packed.items) {
+        at += kept->place_first - kept->packed.items;
+        return look_up(kept, index, &kept->places[at], out);
     }
-    *out = kept->items[kept->first + at];
+    hm_packed_find(&kept->packed, index, out);
     return true;
 }
 
 uint64_t hm_kept_written(const struct hm_kept *kept, const struct hm_id *session, uint64_t seq)
 {
     struct hm_log_item item;
-    uint64_t oldest = kept->last + 1 - hm_kept_count(kept);
-    for (uint64_t index = kept->last; index >= oldest && index > 0; index--) {
+    uint64_t index = kept->last;
+    for (size_t left = kept->place_count; left > 0; left--, index--) {
         if (hm_kept_find(kept, index, &item) && item.seq == seq &&
             hm_id_equal(&item.session, session)) {
             return index;
         }
     }
-    return 0;
+    return hm_packed_written(&kept->packed, session, seq);
 }
 
-uint64_t hm_kept_before(const struct hm_kept *kept)
-{
-    return kept->place_count ? kept->places[kept->place_first].raft_index - 1 : UINT64_MAX;
-}
-
-void hm_kept_copy_all(struct hm_kept *kept)
+void hm_kept_pack(struct hm_kept *kept, uint64_t raft_index)
 {
     struct hm_log_item item;
     uint64_t index = kept->last + 1 - kept->place_count;
-    while (kept->place_count && hm_kept_find(kept, index, &item)) {
-        add_copy(kept, &item);
+    while (kept->place_count && kept->places[kept->place_first].raft_index <= raft_index &&
+           hm_kept_find(kept, index, &item)) {
+        hm_packed_add(&kept->packed, &item);
         kept->place_first++;
         kept->place_count--;
         index++;
@@ -166,7 +142,7 @@ enum hm_status hm_kept_load(struct hm_kept *kept, struct hm_keep keep,
     hm_kept_fini(kept);
     for (size_t i = 0; i < count; i++) {
         loaded.bytes += items[i].data.size;
-        add_copy(&loaded, &items[i]);
+        hm_packed_add(&loaded.packed, &items[i]);
     }
     *kept = loaded;
     hm_kept_limit(kept, keep);
@@ -175,9 +151,7 @@ enum hm_status hm_kept_load(struct hm_kept *kept, struct hm_keep keep,
 
 void hm_kept_fini(struct hm_kept *kept)
 {
-    while (kept->count) {
-        drop_oldest(kept);
-    }
+    hm_packed_fini(&kept->packed);
     hm_free(kept->places);
     *kept = (struct hm_kept){0};
 }

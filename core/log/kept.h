@@ -1,9 +1,10 @@
 /* The entries of a log that stay readable: the newest, as many as it is told to keep. They are not
- * kept twice: those that Raft's log still has are looked up there. */
+ * kept twice: those that Raft's log still has are looked up there, the others are packed. */
 #ifndef HM_LOG_KEPT_H
 #define HM_LOG_KEPT_H
 
 #include "core/log/machine.h"
+#include "core/log/packed.h"
 
 /* With what else a snapshot carries it stays below what one message may have. */
 #define HM_KEEP_ENTRIES_MAX 131072u
@@ -26,17 +27,14 @@ struct hm_kept_place {
  * the place of all of it. */
 typedef bool hm_kept_body(void *context, uint64_t raft_index, struct hm_bytes *out);
 
-/* All zero is a valid empty store that keeps nothing. By rising index without a gap: first the
- * copies, then the places. */
+/* All zero is a valid empty store that keeps nothing. By rising index without a gap: first those
+ * that are packed, then the places. */
 struct hm_kept {
     struct hm_keep keep;
-    hm_kept_body *body;        /* NULL: all are copies */
-    void *context;             /* of `body` */
-    uint64_t last;             /* index of the newest */
-    struct hm_log_item *items; /* copies, at first .. first + count; data is owned */
-    size_t first;
-    size_t count;
-    size_t capacity;
+    hm_kept_body *body; /* NULL: all are packed */
+    void *context;      /* of `body` */
+    uint64_t last;      /* index of the newest */
+    struct hm_packed packed;
     struct hm_kept_place *places; /* at place_first .. place_first + place_count */
     size_t place_first;
     size_t place_count;
@@ -54,12 +52,8 @@ bool hm_kept_find(const struct hm_kept *kept, uint64_t index, struct hm_log_item
 /* The index of the entry that this writer made under this seq, looked for from the newest on; 0:
  * not kept. */
 uint64_t hm_kept_written(const struct hm_kept *kept, const struct hm_id *session, uint64_t seq);
-/* Raft's log may go up to here: the index before that of the oldest place. UINT64_MAX: there is
- * none.
- */
-uint64_t hm_kept_before(const struct hm_kept *kept);
-/* Makes copies of all: Raft's log is going to lose them. */
-void hm_kept_copy_all(struct hm_kept *kept);
+/* Packs those up to this index of Raft's log, which is going to lose them. */
+void hm_kept_pack(struct hm_kept *kept, uint64_t raft_index);
 /* Becomes these. HM_BAD_BYTES: they are not dense up to `last`; it is as before. */
 HM_MUST_USE enum hm_status hm_kept_load(struct hm_kept *kept, struct hm_keep keep,
                                         const struct hm_log_item *items, size_t count,

@@ -290,7 +290,7 @@ enum hm_status hm_participant_compact(struct hm_participant *participant)
     if (status != HM_OK) {
         return status;
     }
-    hm_kept_copy_all(&participant->replica.kept);
+    hm_kept_pack(&participant->replica.kept, UINT64_MAX);
     hm_replica_snapshot(&participant->replica, true, &state);
     status = hm_raft_compact(participant->raft, participant->applied, hm_buf_view(&state));
     if (status == HM_OK) {
@@ -382,14 +382,15 @@ static void apply_request(struct hm_participant *participant, uint64_t index,
     out->outcome = &participant->outcome;
 }
 
-/* What is applied and not kept need not be in memory: the journal has it. */
+/* What is applied and nobody lags behind need not be in Raft's memory: the journal has it. */
 static void forget(struct hm_participant *participant)
 {
-    uint64_t before = hm_kept_before(&participant->replica.kept);
     if (participant->applied % participant->forget_every == 0 && !participant->broken) {
-        before = hm_plant("forgets_what_is_kept") ? UINT64_MAX : before;
-        hm_raft_forget(participant->raft,
-                       before < participant->applied ? before : participant->applied);
+        uint64_t index = hm_raft_unneeded(participant->raft, participant->applied);
+        if (!hm_plant("forgets_what_is_kept")) {
+            hm_kept_pack(&participant->replica.kept, index);
+        }
+        hm_raft_forget(participant->raft, index);
     }
 }
 

@@ -126,6 +126,7 @@ static bool use_log(void *context, uint32_t log, struct hm_participant_config *o
 {
     struct process *process = context;
     out->raft.log = log;
+    out->raft.trailing_entries = process->keep.entries ? 16 : 0;
     out->machine = &list_machine;
     out->context = &process->lists[log % 2];
     if (log == 1 && process->keep.entries) {
@@ -590,8 +591,8 @@ static void restart(struct process *process)
     start(process);
 }
 
-/* More than what Raft holds back for followers that lag: what is kept is in its log, or in copies
- * that a snapshot makes, and comes back from the disk in both cases. */
+/* More than what Raft holds back for followers that lag, and it holds no more than that: the rest
+ * of what is kept is packed, and comes back from the disk. */
 static void test_what_is_kept_outlives_snapshots_and_restarts(void **unused)
 {
     (void)unused;
@@ -606,6 +607,10 @@ static void test_what_is_kept_outlives_snapshots_and_restarts(void **unused)
     }
     uint64_t index = hm_raft_snapshot_index(hm_participant_raft(log));
     assert_true(index >= 2500 && index <= 3010);
+    struct hm_bytes body;
+    uint64_t last = hm_raft_last_index(hm_participant_raft(log));
+    assert_true(hm_raft_body(hm_participant_raft(log), last - 15, &body));
+    assert_false(hm_raft_body(hm_participant_raft(log), last - 40, &body));
     restart(&process);
     assert_keeps(&process, 3001, 5000);
     log = hm_logs_find(process.logs, 1);
@@ -615,7 +620,7 @@ static void test_what_is_kept_outlives_snapshots_and_restarts(void **unused)
     append_entries(&process, 5001, 5600);
     hm_participant_shorten(log);
     pump(&process);
-    assert_keeps(&process, 3601, 5600); /* copies, then places */
+    assert_keeps(&process, 3601, 5600); /* packed, then places */
     restart(&process);
     assert_keeps(&process, 3601, 5600);
     append_entries(&process, 5601, 8000);
