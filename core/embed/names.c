@@ -160,8 +160,9 @@ static void on_outcome(void *context, const struct hivemind_outcome *outcome)
     struct names_call *call = context;
     char owner[NAMES_TEXT_BYTES_MAX + 1];
     enum hm_status status = outcome->status;
+    struct names_entry found;
     const struct names_entry *entry =
-        names_map_find(&call->names->registry.map, hm_bytes_of_text(call->name));
+        names_map_find(&call->names->registry.map, hm_bytes_of_text(call->name), &found);
     bool other = status == HM_NAME_TAKEN || status == HM_DENIED; /* the reason is the owner then */
     struct hivemind_name held = {.name = call->name,
                                  .owner = other ? outcome->reason : call->owner};

@@ -61,12 +61,13 @@ static void register_name(struct names *names, const struct hm_log_entry *entry,
     struct names_map *map = &names->map;
     size_t bytes = map->text_bytes + (map->count + 1) * NAMES_ENTRY_BYTES + request->name.size +
                    request->owner.size;
+    struct names_entry found;
     const struct names_entry *known;
     if (!is_good(request->name)) {
         refuse_text(out, "the name");
     } else if (!is_good(request->owner)) {
         refuse_text(out, "the owner");
-    } else if ((known = names_map_find(map, request->name))) {
+    } else if ((known = names_map_find(map, request->name, &found))) {
         if (hm_bytes_equal(names_owner(known), request->owner)) {
             out->index = known->index;
         } else {
@@ -82,7 +83,8 @@ static void register_name(struct names *names, const struct hm_log_entry *entry,
 static void release_name(struct names *names, const struct hm_names_release *request,
                          struct hm_outcome *out)
 {
-    const struct names_entry *known = names_map_find(&names->map, request->name);
+    struct names_entry found;
+    const struct names_entry *known = names_map_find(&names->map, request->name, &found);
     if (!known) {
         refuse(out, HM_NOT_FOUND, "nobody has registered this name");
     } else if (!hm_bytes_equal(names_owner(known), request->owner)) {
@@ -132,7 +134,8 @@ static void repeat(void *context, const struct hm_log_entry *entry, struct hm_ou
     }
     struct hm_bytes name = registers ? request.names_register.name : request.names_release.name;
     struct hm_bytes owner = registers ? request.names_register.owner : request.names_release.owner;
-    const struct names_entry *known = names_map_find(&names->map, name);
+    struct names_entry found;
+    const struct names_entry *known = names_map_find(&names->map, name, &found);
     bool own = known && hm_bytes_equal(names_owner(known), owner);
     if (!entry->refused) {
         out->status = HM_OK;
@@ -150,6 +153,7 @@ static void repeat(void *context, const struct hm_log_entry *entry, struct hm_ou
 /* ---- questions ---- */
 
 struct page {
+    struct hm_arena *arena;
     const struct hm_names_list *list;
     struct hm_names_item *items; /* room for one more than `most` */
     uint32_t most;
@@ -172,7 +176,11 @@ static bool add_to_page(void *context, const struct names_entry *entry)
         page->more = true;
         return false;
     }
-    page->items[page->count++] = item_of(entry);
+    struct hm_names_item *item = &page->items[page->count++];
+    uint8_t *text = hm_arena_alloc(page->arena, name.size, 1);
+    memcpy(text, name.data, name.size);
+    *item = item_of(entry);
+    item->name.data = text;
     page->bytes += name.size + names_owner(entry).size + NAMES_ENTRY_BYTES;
     return true;
 }
@@ -180,7 +188,9 @@ static bool add_to_page(void *context, const struct names_entry *entry)
 static void list(struct names *names, const struct hm_names_list *question, struct hm_outcome *out)
 {
     bool bounded = question->most && question->most < NAMES_PAGE_MAX;
-    struct page page = {.list = question, .most = bounded ? question->most : NAMES_PAGE_MAX};
+    struct page page = {.arena = &names->arena,
+                        .list = question,
+                        .most = bounded ? question->most : NAMES_PAGE_MAX};
     struct hm_bytes from = hm_bytes_compare(question->after, question->prefix) > 0
                                ? question->after
                                : question->prefix;
@@ -201,7 +211,9 @@ static void query(void *context, struct hm_bytes question, struct hm_outcome *ou
     if (decoded && message.kind == HM_MSG_names_list) {
         list(names, &message.names_list, out);
     } else if (decoded && message.kind == HM_MSG_names_check) {
-        const struct names_entry *known = names_map_find(&names->map, message.names_check.name);
+        struct names_entry found;
+        const struct names_entry *known =
+            names_map_find(&names->map, message.names_check.name, &found);
         if (known) {
             say_holder(names, known, HM_OK, out);
         } else {
@@ -220,7 +232,8 @@ static void query(void *context, struct hm_bytes question, struct hm_outcome *ou
 struct writing {
     struct hm_buf *out;
     uint32_t owners;
-    struct hm_bytes last; /* name */
+    uint8_t last[NAMES_TEXT_BYTES_MAX]; /* name */
+    size_t last_size;
 };
 
 static size_t count_shared(struct hm_bytes a, struct hm_bytes b)
@@ -237,7 +250,7 @@ static bool put_entry(void *context, const struct names_entry *entry)
     struct writing *writing = context;
     struct hm_buf *out = writing->out;
     struct hm_bytes name = names_name(entry);
-    size_t shared = count_shared(writing->last, name);
+    size_t shared = count_shared((struct hm_bytes){writing->last, writing->last_size}, name);
     hm_put_u8(out, (uint8_t)shared);
     hm_put_u8(out, (uint8_t)(name.size - shared));
     hm_buf_append(out, name.data + shared, name.size - shared);
@@ -249,7 +262,8 @@ static bool put_entry(void *context, const struct names_entry *entry)
     }
     hm_put_varint(out, entry->index);
     hm_put_varint(out, entry->time_ms);
-    writing->last = name;
+    memcpy(writing->last + shared, name.data + shared, name.size - shared);
+    writing->last_size = name.size;
     return true;
 }
 
@@ -257,8 +271,10 @@ static void snapshot(void *context, struct hm_buf *out)
 {
     const struct names *names = context;
     struct writing writing = {.out = out};
-    for (size_t i = 0; i < names->map.owners.count; i++) {
-        names->map.owners.items[i]->number = 0;
+    for (size_t i = 0; i < names->map.owners.slots; i++) {
+        if (names->map.owners.items[i]) {
+            names->map.owners.items[i]->number = 0;
+        }
     }
     hm_put_u8(out, SNAPSHOT_FORMAT);
     hm_put_varint(out, names->map.count);

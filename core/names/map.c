@@ -8,18 +8,18 @@
 
 #define FANOUT 64u
 
-/* keys[i] is the first entry at or below child i; in a leaf it is the entry itself. Every node has
- * at least one, and two neighbours under one parent have more than FANOUT between them. */
+/* keys[i] is the first run at or below child i; in a leaf it is the run itself. Every node has at
+ * least one, and two neighbours under one parent have more than FANOUT between them. */
 struct names_node {
     uint8_t level; /* 0: a leaf */
     uint8_t count; /* 1..FANOUT */
-    struct names_entry *keys[FANOUT];
+    struct names_run *keys[FANOUT];
     struct names_node *children[]; /* FANOUT of them where the level is above 0 */
 };
 
 struct hm_bytes names_name(const struct names_entry *entry)
 {
-    return (struct hm_bytes){entry->text, entry->name_size};
+    return entry->name;
 }
 
 struct hm_bytes names_owner(const struct names_entry *entry)
@@ -37,14 +37,14 @@ static struct names_node *make_node(uint8_t level)
     return node;
 }
 
-/* How many of the keys are not above `name`. */
+/* How many of the keys begin not above `name`. */
 static size_t count_up_to(const struct names_node *node, struct hm_bytes name)
 {
     size_t low = 0;
     size_t high = node->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (hm_bytes_compare(names_name(node->keys[middle]), name) <= 0) {
+        if (hm_bytes_compare(names_run_first(node->keys[middle]), name) <= 0) {
             low = middle + 1;
         } else {
             high = middle;
@@ -63,8 +63,7 @@ static void move(struct names_node *to, size_t to_at, const struct names_node *f
     }
 }
 
-static void put(struct names_node *node, size_t at, struct names_entry *key,
-                struct names_node *child)
+static void put(struct names_node *node, size_t at, struct names_run *key, struct names_node *child)
 {
     move(node, at + 1, node, at, node->count - at);
     node->keys[at] = key;
@@ -81,7 +80,7 @@ static void take(struct names_node *node, size_t at)
 }
 
 /* Puts it into a node with or without room. The node that it was split into, or NULL. */
-static struct names_node *put_or_split(struct names_node *node, size_t at, struct names_entry *key,
+static struct names_node *put_or_split(struct names_node *node, size_t at, struct names_run *key,
                                        struct names_node *child)
 {
     if (node->count < FANOUT) {
@@ -104,58 +103,88 @@ static struct names_node *put_or_split(struct names_node *node, size_t at, struc
 
 /* ---- found and added ---- */
 
-const struct names_entry *names_map_find(const struct names_map *map, struct hm_bytes name)
+/* The run in which the name is or would be; NULL: the map is empty. */
+static struct names_run *run_of(const struct names_map *map, struct hm_bytes name)
 {
     const struct names_node *node = map->root;
     while (node) {
         size_t up_to = count_up_to(node, name);
-        if (up_to == 0) {
-            return NULL;
-        }
+        size_t at = up_to ? up_to - 1 : 0;
         if (node->level == 0) {
-            const struct names_entry *entry = node->keys[up_to - 1];
-            return hm_bytes_equal(names_name(entry), name) ? entry : NULL;
+            return node->keys[at];
         }
-        node = node->children[up_to - 1];
+        node = node->children[at];
     }
     return NULL;
 }
 
-static struct names_node *add(struct names_node *node, struct names_entry *entry)
+static void tell(const struct names_map *map, struct hm_bytes name, const struct names_fact *fact,
+                 struct names_entry *out)
 {
-    size_t up_to = count_up_to(node, names_name(entry));
+    *out = (struct names_entry){.name = name,
+                                .owner = map->owners.items[fact->owner],
+                                .index = fact->index,
+                                .time_ms = fact->time_ms};
+}
+
+const struct names_entry *names_map_find(const struct names_map *map, struct hm_bytes name,
+                                         struct names_entry *out)
+{
+    struct names_fact fact;
+    const struct names_run *run = run_of(map, name);
+    if (!run || !names_run_find(run, name, &fact)) {
+        return NULL;
+    }
+    tell(map, name, &fact, out);
+    return out;
+}
+
+static struct names_node *add(struct names_node *node, struct names_run *run)
+{
+    size_t up_to = count_up_to(node, names_run_first(run));
     if (node->level == 0) {
-        return put_or_split(node, up_to, entry, NULL);
+        return put_or_split(node, up_to, run, NULL);
     }
     size_t at = up_to ? up_to - 1 : 0;
-    struct names_node *split = add(node->children[at], entry);
+    struct names_node *split = add(node->children[at], run);
     node->keys[at] = node->children[at]->keys[0];
     return split ? put_or_split(node, at + 1, split->keys[0], split) : NULL;
 }
 
-const struct names_entry *names_map_add(struct names_map *map, struct hm_bytes name,
-                                        struct hm_bytes owner, uint64_t index, uint64_t time_ms)
+static void add_run(struct names_map *map, struct names_run *run)
 {
-    HM_ASSERT(name.size >= 1 && name.size <= NAMES_TEXT_BYTES_MAX);
-    HM_ASSERT(owner.size >= 1 && owner.size <= NAMES_TEXT_BYTES_MAX);
-    size_t before_text = offsetof(struct names_entry, text);
-    struct names_entry *entry = hm_alloc(1, before_text + name.size);
-    entry->owner = names_owners_take(&map->owners, owner);
-    entry->index = index;
-    entry->time_ms = (time_ms < NAMES_TIME_MAX ? time_ms : NAMES_TIME_MAX) & NAMES_TIME_MAX;
-    entry->name_size = (uint8_t)name.size;
-    memcpy(entry->text, name.data, name.size);
     map->root = map->root ? map->root : make_node(0);
-    struct names_node *split = add(map->root, entry);
+    struct names_node *split = add(map->root, run);
     if (split) {
         struct names_node *root = make_node((uint8_t)(map->root->level + 1));
         put(root, 0, map->root->keys[0], map->root);
         put(root, 1, split->keys[0], split);
         map->root = root;
     }
+}
+
+void names_map_add(struct names_map *map, struct hm_bytes name, struct hm_bytes owner,
+                   uint64_t index, uint64_t time_ms)
+{
+    HM_ASSERT(name.size >= 1 && name.size <= NAMES_TEXT_BYTES_MAX);
+    HM_ASSERT(owner.size >= 1 && owner.size <= NAMES_TEXT_BYTES_MAX);
+    const struct names_owner *owned = names_owners_take(&map->owners, owner);
+    struct names_fact fact = {.owner = owned->slot,
+                              .index = index,
+                              .time_ms = time_ms < NAMES_TIME_MAX ? time_ms : NAMES_TIME_MAX};
+    struct names_run *run = run_of(map, name);
+    if (run) {
+        bool at_end = names_run_add(run, name, &fact);
+        if (names_run_is_full(run)) {
+            add_run(map, names_run_split(run, at_end)); /* what comes in order fills its runs */
+        }
+    } else {
+        run = names_run_new();
+        names_run_add(run, name, &fact);
+        add_run(map, run);
+    }
     map->count++;
-    map->text_bytes += name.size + (entry->owner->names == 1 ? owner.size : 0);
-    return entry;
+    map->text_bytes += name.size + (owned->names == 1 ? owner.size : 0);
 }
 
 /* ---- erased ---- */
@@ -173,78 +202,101 @@ static void merge(struct names_node *node, size_t left)
     }
 }
 
-/* The entry, which is out of the tree; NULL: it is not there. A child that has nothing left goes.
- */
-static struct names_entry *erase(struct names_node *node, struct hm_bytes name)
+/* The run that begins with this name, which is out of the tree then. A child that has nothing left
+ * goes. */
+static struct names_run *erase(struct names_node *node, struct hm_bytes name)
 {
     size_t up_to = count_up_to(node, name);
-    if (up_to == 0) {
-        return NULL;
-    }
+    HM_ASSERT(up_to > 0);
     size_t at = up_to - 1;
-    struct names_entry *entry = node->keys[at];
+    struct names_run *run = node->keys[at];
     if (node->level == 0) {
-        if (!hm_bytes_equal(names_name(entry), name)) {
-            return NULL;
-        }
         take(node, at);
-        return entry;
+        return run;
     }
     struct names_node *child = node->children[at];
-    entry = erase(child, name);
-    if (entry && child->count == 0) {
+    run = erase(child, name);
+    if (child->count == 0) {
         take(node, at);
         hm_free(child);
         if (at > 0 && at < node->count) {
             merge(node, at - 1);
         }
-        return entry;
+        return run;
     }
     node->keys[at] = child->keys[0];
-    if (entry && at + 1 < node->count) {
+    if (at + 1 < node->count) {
         merge(node, at);
     }
-    if (entry && at > 0) {
+    if (at > 0) {
         merge(node, at - 1);
     }
-    return entry;
+    return run;
 }
 
-bool names_map_erase(struct names_map *map, struct hm_bytes name)
+static void erase_run(struct names_map *map, struct hm_bytes first)
 {
-    struct names_entry *entry = map->root ? erase(map->root, name) : NULL;
-    if (!entry) {
-        return false;
-    }
+    names_run_free(erase(map->root, first));
     while (map->root && (map->root->count == 0 || (map->root->level && map->root->count == 1))) {
         struct names_node *root = map->root;
         map->root = root->count ? root->children[0] : NULL;
         hm_free(root);
     }
+}
+
+bool names_map_erase(struct names_map *map, struct hm_bytes name)
+{
+    struct names_fact fact;
+    struct names_run *run = run_of(map, name);
+    if (!run || !names_run_find(run, name, &fact)) {
+        return false;
+    }
+    if (run->count == 1) {
+        erase_run(map, name);
+    } else {
+        names_run_erase(run, name);
+    }
+    struct names_owner *owner = map->owners.items[fact.owner];
     map->count--;
-    map->text_bytes -= entry->name_size + (entry->owner->names == 1 ? entry->owner->size : 0u);
-    names_owners_drop(&map->owners, entry->owner);
-    hm_free(entry);
+    map->text_bytes -= name.size + (owner->names == 1 ? owner->size : 0u);
+    names_owners_drop(&map->owners, owner);
     return true;
 }
 
 /* ---- walked ---- */
 
+struct walk {
+    const struct names_map *map;
+    bool (*visit)(void *context, const struct names_entry *entry);
+    void *context;
+};
+
 /* False: `visit` has had enough. */
-static bool walk(const struct names_node *node, struct hm_bytes from,
-                 bool (*visit)(void *context, const struct names_entry *entry), void *context)
+static bool walk_run(const struct walk *walk, const struct names_run *run, struct hm_bytes from)
+{
+    struct names_cursor cursor = names_run_begin(run);
+    while (names_run_next(&cursor)) {
+        struct hm_bytes name = {cursor.text, cursor.size};
+        struct names_entry entry;
+        if (from.size && hm_bytes_compare(name, from) < 0) {
+            continue;
+        }
+        tell(walk->map, name, &cursor.fact, &entry);
+        if (!walk->visit(walk->context, &entry)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool walk_node(const struct walk *walk, const struct names_node *node, struct hm_bytes from)
 {
     size_t up_to = from.size ? count_up_to(node, from) : 0;
     size_t start = up_to ? up_to - 1 : 0;
     for (size_t i = start; i < node->count; i++) {
-        bool first = i == start;
-        if (node->level) {
-            struct hm_bytes rest = first ? from : (struct hm_bytes){0};
-            if (!walk(node->children[i], rest, visit, context)) {
-                return false;
-            }
-        } else if (!(first && hm_bytes_compare(names_name(node->keys[i]), from) < 0) &&
-                   !visit(context, node->keys[i])) {
+        struct hm_bytes rest = i == start ? from : (struct hm_bytes){0};
+        if (node->level ? !walk_node(walk, node->children[i], rest)
+                        : !walk_run(walk, node->keys[i], rest)) {
             return false;
         }
     }
@@ -255,7 +307,7 @@ void names_map_walk(const struct names_map *map, struct hm_bytes from,
                     bool (*visit)(void *context, const struct names_entry *entry), void *context)
 {
     if (map->root) {
-        walk(map->root, from, visit, context);
+        walk_node(&(struct walk){map, visit, context}, map->root, from);
     }
 }
 
@@ -265,7 +317,7 @@ static void free_node(struct names_node *node)
         if (node->level) {
             free_node(node->children[i]);
         } else {
-            hm_free(node->keys[i]);
+            names_run_free(node->keys[i]);
         }
     }
     hm_free(node);

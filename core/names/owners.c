@@ -24,17 +24,26 @@ struct names_owner *names_owners_find(const struct names_owners *owners, struct 
     return NULL;
 }
 
+static uint32_t take_slot(struct names_owners *owners)
+{
+    if (owners->slots > owners->count) {
+        return owners->vacant[owners->slots - owners->count - 1];
+    }
+    owners->items =
+        hm_grow(owners->items, owners->slots, &owners->capacity, sizeof(struct names_owner *));
+    return (uint32_t)owners->slots++;
+}
+
 struct names_owner *names_owners_take(struct names_owners *owners, struct hm_bytes text)
 {
     struct names_owner *owner = names_owners_find(owners, text);
     if (!owner) {
-        owners->items =
-            hm_grow(owners->items, owners->count, &owners->capacity, sizeof(struct names_owner *));
         owner = hm_alloc(1, offsetof(struct names_owner, text) + text.size);
-        owner->slot = (uint32_t)owners->count;
+        owner->slot = take_slot(owners);
         owner->size = (uint8_t)text.size;
         memcpy(owner->text, text.data, text.size);
-        owners->items[owners->count++] = owner;
+        owners->items[owner->slot] = owner;
+        owners->count++;
         hm_index_add(&owners->by_text, hm_hash(0, text), owner->slot);
     }
     owner->names++;
@@ -46,24 +55,22 @@ void names_owners_drop(struct names_owners *owners, struct names_owner *owner)
     if (--owner->names) {
         return;
     }
-    struct names_owner *last = owners->items[--owners->count];
     hm_index_remove(&owners->by_text, hm_hash(0, names_owner_text(owner)), owner->slot);
-    if (last != owner) {
-        uint64_t hash = hm_hash(0, names_owner_text(last));
-        hm_index_remove(&owners->by_text, hash, last->slot);
-        last->slot = owner->slot;
-        owners->items[last->slot] = last;
-        hm_index_add(&owners->by_text, hash, last->slot);
-    }
+    owners->vacant = hm_grow(owners->vacant, owners->slots - owners->count,
+                             &owners->vacant_capacity, sizeof *owners->vacant);
+    owners->vacant[owners->slots - owners->count] = owner->slot;
+    owners->items[owner->slot] = NULL;
+    owners->count--;
     hm_free(owner);
 }
 
 void names_owners_fini(struct names_owners *owners)
 {
-    for (size_t i = 0; i < owners->count; i++) {
+    for (size_t i = 0; i < owners->slots; i++) {
         hm_free(owners->items[i]);
     }
     hm_free(owners->items);
+    hm_free(owners->vacant);
     hm_index_fini(&owners->by_text);
     *owners = (struct names_owners){0};
 }

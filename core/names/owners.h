@@ -6,8 +6,8 @@
 #include "core/base/index.h"
 
 struct names_owner {
-    uint32_t names; /* that are its own; > 0 */
-    uint32_t slot;
+    uint32_t names;  /* that are its own; > 0 */
+    uint32_t slot;   /* its own as long as it is there */
     uint32_t number; /* for who goes through all names; no meaning otherwise */
     uint8_t size;
     uint8_t text[];
@@ -15,9 +15,12 @@ struct names_owner {
 
 /* All zero is a valid empty set. */
 struct names_owners {
-    struct names_owner **items; /* by slot, without a gap */
-    size_t count;
+    struct names_owner **items; /* by slot; NULL: nobody has it */
+    size_t count;               /* of owners */
+    size_t slots;               /* that were ever used */
     size_t capacity;
+    uint32_t *vacant; /* slots; as many as slots - count */
+    size_t vacant_capacity;
     struct hm_index by_text;
 };
 

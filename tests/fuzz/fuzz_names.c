@@ -10,10 +10,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool look(void *context, const struct names_entry *entry)
 {
-    struct hm_bytes *last = context;
-    HM_ASSERT(last->size == 0 || hm_bytes_compare(*last, names_name(entry)) < 0);
-    HM_ASSERT(hm_utf8_is_plain(names_name(entry)) && hm_utf8_is_plain(names_owner(entry)));
-    *last = names_name(entry);
+    struct hm_buf *last = context;
+    struct hm_bytes name = names_name(entry);
+    HM_ASSERT(last->size == 0 || hm_bytes_compare(hm_buf_view(last), name) < 0);
+    HM_ASSERT(hm_utf8_is_plain(name) && hm_utf8_is_plain(names_owner(entry)));
+    hm_buf_clear(last);
+    hm_buf_append(last, name.data, name.size);
     return true;
 }
 
@@ -44,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct hm_reader in = hm_reader_of((struct hm_bytes){data, size});
     struct hm_buf first = {0};
     struct hm_buf second = {0};
-    struct hm_bytes last = {0};
+    struct hm_buf last = {0};
     for (uint64_t index = 1; hm_reader_left(&in) >= 2; index++) {
         uint8_t what = hm_get_u8(&in);
         size_t wanted = hm_get_u8(&in);
@@ -60,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     names_map_fini(&names.map);
     hm_arena_fini(&names.arena);
     hm_buf_fini(&names.answer);
+    hm_buf_fini(&last);
     hm_buf_fini(&first);
     hm_buf_fini(&second);
     return 0;

@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -64,7 +65,8 @@ static void change(struct names_map *map, struct plain *plain, size_t number, ui
 {
     char text[32];
     struct hm_bytes key = key_of(number, text);
-    const struct names_entry *found = names_map_find(map, key);
+    struct names_entry entry;
+    const struct names_entry *found = names_map_find(map, key, &entry);
     assert_int_equal(found != NULL, plain->there[number]);
     assert_true(!found || found->index == plain->index[number]);
     if (found) {
@@ -114,6 +116,119 @@ static void the_map_is_a_map(void **state)
     hm_free(plain);
 }
 
+#define WORDS 4000u
+
+struct word {
+    uint8_t text[NAMES_TEXT_BYTES_MAX];
+    size_t size;
+    bool there;
+    uint64_t index;
+    uint64_t time_ms;
+    char owner[8];
+};
+
+struct words {
+    struct word items[WORDS]; /* in order */
+    size_t count;
+    size_t seen;
+};
+
+static struct hm_bytes text_of_word(const struct word *word)
+{
+    return (struct hm_bytes){word->text, word->size};
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return hm_bytes_compare(text_of_word(a), text_of_word(b));
+}
+
+/* Much alike: of two letters, some as long as they may be, many the beginning of others. */
+static void make_words(struct words *words, struct hm_random *random)
+{
+    for (size_t i = 0; i < WORDS; i++) {
+        struct word *word = &words->items[i];
+        uint64_t most = i % 10 == 0 ? NAMES_TEXT_BYTES_MAX : 14;
+        word->size = (size_t)hm_random_below(random, most) + 1;
+        for (size_t at = 0; at < word->size; at++) {
+            bool tells = at >= word->size - word->size % 14 && hm_random_below(random, 2);
+            word->text[at] = tells ? 'z' : 'a';
+        }
+    }
+    qsort(words->items, WORDS, sizeof *words->items, by_text);
+    for (size_t i = 0; i < WORDS; i++) {
+        if (i == 0 || by_text(&words->items[words->count - 1], &words->items[i]) != 0) {
+            words->items[words->count++] = words->items[i];
+        }
+    }
+}
+
+static void assert_word(const struct word *word, const struct names_entry *entry)
+{
+    assert_true(hm_bytes_equal(names_name(entry), text_of_word(word)));
+    assert_true(hm_bytes_equal(names_owner(entry), hm_bytes_of_text(word->owner)));
+    assert_int_equal(entry->index, word->index);
+    assert_int_equal(entry->time_ms, word->time_ms);
+}
+
+static bool visit_word(void *context, const struct names_entry *entry)
+{
+    struct words *words = context;
+    while (!words->items[words->seen].there) {
+        assert_true(++words->seen < words->count);
+    }
+    assert_word(&words->items[words->seen++], entry);
+    return true;
+}
+
+static void toggle(struct names_map *map, struct word *word, struct hm_random *random)
+{
+    struct names_entry entry;
+    const struct names_entry *found = names_map_find(map, text_of_word(word), &entry);
+    assert_int_equal(found != NULL, word->there);
+    if (found) {
+        assert_word(word, found);
+        assert_true(names_map_erase(map, text_of_word(word)));
+    } else {
+        word->index = hm_random_u64(random) >> hm_random_below(random, 64);
+        word->time_ms = hm_random_below(random, NAMES_TIME_MAX);
+        snprintf(word->owner, sizeof word->owner, "o%d", (int)hm_random_below(random, 500));
+        names_map_add(map, text_of_word(word), hm_bytes_of_text(word->owner), word->index,
+                      word->time_ms);
+    }
+    word->there = !word->there;
+}
+
+static void names_that_are_much_alike_are_told_apart(void **state)
+{
+    (void)state;
+    struct words *words = hm_alloc(1, sizeof *words);
+    struct names_map map = {0};
+    struct hm_random random;
+    struct names_entry entry;
+    hm_random_init(&random, 23);
+    make_words(words, &random);
+    assert_true(words->count > 1000);
+    for (size_t round = 0; round < 20; round++) {
+        size_t span = round % 3 ? words->count : 200;
+        for (size_t i = 0; i < 1500; i++) {
+            toggle(&map, &words->items[hm_random_below(&random, span)], &random);
+        }
+        for (size_t i = 0; i < words->count; i++) {
+            const struct word *word = &words->items[i];
+            const struct names_entry *found = names_map_find(&map, text_of_word(word), &entry);
+            assert_int_equal(found != NULL, word->there);
+        }
+        words->seen = 0;
+        names_map_walk(&map, (struct hm_bytes){0}, visit_word, words);
+        for (; words->seen < words->count; words->seen++) {
+            assert_false(words->items[words->seen].there);
+        }
+    }
+    names_map_fini(&map);
+    hm_free(words);
+}
+
 /* However many names it has; it goes with the last of them, whichever that is. */
 static void an_owner_is_kept_once(void **state)
 {
@@ -131,7 +246,8 @@ static void an_owner_is_kept_once(void **state)
     assert_int_equal(map.text_bytes, KEYS * 6 + 10 * 7 + 40 * 8);
     size_t left = KEYS;
     for (size_t at = hm_random_below(&random, KEYS); left > 0; at = (at + 7) % KEYS) {
-        const struct names_entry *entry = names_map_find(&map, key_of(at, key));
+        struct names_entry found;
+        const struct names_entry *entry = names_map_find(&map, key_of(at, key), &found);
         snprintf(owner, sizeof owner, "owner-%zu", at % 50);
         assert_true(hm_bytes_equal(names_owner(entry), hm_bytes_of_text(owner)));
         assert_int_equal(entry->time_ms, NAMES_TIME_MAX);
@@ -477,6 +593,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_map_is_a_map),
+        cmocka_unit_test(names_that_are_much_alike_are_told_apart),
         cmocka_unit_test(an_owner_is_kept_once),
         cmocka_unit_test(plain_text_is_told_from_other),
         cmocka_unit_test(a_name_has_one_owner),
