@@ -9,6 +9,9 @@
 #include <malloc.h>
 #endif
 
+/* An array that is smaller is not worth the while. */
+#define SHRUNK_BYTES (64u << 10)
+
 void *hm_alloc(size_t count, size_t size)
 {
     void *memory = calloc(count ? count : 1, size ? size : 1);
@@ -37,6 +40,19 @@ void *hm_grow(void *array, size_t count, size_t *capacity, size_t size)
     *capacity = *capacity ? *capacity * 2 : 8;
     HM_ASSERT(*capacity > count);
     return hm_resize(array, *capacity, size);
+}
+
+void *hm_shrink(void *array, size_t count, size_t *capacity, size_t size)
+{
+    size_t smaller = *capacity;
+    while (count < smaller / 4 && smaller * size > SHRUNK_BYTES) {
+        smaller /= 2;
+    }
+    if (smaller == *capacity) {
+        return array;
+    }
+    *capacity = smaller;
+    return hm_resize(array, smaller, size);
 }
 
 void hm_give_back(void)

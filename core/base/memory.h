@@ -18,6 +18,10 @@ void hm_free(void *memory);
 /* Makes room in a growing array for one item more, doubling: `*capacity` counts items. */
 void *hm_grow(void *array, size_t count, size_t *capacity, size_t size);
 
+/* The other way: an array of `count` items of which less than a quarter is used becomes half as
+ * large, again and again, but not smaller than some pages. */
+void *hm_shrink(void *array, size_t count, size_t *capacity, size_t size);
+
 /* Gives what is free but still held back to the system: after work that does not come again. */
 void hm_give_back(void);
 

@@ -3,8 +3,8 @@
 #include "core/base/assert.h"
 #include "core/base/memory.h"
 
-/* What a snapshot that passed through made large is given back. */
-#define KEEP_BYTES (1u << 20)
+/* What a snapshot that passed through, or a batch of many, made large is given back. */
+#define KEEP_BYTES (256u << 10)
 
 static void add(struct hm_outbox *outbox, const struct hm_effect *effect, size_t start, size_t size)
 {

@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What a record of many made large is given back. */
+#define RECORD_KEEP_BYTES (256u << 10)
+
 /* ---- what both halves use ---- */
 
 struct journal_log *journal_log_of(struct hm_journal *journal, uint32_t log)
@@ -478,7 +481,7 @@ static void form_record(struct hm_journal *journal)
     bool forgets = journal->pending[0].kind == HM_MSG_log_forget;
     uint32_t forgotten = journal->pending[0].log;
     struct hm_buf *record = &journal->record;
-    hm_buf_clear(record);
+    hm_buf_reuse(record, RECORD_KEEP_BYTES);
     journal->op_count = 0;
     const struct journal_segment *segment = last_segment(journal);
     if (!segment ||

@@ -24,7 +24,7 @@ struct hm_raft *hm_raft_new(const struct hm_raft_config *config, hm_ms now)
     raft->config.batch_bytes_max = clamp(config->batch_bytes_max, 1u << 20, 4u << 20);
     raft->config.inflight_max = clamp(config->inflight_max, 64, 1024);
     raft->config.queue_bytes_max = config->queue_bytes_max ? config->queue_bytes_max : 16u << 20;
-    raft->config.trailing_entries = config->trailing_entries ? config->trailing_entries : 4096;
+    raft->config.trailing_entries = config->trailing_entries ? config->trailing_entries : 2048;
     hm_random_init(&raft->random, config->seed);
     raft->now = now;
     raft->unsaved = 1;

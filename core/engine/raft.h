@@ -38,7 +38,7 @@ struct hm_raft_config {
     uint32_t batch_bytes_max;   /* [1 MiB] the same in bytes, at most 4 MiB */
     uint32_t inflight_max;      /* [64] unanswered appends to one peer, at most 1024 */
     uint64_t queue_bytes_max;   /* [16 MiB] of entries proposed and not committed */
-    uint32_t trailing_entries;  /* [4096] applied ones that stay in memory for those who lag */
+    uint32_t trailing_entries;  /* [2048] applied ones that stay in memory for those who lag */
 };
 
 enum hm_raft_role {

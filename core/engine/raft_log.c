@@ -74,6 +74,7 @@ void raft_log_drop(struct raft_log *log, uint64_t index, uint64_t term)
     if (log->count) {
         memmove(log->entries, log->entries + dropped, log->count * sizeof *log->entries);
     }
+    log->entries = hm_shrink(log->entries, log->count, &log->capacity, sizeof *log->entries);
     log->base_index = index;
     log->base_term = term;
 }

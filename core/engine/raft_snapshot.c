@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Of what is compacted away this much stays in memory, for followers that lag a little. */
-#define TRAILING_BYTES (1u << 20)
+#define TRAILING_BYTES (512u << 10)
 /* So much more for those that answer and lag. */
 #define LAGGING_BYTES (16u << 20)
 /* A follower answers if it did within so many election times. */

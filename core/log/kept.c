@@ -30,13 +30,18 @@ void hm_kept_limit(struct hm_kept *kept, struct hm_keep keep)
     trim(kept);
 }
 
+static void move_places(struct hm_kept *kept)
+{
+    memmove(kept->places, kept->places + kept->place_first,
+            kept->place_count * sizeof *kept->places);
+    kept->place_first = 0;
+}
+
 static void add_place(struct hm_kept *kept, const struct hm_kept_place *place)
 {
     size_t end = kept->place_first + kept->place_count;
     if (end == kept->place_capacity && kept->place_first > end / 4) {
-        memmove(kept->places, kept->places + kept->place_first,
-                kept->place_count * sizeof *kept->places);
-        kept->place_first = 0;
+        move_places(kept);
         end = kept->place_count;
     }
     kept->places = hm_grow(kept->places, end, &kept->place_capacity, sizeof *kept->places);
@@ -127,6 +132,11 @@ void hm_kept_pack(struct hm_kept *kept, uint64_t raft_index)
         kept->place_first++;
         kept->place_count--;
         index++;
+    }
+    if (kept->place_first > kept->place_capacity / 2) {
+        move_places(kept);
+        kept->places =
+            hm_shrink(kept->places, kept->place_count, &kept->place_capacity, sizeof *kept->places);
     }
 }
 

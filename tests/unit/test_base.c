@@ -187,6 +187,28 @@ static void test_room_for_nothing_is_a_place(void **state)
     hm_buf_fini(&buf);
 }
 
+static void test_an_array_gives_back_what_it_does_not_use(void **state)
+{
+    (void)state;
+    size_t capacity = 0;
+    uint64_t *array = NULL;
+    for (size_t i = 0; i < 100000; i++) {
+        array = hm_grow(array, i, &capacity, sizeof *array);
+        array[i] = i;
+    }
+    assert_int_equal(capacity, 131072);
+    array = hm_shrink(array, 32768, &capacity, sizeof *array);
+    assert_int_equal(capacity, 131072);
+    array = hm_shrink(array, 32767, &capacity, sizeof *array);
+    assert_int_equal(capacity, 65536);
+    array = hm_shrink(array, 0, &capacity, sizeof *array);
+    assert_int_equal(capacity, 8192); /* 64 KiB */
+    for (size_t i = 0; i < capacity; i++) {
+        assert_int_equal(array[i], i);
+    }
+    hm_free(array);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_index_of_numbers_that_count_up),
         cmocka_unit_test(test_index_against_a_model),
         cmocka_unit_test(test_arena_gives_zeroed_memory_again),
+        cmocka_unit_test(test_an_array_gives_back_what_it_does_not_use),
         cmocka_unit_test(test_status_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
