@@ -83,7 +83,8 @@ enum hm_status hm_disk_lock(const char *directory, int *lock, struct hm_buf *err
     return HM_OK;
 }
 
-/* Appends a whole file; false with errno when it cannot be read. */
+/* Appends a whole file, which is durable then: what a process wrote just before it was killed is
+ * there to read, but a power cut could still take it. False with errno when that cannot be done. */
 static bool read_file(int at, const char *name, struct hm_buf *out)
 {
     struct stat about;
@@ -91,7 +92,7 @@ static bool read_file(int at, const char *name, struct hm_buf *out)
     if (fd < 0) {
         return false;
     }
-    bool good = fstat(fd, &about) == 0;
+    bool good = fstat(fd, &about) == 0 && fsync(fd) == 0;
     uint8_t *into = good ? hm_buf_extend(out, (size_t)about.st_size) : NULL;
     size_t done = 0;
     while (good && done < out->size) {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -38,6 +39,15 @@ static void world_init(struct world *world, bool memory)
     assert_non_null(mkdtemp(world->directory));
     assert_int_equal(uv_loop_init(&world->loop), 0);
     world->disk = hm_disk_new(&world->loop, memory ? NULL : world->directory, NULL, on_done, world);
+}
+
+/* Stands in for the C library's, and counts. */
+static _Atomic size_t sync_count; /* the disk has a thread */
+
+int fsync(int fd)
+{
+    sync_count++;
+    return (int)syscall(SYS_fsync, fd);
 }
 
 static void clean(const char *directory)
@@ -243,6 +253,31 @@ static void test_lock_and_leftovers(void **state)
     world_fini(&world);
 }
 
+/* Somebody may build on what is read: a vote, an acknowledgement. */
+static void test_what_is_read_is_durable(void **unused)
+{
+    (void)unused;
+    struct world world;
+    struct hm_disk_file *files;
+    size_t count;
+    struct hm_buf error = {0};
+    char path[160];
+    world_init(&world, false);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/journal-%d", world.directory, i);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fprintf(file, "written by one that was killed then");
+        fclose(file);
+    }
+    sync_count = 0;
+    assert_int_equal(hm_disk_load(world.directory, &files, &count, &error), HM_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(sync_count, 2);
+    hm_disk_files_free(files, count);
+    world_fini(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +287,7 @@ int main(void)
         cmocka_unit_test(test_memory_mode),
         cmocka_unit_test(test_freeing_does_what_was_queued),
         cmocka_unit_test(test_lock_and_leftovers),
+        cmocka_unit_test(test_what_is_read_is_durable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
