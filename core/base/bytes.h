@@ -54,6 +54,16 @@ void hm_buf_fini(struct hm_buf *buf);
  */
 void hm_put_varint(struct hm_buf *buf, uint64_t value);
 uint64_t hm_get_varint(struct hm_reader *reader);
+/* The same into room for HM_VARINT_BYTES_MAX; returns what is behind it. Where many are written. */
+#define HM_VARINT_BYTES_MAX 10u
+static inline uint8_t *hm_store_varint(uint8_t *to, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7) {
+        *to++ = (uint8_t)(value | 0x80);
+    }
+    *to++ = (uint8_t)value;
+    return to;
+}
 /* Fixed-size integers, lowest byte first. */
 void hm_put_u8(struct hm_buf *buf, uint8_t value);
 void hm_put_u32(struct hm_buf *buf, uint32_t value);

@@ -236,32 +236,35 @@ struct writing {
     size_t last_size;
 };
 
-static size_t count_shared(struct hm_bytes a, struct hm_bytes b)
-{
-    size_t shared = 0;
-    while (shared < a.size && shared < b.size && a.data[shared] == b.data[shared]) {
-        shared++;
-    }
-    return shared;
-}
+#define ENTRY_BYTES_MAX (3 + 2 * NAMES_TEXT_BYTES_MAX + 3 * HM_VARINT_BYTES_MAX)
 
+/* By hand, for all names are written in one turn. */
 static bool put_entry(void *context, const struct names_entry *entry)
 {
     struct writing *writing = context;
     struct hm_buf *out = writing->out;
     struct hm_bytes name = names_name(entry);
-    size_t shared = count_shared((struct hm_bytes){writing->last, writing->last_size}, name);
-    hm_put_u8(out, (uint8_t)shared);
-    hm_put_u8(out, (uint8_t)(name.size - shared));
-    hm_buf_append(out, name.data + shared, name.size - shared);
-    hm_put_varint(out, entry->owner->number);
-    if (entry->owner->number == 0) {
-        entry->owner->number = ++writing->owners;
-        hm_put_u8(out, entry->owner->size);
-        hm_buf_append(out, entry->owner->text, entry->owner->size);
+    struct names_owner *owner = entry->owner;
+    size_t shared = entry->shared;
+    while (shared < writing->last_size && shared < name.size &&
+           writing->last[shared] == name.data[shared]) {
+        shared++;
     }
-    hm_put_varint(out, entry->index);
-    hm_put_varint(out, entry->time_ms);
+    uint8_t *start = hm_buf_extend(out, ENTRY_BYTES_MAX);
+    uint8_t *to = start;
+    *to++ = (uint8_t)shared;
+    *to++ = (uint8_t)(name.size - shared);
+    memcpy(to, name.data + shared, name.size - shared);
+    to = hm_store_varint(to + name.size - shared, owner->number);
+    if (owner->number == 0) {
+        owner->number = ++writing->owners;
+        *to++ = owner->size;
+        memcpy(to, owner->text, owner->size);
+        to += owner->size;
+    }
+    to = hm_store_varint(to, entry->index);
+    to = hm_store_varint(to, entry->time_ms);
+    out->size -= ENTRY_BYTES_MAX - (size_t)(to - start);
     memcpy(writing->last + shared, name.data + shared, name.size - shared);
     writing->last_size = name.size;
     return true;

@@ -282,6 +282,7 @@ static bool walk_run(const struct walk *walk, const struct names_run *run, struc
             continue;
         }
         tell(walk->map, name, &cursor.fact, &entry);
+        entry.shared = cursor.shared;
         if (!walk->visit(walk->context, &entry)) {
             return false;
         }

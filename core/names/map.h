@@ -14,6 +14,7 @@ struct names_entry {
     struct names_owner *owner;
     uint64_t index;   /* of the log's entry that registered it */
     uint64_t time_ms; /* a later one is kept as NAMES_TIME_MAX */
+    size_t shared;    /* where all are gone through: with the one before it, or less */
 };
 
 /* All zero is a valid empty map. */

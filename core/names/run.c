@@ -49,13 +49,30 @@ static uint64_t unfold(uint64_t folded, uint64_t base)
     return base + (folded & 1 ? ~away : away);
 }
 
+/* By hand: the bytes are our own, and who makes a snapshot reads all of them in one turn. */
+static uint64_t read_number(const uint8_t **at)
+{
+    uint64_t value = *(*at)++;
+    if (value < 0x80) {
+        return value;
+    }
+    value &= 0x7f;
+    for (unsigned shift = 7;; shift += 7) {
+        uint8_t byte = *(*at)++;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            return value;
+        }
+    }
+}
+
 static struct names_fact fact_of(const struct names_run *run, struct hm_bytes bytes)
 {
-    struct hm_reader in = hm_reader_of(bytes);
-    struct names_fact fact = {.owner = (uint32_t)hm_get_varint(&in)};
-    fact.index = unfold(hm_get_varint(&in), run->index);
-    fact.time_ms = unfold(hm_get_varint(&in), run->time_ms);
-    HM_ASSERT(!in.bad);
+    const uint8_t *at = bytes.data;
+    struct names_fact fact = {.owner = (uint32_t)read_number(&at)};
+    fact.index = unfold(read_number(&at), run->index);
+    fact.time_ms = unfold(read_number(&at), run->time_ms);
+    HM_ASSERT(at == bytes.data + bytes.size);
     return fact;
 }
 
@@ -162,20 +179,11 @@ static uint8_t *put_name(uint8_t *to, size_t shared, struct hm_bytes first, stru
     return to + first.size + second.size;
 }
 
-static uint8_t *put_number(uint8_t *to, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7) {
-        *to++ = (uint8_t)(value | 0x80);
-    }
-    *to++ = (uint8_t)value;
-    return to;
-}
-
 static size_t put_fact(const struct names_run *run, uint8_t *to, const struct names_fact *fact)
 {
-    uint8_t *end = put_number(to, fact->owner);
-    end = put_number(end, fold(fact->index, run->index));
-    end = put_number(end, fold(fact->time_ms, run->time_ms));
+    uint8_t *end = hm_store_varint(to, fact->owner);
+    end = hm_store_varint(end, fold(fact->index, run->index));
+    end = hm_store_varint(end, fold(fact->time_ms, run->time_ms));
     return (size_t)(end - to);
 }
 
@@ -285,6 +293,7 @@ bool names_run_next(struct names_cursor *cursor)
               place.shared + place.rest.size <= NAMES_TEXT_BYTES_MAX);
     memcpy(cursor->text + place.shared, place.rest.data, place.rest.size);
     cursor->size = (uint8_t)(place.shared + place.rest.size);
+    cursor->shared = (uint8_t)place.shared;
     cursor->fact = fact_of(cursor->run, place.fact);
     cursor->at = place.end;
     return true;

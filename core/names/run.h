@@ -31,6 +31,7 @@ struct names_cursor {
     size_t at;
     uint8_t text[NAMES_TEXT_BYTES_MAX]; /* the name read last */
     uint8_t size;
+    uint8_t shared; /* of these, with the one before it in the run */
     struct names_fact fact;
 };
 
