@@ -12,10 +12,13 @@
 
 /* A member, and the config that is served of it. */
 struct entry {
-    struct hm_catalog_host host; /* host.config is NULL, or &held.config */
+    /* host.config is NULL, or &held.config. host.version stays when its config goes: what was
+     * before it is not served any more. */
+    struct hm_catalog_host host;
     struct hm_held held;
-    struct hm_version pushed; /* the highest that was pushed */
-    struct hm_addr addr;      /* the member's */
+    struct hm_version pushed; /* the highest that was pushed since it joined */
+    uint64_t joined;
+    struct hm_addr addr; /* the member's */
     struct hm_label *roles;
     size_t role_count;
     uint32_t slot;
@@ -237,6 +240,13 @@ static struct hm_catalog_side side_of(const struct entry *entry)
     return (struct hm_catalog_side){entry->host.name, entry->addr, entry->host.config};
 }
 
+/* May a config of this version be served? Above what is, or that again where nothing is. */
+static bool is_news(const struct entry *entry, const struct hm_version *version)
+{
+    int order = hm_version_compare(version, &entry->host.version);
+    return order > 0 || (order == 0 && !entry->host.config && !entry->ended);
+}
+
 /* Serves this config of the entry from now on (NULL: none) and tells of what differs. */
 static void serve(struct hm_catalog *catalog, struct entry *entry, const struct hm_held *held)
 {
@@ -295,6 +305,10 @@ static void take_member(struct hm_catalog *catalog, struct entry *entry,
     struct hm_label *old_roles = entry->roles;
     size_t old_count = entry->role_count;
     struct hm_catalog_side before = side_of(entry);
+    if (entry->joined != member->joined) {
+        entry->joined = member->joined;
+        entry->pushed = (struct hm_version){0};
+    }
     bool moved = !hm_name_equal(&entry->host.name, &member->name) ||
                  !hm_addr_equal(&entry->addr, &member->addr);
     if (moved) {
@@ -339,11 +353,8 @@ static void take_committed(struct hm_catalog *catalog, struct entry *entry)
         if (entry->host.config && hm_version_compare(&entry->pushed, &entry->host.version) < 0) {
             entry->ended = false;
             serve(catalog, entry, NULL);
-            entry->host.version = (struct hm_version){0};
         }
-    } else if (((!entry->host.config && !entry->ended) ||
-                hm_version_compare(&state.version, &entry->host.version) > 0 ||
-                hm_plant("commit_beats_push")) &&
+    } else if ((is_news(entry, &state.version) || hm_plant("commit_beats_push")) &&
                hm_held_read(state.config, &held) == HM_OK) {
         entry->host.version = state.version;
         serve_read(catalog, entry, &held);
@@ -415,9 +426,7 @@ enum hm_status hm_catalog_push(struct hm_catalog *catalog, const struct hm_host_
     if (!entry) {
         return HM_NOT_FOUND;
     }
-    if ((entry->host.config || entry->ended) &&
-        hm_version_compare(&state->version, &entry->host.version) <= 0 &&
-        !hm_plant("takes_older_version")) {
+    if (!is_news(entry, &state->version) && !hm_plant("takes_older_version")) {
         return HM_OK;
     }
     enum hm_status status = hm_held_read(state->config, &held);
@@ -500,8 +509,9 @@ static void load(struct hm_catalog *catalog)
         hm_catalog_refresh_lite(catalog, &name);
     }
     for (size_t i = 0; i < catalog->entry_count; i++) {
-        if (catalog->entries[i] && !catalog->entries[i]->seen) {
-            drop(catalog, catalog->entries[i]);
+        struct entry *entry = catalog->entries[i];
+        if (entry && !entry->seen && !is_recorded(catalog, &entry->host.id)) {
+            drop(catalog, entry);
         }
     }
     catalog->quiet = false;
