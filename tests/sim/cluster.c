@@ -43,7 +43,7 @@ static void host_again(struct hm_module_ctx *ctx, hm_ms now)
     struct cluster_node *node = node_of(ctx);
     if (now < node->cluster->until + 5000) {
         publish(ctx);
-        hm_module_wake(ctx, now + 300 + 211 * node->slot);
+        hm_module_wake(ctx, now + (node->cluster->churns ? 50 : 300 + 211 * node->slot));
     }
 }
 
@@ -573,6 +573,7 @@ void cluster_start(struct cluster *cluster)
                                           .hooks = &fault_hooks,
                                           .context = cluster,
                                           .node_count = cluster->count,
+                                          .gap_max = cluster->churns ? 400 : 0,
                                           .until = cluster->until};
     sim_faults_start(&cluster->faults);
 }

@@ -17,10 +17,12 @@
 struct cluster;
 
 /* The newest version of a host that a consumer served since it started. A host that was removed and
- * let in again is another member. */
+ * let in again is another member; so is one that the removal brake brings back, as it was
+ * committed, when it had gone already with what it had pushed. */
 struct cluster_served {
     struct hm_id host;
     uint64_t joined;
+    bool braked;
     struct hm_version version;
 };
 
@@ -74,6 +76,7 @@ struct cluster {
     bool has_turns; /* events that come together are acted on together */
     bool upgrades;  /* nodes go to the next release as they start again, at last all of them */
     bool calm;      /* nothing goes wrong by itself */
+    bool churns;    /* hosts change all the time, and many go out and come in again */
     hm_ms until;
     struct cluster_node nodes[CLUSTER_NODES_MAX];
     struct cluster_fact *facts;
