@@ -8,6 +8,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/net.h"
+#include "tests/sim/operator.h"
 #include "tests/sim/registrar.h"
 #include "tests/sim/writer.h"
 
@@ -32,9 +33,12 @@ struct cluster_node {
     const char *role;
     uint64_t starts; /* of the process; events for older ones are void */
     bool runs;
-    bool in_turn; /* was told something in this turn of its loop, which is to end */
-    bool machine; /* answers, if only with a refusal */
-    bool gone;    /* killed for good */
+    bool in_turn;       /* was told something in this turn of its loop, which is to end */
+    bool machine;       /* answers, if only with a refusal */
+    bool gone;          /* killed for good */
+    bool lost;          /* not to be started for now */
+    bool fenced;        /* when it was looked at last, */
+    uint64_t fenced_at; /* at this index */
     hm_ms paused_until;
     struct hm_node *node;
     struct hm_node_config config;
@@ -43,6 +47,7 @@ struct cluster_node {
     hm_ms wake_at;
     uint64_t header_cluster; /* for the clear header */
     bool stopped;
+    enum hm_status stop_status;
     struct hm_id id;
     struct hm_version published; /* a host's newest */
     struct cluster_served served[CLUSTER_NODES_MAX];
@@ -85,9 +90,13 @@ struct cluster {
     size_t list_count;
     struct hm_id *leaders; /* by term */
     size_t leader_count;
-    struct hm_id joined[64]; /* ids that some control node knew as members */
+    struct hm_id joined[256]; /* ids that some control node knew as members */
     size_t joined_count;
     uint64_t generation; /* of the event log; others are not compared with it */
+    bool recovers;       /* all control nodes but one are lost once, and that one is recovered */
+    size_t survivor;
+    size_t looks; /* at a survivor that cannot go on yet */
+    uint64_t recoveries;
     uint64_t elections;
     uint64_t highest;
     uint64_t versions; /* published */

@@ -120,9 +120,6 @@ static void check_slice(struct cluster_node *node, const struct hm_view *view)
 static void check_control(struct cluster_node *node, const struct hm_view *view)
 {
     struct cluster *cluster = node->cluster;
-    if (hm_node_generation(node->node) != cluster->generation) {
-        return;
-    }
     uint64_t hash = hm_hash(view->members_position, (struct hm_bytes){0});
     for (size_t i = 0; i < view->members.count; i++) {
         const struct hm_member *member = view->members.items[i];
@@ -133,6 +130,10 @@ static void check_control(struct cluster_node *node, const struct hm_view *view)
         }
     }
     hash = hash ? hash : 1;
+    cluster->highest = view->index > cluster->highest ? view->index : cluster->highest;
+    if (hm_node_generation(node->node) != cluster->generation) {
+        return; /* left behind, and others may still follow it */
+    }
     note_list(cluster, view);
     cluster->facts =
         sim_reach(cluster->facts, &cluster->fact_count, view->index, sizeof *cluster->facts);
@@ -143,7 +144,6 @@ static void check_control(struct cluster_node *node, const struct hm_view *view)
         sim_fail(&cluster->world, "%s: other members at index %llu than were committed there",
                  node->config.name.text, (unsigned long long)view->index);
     }
-    cluster->highest = view->index > cluster->highest ? view->index : cluster->highest;
 }
 
 static void check_known(struct cluster_node *node, const struct hm_view *view)
@@ -215,9 +215,10 @@ void cluster_check(struct cluster_node *node)
         }
         node->seen_index = view->index;
     }
-    if (view->cluster) {
+    if (view->cluster && hm_node_generation(node->node) == node->cluster->generation) {
         check_slice(node, view);
     }
+    operator_check(node);
     if (hm_node_is_ready(node->node) && !was_joined(node->cluster, &node->id)) {
         sim_fail(&node->cluster->world, "%s: serves without a commit that lets it in",
                  node->config.name.text);
@@ -291,6 +292,7 @@ void cluster_check_end(struct cluster *cluster)
             check_consumer_end(node);
         }
     }
+    operator_check_end(cluster);
     if (!cluster->calm) {
         writers_check_end(cluster);
     }

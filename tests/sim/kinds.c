@@ -87,10 +87,19 @@ static bool run_churn(uint64_t seed, bool loud, struct sim_totals *totals, char 
     return run_nodes(totals, why);
 }
 
+/* A majority of the control plane is lost in the midst of other faults, and recovered. */
+static bool run_lost(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    cluster_init(&cluster, seed, loud);
+    cluster.count += 3 - cluster.control_count;
+    cluster.control_count = 3;
+    cluster.recovers = true;
+    return run_nodes(totals, why);
+}
+
 const struct sim_kind sim_kinds[] = {
-    {"cluster", run_cluster, "events committed"},
-    {"names", run_names, "events committed"},
-    {"churn", run_churn, "events committed"},
+    {"cluster", run_cluster, "events committed"}, {"names", run_names, "events committed"},
+    {"churn", run_churn, "events committed"},     {"lost", run_lost, "events committed"},
     {"log", run_log, "operations acknowledged"},
 };
 const size_t sim_kind_count = sizeof sim_kinds / sizeof *sim_kinds;
