@@ -394,8 +394,8 @@ static enum hm_status begin_anew(struct hivemind_participant *participant)
     HM_ASSERT(opened != NULL);
     enum hm_status status = HM_OK;
     if (!participant->joins) {
-        status =
-            hm_raft_found_with(hm_participant_raft(opened), now, voters, participant->peer_count);
+        status = hm_raft_found_with(hm_participant_raft(opened), now, 0, voters,
+                                    participant->peer_count);
     } else if (participant->snapshot.size) {
         struct hm_arena arena = {0};
         struct hm_message message;

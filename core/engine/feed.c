@@ -132,14 +132,14 @@ static struct hm_peer peer_of(const struct hm_feed *feed, const struct hm_feed_l
 
 /* ---- places ---- */
 
-static bool is_ahead(struct hm_place a, struct hm_place b)
+bool hm_feed_is_ahead(struct hm_place a, struct hm_place b)
 {
     return a.epoch != b.epoch ? a.epoch > b.epoch : a.position > b.position;
 }
 
 static void reach(struct hm_feed_link *link, struct hm_place place)
 {
-    if (is_ahead(place, link->place)) {
+    if (hm_feed_is_ahead(place, link->place)) {
         link->place = place;
     }
 }
@@ -260,7 +260,7 @@ static void push_onward(struct hm_feed *feed, struct hm_place place, struct hm_b
 {
     for (size_t i = 0; i < feed->count; i++) {
         const struct hm_feed_link *link = &feed->links[i];
-        bool has_it = !is_ahead(place, link->place);
+        bool has_it = !hm_feed_is_ahead(place, link->place);
         if (!link->lazy && !has_it && !(except && hm_id_equal(except, &link->id))) {
             struct hm_effect effect = {
                 .kind = HM_EFFECT_SEND, .peer = {.id = link->id}, .message = bytes};
@@ -330,7 +330,7 @@ static struct hm_feed_link *choose(struct hm_feed *feed)
     uint64_t seen = 0;
     for (size_t i = 0; i <= feed->count; i++) {
         struct hm_feed_link *link = &feed->links[i];
-        if (is_ahead(link->place, feed->place) && !link->tried && !link->behind &&
+        if (hm_feed_is_ahead(link->place, feed->place) && !link->tried && !link->behind &&
             hm_random_below(&feed->random, ++seen) == 0) {
             chosen = link;
         }
@@ -341,7 +341,7 @@ static struct hm_feed_link *choose(struct hm_feed *feed)
 static bool is_behind(const struct hm_feed *feed)
 {
     for (size_t i = 0; i <= feed->count; i++) {
-        if (is_ahead(feed->links[i].place, feed->place)) {
+        if (hm_feed_is_ahead(feed->links[i].place, feed->place)) {
             return true;
         }
     }
@@ -353,7 +353,7 @@ static bool is_behind(const struct hm_feed *feed)
 static void start_over(struct hm_feed *feed, hm_ms now)
 {
     for (size_t i = 0; i <= feed->count; i++) {
-        if (feed->links[i].behind && is_ahead(feed->links[i].place, feed->place)) {
+        if (feed->links[i].behind && hm_feed_is_ahead(feed->links[i].place, feed->place)) {
             give_up(feed);
             return;
         }
@@ -428,7 +428,7 @@ void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *f
         return; /* it does not carry the feed */
     }
     struct hm_feed_link *link = link_of(feed, &from->id);
-    if (!link && !is_ahead(place, feed->place)) {
+    if (!link && !hm_feed_is_ahead(place, feed->place)) {
         return;
     }
     link = link ? link : meet(feed, from);
@@ -436,7 +436,7 @@ void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *f
     if (feed->started && leaps(feed, place)) {
         return;
     }
-    if (is_ahead(place, feed->place)) {
+    if (hm_feed_is_ahead(place, feed->place)) {
         want_pull(feed, now + PULL_PATIENCE_MS);
     }
 }

@@ -99,6 +99,9 @@ enum hm_status hm_feed_input(struct hm_feed *feed, hm_ms now, const struct hm_pe
 void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
                         struct hm_place place);
 
+/* Does `a` lie beyond `b`? Any place of a later epoch does. */
+bool hm_feed_is_ahead(struct hm_place a, struct hm_place b);
+
 /* How far this node knows the feed; zero before the start. */
 struct hm_place hm_feed_place(const struct hm_feed *feed);
 

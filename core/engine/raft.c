@@ -82,8 +82,8 @@ enum hm_status hm_raft_found(struct hm_raft *raft, hm_ms now)
 
 /* Term 1 has no leader: every campaign is for a later one. So the entry is the same everywhere, and
  * counts as any entry of an older term does. */
-enum hm_status hm_raft_found_with(struct hm_raft *raft, hm_ms now, const struct hm_voter *voters,
-                                  size_t count)
+enum hm_status hm_raft_found_with(struct hm_raft *raft, hm_ms now, uint64_t generation,
+                                  const struct hm_voter *voters, size_t count)
 {
     raft->now = now > raft->now ? now : raft->now;
     if (raft->term || raft_log_last(&raft->log) || raft->voters_count) {
@@ -93,6 +93,7 @@ enum hm_status hm_raft_found_with(struct hm_raft *raft, hm_ms now, const struct 
         raft_voters_find(voters, (uint32_t)count, &raft->config.self.id) == count) {
         return HM_BAD_ARGUMENT;
     }
+    raft->generation = generation;
     found(raft, voters, (uint32_t)count);
     return HM_OK;
 }

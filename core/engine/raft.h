@@ -78,9 +78,9 @@ HM_MUST_USE enum hm_status hm_raft_restore(struct hm_raft *raft, const struct hm
 HM_MUST_USE enum hm_status hm_raft_found(struct hm_raft *raft, hm_ms now);
 
 /* Founds it with these voters, of which this node is one: every one of them does the same, with the
- * same list, and takes part as if an entry of term 1 had brought it. HM_EXISTS as above;
- * HM_BAD_ARGUMENT. */
-HM_MUST_USE enum hm_status hm_raft_found_with(struct hm_raft *raft, hm_ms now,
+ * same list, and takes part as if an entry of term 1 had brought it. `generation` is that of the
+ * cluster (see hm_raft_recover), 0 where there are none. HM_EXISTS as above; HM_BAD_ARGUMENT. */
+HM_MUST_USE enum hm_status hm_raft_found_with(struct hm_raft *raft, hm_ms now, uint64_t generation,
                                               const struct hm_voter *voters, size_t count);
 
 /* A majority of the voters is lost for good: makes this node the only voter, in a new generation of

@@ -98,13 +98,18 @@ static struct hm_message push_of(const struct hm_reconcile_host *host)
     return message;
 }
 
-/* A host's config counts from now on: tell the node, and soon a peer. */
-static void apply(struct hm_reconcile *reconcile, hm_ms now, struct hm_reconcile_host *host)
+static void tell_node(struct hm_reconcile *reconcile, const struct hm_reconcile_host *host)
 {
     struct hm_message message = push_of(host);
     struct hm_effect effect = {.kind = HM_EFFECT_APPLY, .peer.id = host->id};
-    host->order = ++reconcile->order;
     hm_outbox_push(&reconcile->outbox, &effect, &message);
+}
+
+/* A host's config counts from now on: tell the node, and soon a peer. */
+static void apply(struct hm_reconcile *reconcile, hm_ms now, struct hm_reconcile_host *host)
+{
+    host->order = ++reconcile->order;
+    tell_node(reconcile, host);
     if (reconcile->soon_at == HM_NEVER) {
         reconcile->soon_at = now + SOON_MS;
     }
@@ -172,6 +177,15 @@ void hm_reconcile_admit(struct hm_reconcile *reconcile, hm_ms now, const struct 
     host->admitted = true;
     toggle(reconcile, host, true);
     apply(reconcile, now, host);
+}
+
+void hm_reconcile_repeat(struct hm_reconcile *reconcile)
+{
+    for (size_t i = 0; i < reconcile->count; i++) {
+        if (counts(&reconcile->hosts[i])) {
+            tell_node(reconcile, &reconcile->hosts[i]);
+        }
+    }
 }
 
 void hm_reconcile_forget(struct hm_reconcile *reconcile, const struct hm_id *id)

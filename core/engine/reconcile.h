@@ -3,7 +3,7 @@
  *
  * Only configs of admitted members count; one that comes before its host's join event is held for
  * HM_RECONCILE_HOLD_MS. APPLY: `message` is a push, with a version above every earlier one of that
- * host; `number` is 0. */
+ * host, unless it is repeated; `number` is 0. */
 #ifndef HM_ENGINE_RECONCILE_H
 #define HM_ENGINE_RECONCILE_H
 
@@ -60,6 +60,8 @@ enum hm_status hm_reconcile_offer(struct hm_reconcile *reconcile, hm_ms now,
 
 /* This host is a member: its configs count, a held one at once. Again is fine. */
 void hm_reconcile_admit(struct hm_reconcile *reconcile, hm_ms now, const struct hm_id *id);
+/* Whoever takes what is applied has begun anew: APPLY once more for every config that counts. */
+void hm_reconcile_repeat(struct hm_reconcile *reconcile);
 /* This host is no member any more. */
 void hm_reconcile_forget(struct hm_reconcile *reconcile, const struct hm_id *id);
 

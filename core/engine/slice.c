@@ -271,6 +271,9 @@ static bool extend(struct hm_slice *slice, const struct hm_slice_told *told)
 bool hm_slice_reach(struct hm_slice *slice, hm_ms now, uint64_t position)
 {
     bool changed = false;
+    if (position < slice->position) {
+        return false; /* an event that came by the other feed as well, and later */
+    }
     slice->position = position;
     for (uint8_t i = slice->told_count; i > 0; i--) {
         struct hm_slice_told told = slice->told[i - 1];

@@ -16,9 +16,9 @@
  * it; HM_DENIED, HM_IO: it cannot be made or written. A sentence is appended to `error`. */
 HM_MUST_USE enum hm_status hm_disk_lock(const char *directory, int *lock, struct hm_buf *error);
 
-/* Reads all files of the directory but the lock, which are durable then; what an interrupted replacement left is removed.
- * On success `*files` is an array of `*count` for hm_disk_files_free; on failure (HM_IO, HM_DENIED)
- * a sentence is in `error`. */
+/* Reads all files of the directory but the lock, which are durable then; what an interrupted
+ * replacement left is removed. On success `*files` is an array of `*count` for hm_disk_files_free;
+ * on failure (HM_IO, HM_DENIED) a sentence is in `error`. */
 HM_MUST_USE enum hm_status hm_disk_load(const char *directory, struct hm_disk_file **files,
                                         size_t *count, struct hm_buf *error);
 void hm_disk_files_free(struct hm_disk_file *files, size_t count);

@@ -98,8 +98,8 @@ void hm_node_on_event(struct hm_node *node, const struct hm_event *event)
         tell_record(node, &body.lite_gone.id);
         break;
     case HM_MSG_epoch_raised:
-        if (node->catalog && node->phase == HM_PHASE_MEMBER) {
-            hm_catalog_reload(node->catalog); /* versions of scopes have jumped */
+        if (node->phase == HM_PHASE_MEMBER) {
+            hm_node_reload_catalog(node); /* versions of scopes have jumped */
         }
         break;
     case HM_MSG_record_changed:
@@ -125,8 +125,6 @@ void hm_node_on_replaced(struct hm_node *node)
 {
     hm_node_reload_slice(node);
     hm_node_recall_leaves(node);
-    if (node->catalog) {
-        hm_catalog_reload(node->catalog);
-    }
+    hm_node_reload_catalog(node);
     hm_node_reload_lites(node);
 }

@@ -43,7 +43,7 @@ static void host_again(struct hm_module_ctx *ctx, hm_ms now)
     struct cluster_node *node = node_of(ctx);
     if (now < node->cluster->until + 5000) {
         publish(ctx);
-        hm_module_wake(ctx, now + 300 + 211 * node->slot);
+        hm_module_wake(ctx, now + (node->cluster->churns ? 50 : 300 + 211 * node->slot));
     }
 }
 
@@ -185,11 +185,12 @@ static void pump(struct cluster_node *node)
         case HM_ACT_STOPPED:
             sim_trace(world, "%s: stopped, %s", node->config.name.text, hm_status_text(act.status));
             node->stopped = true;
+            node->stop_status = act.status;
             break;
         case HM_ACT_REPLY:
             if (registrar_has(act.number)) {
                 registrar_answered(node->cluster, act.number, act.bytes);
-            } else {
+            } else if (act.number <= WRITERS) {
                 writer_answered(node->cluster, act.number, act.bytes);
             }
             break;
@@ -201,6 +202,9 @@ static void pump(struct cluster_node *node)
     cluster_check(node);
     if (node->stopped) {
         end_process(node, false);
+        if (node->stop_status == HM_STALE) {
+            operator_put_aside(node);
+        }
         return;
     }
     hm_ms deadline = hm_node_deadline(node->node);
@@ -410,7 +414,7 @@ void cluster_boot(struct cluster *cluster, size_t slot)
 {
     struct cluster_node *node = &cluster->nodes[slot];
     struct sim_world *world = &cluster->world;
-    if (node->runs || node->gone) {
+    if (node->runs || node->gone || node->lost) {
         return;
     }
     if (node->disk.unreadable) {
@@ -557,6 +561,9 @@ void cluster_start(struct cluster *cluster)
         return;
     }
     writers_start(cluster);
+    if (cluster->recovers) {
+        operator_start(cluster);
+    }
     if (cluster->names_count) {
         registrars_start(cluster);
     }
@@ -573,6 +580,7 @@ void cluster_start(struct cluster *cluster)
                                           .hooks = &fault_hooks,
                                           .context = cluster,
                                           .node_count = cluster->count,
+                                          .gap_max = cluster->churns ? 400 : 0,
                                           .until = cluster->until};
     sim_faults_start(&cluster->faults);
 }

@@ -8,6 +8,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/net.h"
+#include "tests/sim/operator.h"
 #include "tests/sim/registrar.h"
 #include "tests/sim/writer.h"
 
@@ -17,10 +18,12 @@
 struct cluster;
 
 /* The newest version of a host that a consumer served since it started. A host that was removed and
- * let in again is another member. */
+ * let in again is another member; so is one that the removal brake brings back, as it was
+ * committed, when it had gone already with what it had pushed. */
 struct cluster_served {
     struct hm_id host;
     uint64_t joined;
+    bool braked;
     struct hm_version version;
 };
 
@@ -30,9 +33,12 @@ struct cluster_node {
     const char *role;
     uint64_t starts; /* of the process; events for older ones are void */
     bool runs;
-    bool in_turn; /* was told something in this turn of its loop, which is to end */
-    bool machine; /* answers, if only with a refusal */
-    bool gone;    /* killed for good */
+    bool in_turn;       /* was told something in this turn of its loop, which is to end */
+    bool machine;       /* answers, if only with a refusal */
+    bool gone;          /* killed for good */
+    bool lost;          /* not to be started for now */
+    bool fenced;        /* when it was looked at last, */
+    uint64_t fenced_at; /* at this index */
     hm_ms paused_until;
     struct hm_node *node;
     struct hm_node_config config;
@@ -41,6 +47,7 @@ struct cluster_node {
     hm_ms wake_at;
     uint64_t header_cluster; /* for the clear header */
     bool stopped;
+    enum hm_status stop_status;
     struct hm_id id;
     struct hm_version published; /* a host's newest */
     struct cluster_served served[CLUSTER_NODES_MAX];
@@ -74,6 +81,7 @@ struct cluster {
     bool has_turns; /* events that come together are acted on together */
     bool upgrades;  /* nodes go to the next release as they start again, at last all of them */
     bool calm;      /* nothing goes wrong by itself */
+    bool churns;    /* hosts change all the time, and many go out and come in again */
     hm_ms until;
     struct cluster_node nodes[CLUSTER_NODES_MAX];
     struct cluster_fact *facts;
@@ -82,9 +90,13 @@ struct cluster {
     size_t list_count;
     struct hm_id *leaders; /* by term */
     size_t leader_count;
-    struct hm_id joined[64]; /* ids that some control node knew as members */
+    struct hm_id joined[256]; /* ids that some control node knew as members */
     size_t joined_count;
     uint64_t generation; /* of the event log; others are not compared with it */
+    bool recovers;       /* all control nodes but one are lost once, and that one is recovered */
+    size_t survivor;
+    size_t looks; /* at a survivor that cannot go on yet */
+    uint64_t recoveries;
     uint64_t elections;
     uint64_t highest;
     uint64_t versions; /* published */

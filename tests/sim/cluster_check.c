@@ -120,9 +120,6 @@ static void check_slice(struct cluster_node *node, const struct hm_view *view)
 static void check_control(struct cluster_node *node, const struct hm_view *view)
 {
     struct cluster *cluster = node->cluster;
-    if (hm_node_generation(node->node) != cluster->generation) {
-        return;
-    }
     uint64_t hash = hm_hash(view->members_position, (struct hm_bytes){0});
     for (size_t i = 0; i < view->members.count; i++) {
         const struct hm_member *member = view->members.items[i];
@@ -133,6 +130,10 @@ static void check_control(struct cluster_node *node, const struct hm_view *view)
         }
     }
     hash = hash ? hash : 1;
+    cluster->highest = view->index > cluster->highest ? view->index : cluster->highest;
+    if (hm_node_generation(node->node) != cluster->generation) {
+        return; /* left behind, and others may still follow it */
+    }
     note_list(cluster, view);
     cluster->facts =
         sim_reach(cluster->facts, &cluster->fact_count, view->index, sizeof *cluster->facts);
@@ -143,7 +144,6 @@ static void check_control(struct cluster_node *node, const struct hm_view *view)
         sim_fail(&cluster->world, "%s: other members at index %llu than were committed there",
                  node->config.name.text, (unsigned long long)view->index);
     }
-    cluster->highest = view->index > cluster->highest ? view->index : cluster->highest;
 }
 
 static void check_known(struct cluster_node *node, const struct hm_view *view)
@@ -165,6 +165,12 @@ static bool is_older(const struct hm_version *a, const struct hm_version *b)
     return a->boot != b->boot ? a->boot < b->boot : a->seq < b->seq;
 }
 
+static bool is_another(const struct cluster_served *served, const struct hm_catalog_host *host,
+                       const struct hm_member *member)
+{
+    return (member && member->joined != served->joined) || (host->braked && !served->braked);
+}
+
 static void check_served(struct cluster_node *node, const struct hm_view *view,
                          const struct hm_catalog *catalog)
 {
@@ -176,24 +182,23 @@ static void check_served(struct cluster_node *node, const struct hm_view *view,
         while (at < node->served_count && !hm_id_equal(&node->served[at].host, &host->id)) {
             at++;
         }
-        if (member && at < node->served_count && node->served[at].joined != member->joined) {
-            node->served[at] = (struct cluster_served){host->id, member->joined, host->version};
+        if (at == CLUSTER_NODES_MAX) {
+            continue;
         }
-        if (at == node->served_count) {
-            if (at == CLUSTER_NODES_MAX) {
-                continue;
-            }
-            node->served[node->served_count++] =
-                (struct cluster_served){host->id, member ? member->joined : 0, host->version};
-        } else if (is_older(&host->version, &node->served[at].version)) {
+        struct cluster_served *served = &node->served[at];
+        if (at == node->served_count || is_another(served, host, member)) {
+            node->served_count += at == node->served_count;
+            *served =
+                (struct cluster_served){.host = host->id, .joined = member ? member->joined : 0};
+        } else if (is_older(&host->version, &served->version)) {
             sim_fail(&node->cluster->world, "%s: %s went back from version %llu.%llu to %llu.%llu",
                      node->config.name.text, host->name.text,
-                     (unsigned long long)node->served[at].version.boot,
-                     (unsigned long long)node->served[at].version.seq,
+                     (unsigned long long)served->version.boot,
+                     (unsigned long long)served->version.seq,
                      (unsigned long long)host->version.boot, (unsigned long long)host->version.seq);
-        } else {
-            node->served[at].version = host->version;
         }
+        served->version = host->version;
+        served->braked = host->braked;
     }
 }
 
@@ -210,9 +215,10 @@ void cluster_check(struct cluster_node *node)
         }
         node->seen_index = view->index;
     }
-    if (view->cluster) {
+    if (view->cluster && hm_node_generation(node->node) == node->cluster->generation) {
         check_slice(node, view);
     }
+    operator_check(node);
     if (hm_node_is_ready(node->node) && !was_joined(node->cluster, &node->id)) {
         sim_fail(&node->cluster->world, "%s: serves without a commit that lets it in",
                  node->config.name.text);
@@ -286,6 +292,7 @@ void cluster_check_end(struct cluster *cluster)
             check_consumer_end(node);
         }
     }
+    operator_check_end(cluster);
     if (!cluster->calm) {
         writers_check_end(cluster);
     }

@@ -70,6 +70,18 @@ static void create(struct sim_disk *disk, const char *name, struct hm_bytes cont
     snprintf(file->seen.name, sizeof file->seen.name, "%s", name);
 }
 
+void sim_disk_put_aside(struct sim_disk *disk, const char *kept, const char *name)
+{
+    struct sim_file *file = find(disk, kept);
+    struct hm_bytes content = hm_bytes_copy(file ? file->seen.content : (struct hm_bytes){0});
+    bool found = file != NULL;
+    sim_disk_wipe(disk);
+    if (found) {
+        create(disk, name, content);
+    }
+    hm_bytes_free(content);
+}
+
 static void sync_file(struct sim_file *file)
 {
     if (file->dirty_start < file->dirty_end) {

@@ -54,6 +54,8 @@ void sim_disk_crash(struct sim_disk *disk, bool power);
 /* What is in flight will never have touched the disk, when a crash comes next. */
 void sim_disk_lose(struct sim_disk *disk);
 void sim_disk_wipe(struct sim_disk *disk);
+/* Keeps nothing but this file, under another name. */
+void sim_disk_put_aside(struct sim_disk *disk, const char *kept, const char *name);
 /* What a start finds, unless `unreadable`; all of it is synced first. Valid until the disk changes.
  */
 size_t sim_disk_read(struct sim_disk *disk, struct hm_disk_file files[SIM_FILES_MAX]);

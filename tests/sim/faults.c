@@ -212,6 +212,8 @@ void sim_faults_start(struct sim_faults *faults)
     }
     faults->enabled[SIM_FAULT_clock_rate] &= faults->hooks->clock_rate != NULL;
     faults->enabled[SIM_FAULT_clock_jump] &= faults->hooks->clock_jump != NULL;
-    faults->gap_max = sim_between(faults->world, 300, 3000);
+    if (faults->gap_max == 0) {
+        faults->gap_max = sim_between(faults->world, 300, 3000);
+    }
     sim_after(faults->world, sim_between(faults->world, 100, 2000), next, faults, 0);
 }

@@ -48,8 +48,8 @@ struct sim_faults {
     const struct sim_fault_hooks *hooks;
     void *context;
     size_t node_count;
-    hm_ms until; /* none starts later, and all are healed then */
-    hm_ms gap_max;
+    hm_ms until;   /* none starts later, and all are healed then */
+    hm_ms gap_max; /* between two of them; 0: drawn */
     bool enabled[SIM_FAULT_COUNT];
     uint64_t counts[SIM_FAULT_COUNT];
 };

@@ -38,14 +38,10 @@ static bool run_log(uint64_t seed, bool loud, struct sim_totals *totals, char wh
     return !failed;
 }
 
-static bool run_nodes(bool names, uint64_t seed, bool loud, struct sim_totals *totals,
-                      char why[256])
+static struct cluster cluster;
+
+static bool run_nodes(struct sim_totals *totals, char why[256])
 {
-    static struct cluster cluster;
-    cluster_init(&cluster, seed, loud);
-    if (names) {
-        cluster.names_count = sim_between(&cluster.world, 1, cluster.control_count);
-    }
     cluster_start(&cluster);
     cluster_run(&cluster, cluster.until + 40000);
     cluster_check_end(&cluster);
@@ -66,18 +62,44 @@ static bool run_nodes(bool names, uint64_t seed, bool loud, struct sim_totals *t
 
 static bool run_cluster(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
 {
-    return run_nodes(false, seed, loud, totals, why);
+    cluster_init(&cluster, seed, loud);
+    return run_nodes(totals, why);
 }
 
 /* The same with role names on some control nodes, and those who want names. */
 static bool run_names(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
 {
-    return run_nodes(true, seed, loud, totals, why);
+    cluster_init(&cluster, seed, loud);
+    cluster.names_count = sim_between(&cluster.world, 1, cluster.control_count);
+    return run_nodes(totals, why);
+}
+
+/* Several consumers that are often behind each other, and hosts that are out and in again before
+ * all have heard of it. */
+static bool run_churn(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    cluster_init(&cluster, seed, loud);
+    cluster.churns = true;
+    cluster.control_count = 3;
+    cluster.dns_count = sim_between(&cluster.world, 2, 4);
+    cluster.host_count = sim_between(&cluster.world, 2, 5);
+    cluster.count = cluster.control_count + cluster.dns_count + cluster.host_count;
+    return run_nodes(totals, why);
+}
+
+/* A majority of the control plane is lost in the midst of other faults, and recovered. */
+static bool run_lost(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    cluster_init(&cluster, seed, loud);
+    cluster.count += 3 - cluster.control_count;
+    cluster.control_count = 3;
+    cluster.recovers = true;
+    return run_nodes(totals, why);
 }
 
 const struct sim_kind sim_kinds[] = {
-    {"cluster", run_cluster, "events committed"},
-    {"names", run_names, "events committed"},
+    {"cluster", run_cluster, "events committed"}, {"names", run_names, "events committed"},
+    {"churn", run_churn, "events committed"},     {"lost", run_lost, "events committed"},
     {"log", run_log, "operations acknowledged"},
 };
 const size_t sim_kind_count = sizeof sim_kinds / sizeof *sim_kinds;

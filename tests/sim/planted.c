@@ -69,7 +69,10 @@ static const struct {
     {"join_before_commit", "cluster"},
     {"slice_skips_join", "cluster"},
     {"takes_older_version", "cluster"},
+    {"name_given_twice", "names"},
     {"epoch_not_raised", "recovery"},
+    {"fenced_goes_on", "lost"},
+    {"lost_logs_stay_lost", "lost"},
     {"no_fence", "recovery"},
     {"old_generation_counts", "recovery"},
 };

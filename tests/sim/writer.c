@@ -40,6 +40,7 @@ static void ask(struct cluster_writer *writer)
     struct hm_message question = {.kind = HM_MSG_log_create, .log_create = {.name = writer->log}};
     writer->attempt++;
     writer->waits = true;
+    writer->asked = node;
     if (writer->made) {
         question = (struct hm_message){.kind = HM_MSG_log_write,
                                        .log_write = {.name = writer->log,
@@ -56,17 +57,23 @@ static void ask(struct cluster_writer *writer)
     }
 }
 
+/* Those who do not know yet that they are left behind promise what nobody keeps. */
+static bool is_kept(const struct cluster_writer *writer)
+{
+    return hm_node_generation(writer->asked->node) == writer->cluster->generation;
+}
+
 static void acknowledged(struct cluster_writer *writer, uint64_t index)
 {
     uint64_t before = writer->acked ? writer->index[writer->acked] : 0;
-    if (index <= before) {
+    if (index <= before && is_kept(writer)) {
         sim_fail(&writer->cluster->world,
                  "writer %zu: entry %llu is at %llu, the one before at %llu", writer->number,
                  (unsigned long long)writer->seq, (unsigned long long)index,
                  (unsigned long long)before);
         return;
     }
-    writer->index[++writer->acked] = index;
+    writer->index[++writer->acked] = is_kept(writer) ? index : 0;
     if (writer->seq + 1 < WRITER_SEQS_MAX) {
         writer->seq++;
         ask_soon(writer, 300);
@@ -84,7 +91,7 @@ static void take_answer(struct cluster_writer *writer, const struct hm_answer *a
               writer->made ? "append" : "create", (unsigned long long)writer->seq,
               hm_status_name((enum hm_status)answer->status), (unsigned long long)answer->index);
     if (!writer->made) {
-        writer->made = answer->status == HM_OK || answer->status == HM_EXISTS;
+        writer->made = (answer->status == HM_OK || answer->status == HM_EXISTS) && is_kept(writer);
         ask_soon(writer, 300);
     } else if (answer->status == HM_OK) {
         acknowledged(writer, answer->index);
@@ -132,45 +139,60 @@ void writers_start(struct cluster *cluster)
     }
 }
 
-/* ---- at the end ---- */
+/* ---- what a copy holds ---- */
 
+/* Entries in the order of their seqs, none left out unless a majority was lost, and what was
+ * acknowledged at its index. */
 static void check_page(struct cluster_writer *writer, const struct cluster_node *node,
                        const struct hm_log_page *page)
 {
     struct sim_world *world = &writer->cluster->world;
     char text[32];
+    uint64_t last = 0;
+    size_t held = 0;
     for (uint32_t i = 0; i < page->items_count; i++) {
         const struct hm_log_item *item = &page->items[i];
-        if (item->index != i + 1 || item->seq != i + 1 ||
-            !hm_bytes_equal(item->data, value_of(writer, i + 1, text))) {
+        bool follows = writer->cluster->recoveries ? item->seq > last : item->seq == last + 1;
+        if (item->index != i + 1 || !follows || item->seq > writer->seq ||
+            !hm_bytes_equal(item->data, value_of(writer, item->seq, text))) {
             sim_fail(world, "%s: log %s has number %llu of the writer as entry %llu",
                      node->config.name.text, writer->log.text, (unsigned long long)item->seq,
                      (unsigned long long)item->index);
             return;
         }
-        if (item->seq <= writer->acked && writer->index[item->seq] != item->index) {
+        last = item->seq;
+        held += last <= writer->acked && writer->index[last];
+        if (last <= writer->acked && writer->index[last] && writer->index[last] != item->index) {
             sim_fail(world, "%s: what was acknowledged as entry %llu of log %s is entry %llu",
-                     node->config.name.text, (unsigned long long)writer->index[item->seq],
+                     node->config.name.text, (unsigned long long)writer->index[last],
                      writer->log.text, (unsigned long long)item->index);
             return;
         }
     }
-    if (page->items_count < writer->acked || page->newest != page->items_count) {
-        sim_fail(world, "%s: log %s holds %u of %llu entries that were acknowledged",
-                 node->config.name.text, writer->log.text, page->items_count,
-                 (unsigned long long)writer->acked);
+    size_t promised = 0;
+    for (uint64_t seq = 1; seq <= writer->acked; seq++) {
+        promised += writer->index[seq] != 0;
     }
+    if (held < promised || page->newest != page->items_count) {
+        sim_fail(world, "%s: log %s holds %zu of %zu entries that were acknowledged",
+                 node->config.name.text, writer->log.text, held, promised);
+    }
+}
+
+static void read_copy(struct cluster_writer *writer, struct cluster_node *node)
+{
+    hm_buf_clear(&writer->read);
+    cluster_ask(
+        node, writer->number + 1,
+        &(struct hm_message){.kind = HM_MSG_log_read,
+                             .log_read = {.call = READ_CALL, .name = writer->log, .local = true}});
 }
 
 static void check_copy(struct cluster_writer *writer, struct cluster_node *node)
 {
     struct hm_arena arena = {0};
     struct hm_message page;
-    hm_buf_clear(&writer->read);
-    cluster_ask(
-        node, writer->number + 1,
-        &(struct hm_message){.kind = HM_MSG_log_read,
-                             .log_read = {.call = READ_CALL, .name = writer->log, .local = true}});
+    read_copy(writer, node);
     if (hm_message_decode_only(hm_buf_view(&writer->read), HM_MSG_log_page, &arena, &page) !=
         HM_OK) {
         sim_fail(&writer->cluster->world, "%s: does not carry log %s", node->config.name.text,
@@ -180,6 +202,42 @@ static void check_copy(struct cluster_writer *writer, struct cluster_node *node)
     }
     hm_arena_fini(&arena);
 }
+
+/* ---- a lost majority ---- */
+
+void writers_look(struct cluster *cluster, struct cluster_node *node)
+{
+    for (size_t i = 0; i < WRITERS; i++) {
+        read_copy(&cluster->writers[i], node);
+    }
+}
+
+static bool has_seq(const struct hm_log_page *page, uint64_t seq)
+{
+    for (uint32_t i = 0; i < page->items_count; i++) {
+        if (page->items[i].seq == seq) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void writers_lose(struct cluster *cluster)
+{
+    for (size_t i = 0; i < WRITERS; i++) {
+        struct cluster_writer *writer = &cluster->writers[i];
+        struct hm_arena arena = {0};
+        struct hm_message page = {0};
+        (void)!hm_message_decode_only(hm_buf_view(&writer->read), HM_MSG_log_page, &arena, &page);
+        for (uint64_t seq = 1; seq <= writer->acked; seq++) {
+            writer->index[seq] = has_seq(&page.log_page, seq) ? writer->index[seq] : 0;
+        }
+        writer->made = false; /* the log itself may be lost */
+        hm_arena_fini(&arena);
+    }
+}
+
+/* ---- at the end ---- */
 
 void writers_check_end(struct cluster *cluster)
 {

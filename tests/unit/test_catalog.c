@@ -241,6 +241,49 @@ static void only_members_are_served(void **state)
     assert_int_equal(seq_served(fixture, 1), 0);
 }
 
+/* Without a record, while the host is a member: its versions do not begin anew. */
+static void nothing_goes_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config config;
+    struct hm_id id = id_of(1);
+    join(fixture, 1, "a");
+    assert_int_equal(push(fixture, 1, 1, 2, config_of(&config, "old", NULL)), HM_OK);
+    commit(fixture, 1, 1, 5, config_of(&config, "web", NULL));
+    evolve(fixture,
+           &(struct hm_message){.kind = HM_MSG_host_removed, .host_removed = {.host = id}});
+    hm_catalog_refresh(fixture->catalog, &id);
+    assert_int_equal(seq_served(fixture, 1), 0);
+    assert_int_equal(push(fixture, 1, 1, 3, config_of(&config, "old", NULL)), HM_OK);
+    commit(fixture, 1, 1, 4, config_of(&config, "old", NULL));
+    assert_int_equal(seq_served(fixture, 1), 0);
+    assert_int_equal(push(fixture, 1, 1, 6, config_of(&config, "new", NULL)), HM_OK);
+    assert_int_equal(seq_served(fixture, 1), 6);
+}
+
+/* In again, without what it serves: what it pushed in its life before goes with its record. */
+static void a_push_counts_for_one_life(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config config;
+    struct hm_id id = id_of(1);
+    join(fixture, 1, "a");
+    commit(fixture, 1, 1, 1, config_of(&config, "web", NULL));
+    assert_int_equal(push(fixture, 1, 1, 2, config_of(&config, "web", NULL)), HM_OK);
+    struct hm_member again = *hm_members_find(&fixture->view.members, &id);
+    again.joined = fixture->position + 1;
+    struct hm_label role = again.roles[0];
+    again.roles = &role;
+    evolve(fixture,
+           &(struct hm_message){.kind = HM_MSG_member_joined, .member_joined = {.member = again}});
+    hm_catalog_refresh(fixture->catalog, &id);
+    assert_int_equal(seq_served(fixture, 1), 2); /* the feed of records is behind */
+    evolve(fixture,
+           &(struct hm_message){.kind = HM_MSG_host_removed, .host_removed = {.host = id}});
+    hm_catalog_refresh(fixture->catalog, &id);
+    assert_int_equal(seq_served(fixture, 1), 0);
+}
+
 static void bad_config_changes_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -462,6 +505,11 @@ static void reload_takes_the_whole_view(void **state)
     assert_int_equal(seq_served(fixture, 2), 5);
     expect_instances(fixture, "web", "");
     expect_instances(fixture, "api", "b 10.0.0.2:8080 served healthy");
+    /* Members and records go by different feeds: what has a record is there. */
+    struct hm_id two = id_of(2);
+    hm_members_remove(&fixture->view.members, &two);
+    hm_catalog_reload(fixture->catalog);
+    assert_int_equal(seq_served(fixture, 2), 5);
 }
 
 /* What is served lives on its own: nothing points into what it was read from. */
@@ -585,6 +633,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(higher_version_wins, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_members_are_served, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_goes_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_push_counts_for_one_life, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_config_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_what_differs_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(roles_and_moves_are_told, set_up, tear_down),

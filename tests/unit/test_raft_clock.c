@@ -65,7 +65,7 @@ static struct hm_raft *lead(uint64_t own_ms, uint64_t clock_ms)
         voters[i] = (struct hm_voter){peer(i + 1).id, peer(i + 1).addr, true};
     }
     struct hm_raft *raft = hm_raft_new(&(struct hm_raft_config){.self = peer(1), .seed = 7}, 0);
-    assert_int_equal(hm_raft_found_with(raft, 0, voters, 3), HM_OK);
+    assert_int_equal(hm_raft_found_with(raft, 0, 0, voters, 3), HM_OK);
     drain(raft, 0);
     hm_raft_set_wall(raft, 1000, own_ms);
     hm_raft_tick(raft, 1000);

@@ -265,6 +265,9 @@ static void test_answers_from_the_future_wait(void **unused)
     assert_false(hm_slice_input(&world->slice, world->now, &world->all[SELF], &tell));
     tell.slice_tell.ring = RINGS;
     assert_false(hm_slice_input(&world->slice, world->now, &ahead[1], &tell));
+    /* An epoch's event comes by both feeds. */
+    assert_false(hm_slice_reach(&world->slice, world->now, world->position - 1));
+    assert_int_equal(world->slice.position, world->position);
     end(world);
 }
 

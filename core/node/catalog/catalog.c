@@ -47,6 +47,13 @@ static struct hm_catalog_side side_of(const struct hm_catalog_entry *entry)
     return (struct hm_catalog_side){entry->host.name, entry->host.addr, entry->host.config};
 }
 
+/* May a config of this version be served? Above what is, or that again where nothing is. */
+static bool is_news(const struct hm_catalog_entry *entry, const struct hm_version *version)
+{
+    int order = hm_version_compare(version, &entry->host.version);
+    return order > 0 || (order == 0 && !entry->host.config && !entry->ended);
+}
+
 /* Serves this config of the entry from now on (NULL: none) and tells of what differs. */
 static void serve(struct hm_catalog *catalog, struct hm_catalog_entry *entry,
                   const struct hm_held *held)
@@ -107,6 +114,10 @@ static void take_member(struct hm_catalog *catalog, struct hm_catalog_entry *ent
     struct hm_label *old_roles = entry->roles;
     size_t old_count = entry->role_count;
     struct hm_catalog_side before = side_of(entry);
+    if (entry->joined != member->joined) {
+        entry->joined = member->joined;
+        entry->pushed = (struct hm_version){0};
+    }
     bool moved = !hm_name_equal(&entry->host.name, &member->name) ||
                  !hm_addr_equal(&entry->host.addr, &member->addr);
     if (moved) {
@@ -152,11 +163,8 @@ static void take_committed(struct hm_catalog *catalog, struct hm_catalog_entry *
         if (entry->host.config && hm_version_compare(&entry->pushed, &entry->host.version) < 0) {
             entry->ended = false;
             serve(catalog, entry, NULL);
-            entry->host.version = (struct hm_version){0};
         }
-    } else if (((!entry->host.config && !entry->ended) ||
-                hm_version_compare(&state.version, &entry->host.version) > 0 ||
-                hm_plant("commit_beats_push")) &&
+    } else if ((is_news(entry, &state.version) || hm_plant("commit_beats_push")) &&
                hm_held_read(state.config, &held) == HM_OK) {
         entry->host.version = state.version;
         serve_read(catalog, entry, &held);
@@ -228,9 +236,7 @@ enum hm_status hm_catalog_push(struct hm_catalog *catalog, const struct hm_host_
     if (!entry) {
         return HM_NOT_FOUND;
     }
-    if ((entry->host.config || entry->ended) &&
-        hm_version_compare(&state->version, &entry->host.version) <= 0 &&
-        !hm_plant("takes_older_version")) {
+    if (!is_news(entry, &state->version) && !hm_plant("takes_older_version")) {
         return HM_OK;
     }
     enum hm_status status = hm_held_read(state->config, &held);
@@ -313,7 +319,7 @@ static void load(struct hm_catalog *catalog)
         hm_catalog_refresh_lite(catalog, &name);
     }
     for (size_t cursor = 0; (entry = hm_catalog_entry_next(&catalog->entries, &cursor));) {
-        if (!entry->seen) {
+        if (!entry->seen && !is_recorded(catalog, &entry->host.id)) {
             drop(catalog, entry);
         }
     }

@@ -7,9 +7,12 @@
 
 /* A host, and the config that is served of it. Stays where it is in memory. */
 struct hm_catalog_entry {
-    struct hm_catalog_host host; /* host.config is NULL, or &held.config */
+    /* host.config is NULL, or &held.config. host.version stays when its config goes: what was
+     * before it is not served any more. */
+    struct hm_catalog_host host;
     struct hm_held held;
-    struct hm_version pushed; /* the highest that was pushed */
+    struct hm_version pushed; /* the highest that was pushed since it joined */
+    uint64_t joined;
     struct hm_label *roles;
     size_t role_count;
     uint32_t slot;

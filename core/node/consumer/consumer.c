@@ -13,6 +13,16 @@
 #define PAGE_BYTES    (256u << 10)
 #define PAGE_RECORDS  1024u
 
+void hm_node_reload_catalog(struct hm_node *node)
+{
+    if (node->catalog) {
+        hm_catalog_reload(node->catalog);
+    }
+    if (node->consumes) {
+        hm_reconcile_repeat(&node->reconcile); /* of hosts that the catalog had not heard of */
+    }
+}
+
 /* ---- bootstrap ---- */
 
 /* The first try goes to a peer of our kind, if there is one; then the control plane is asked. */
@@ -128,6 +138,13 @@ static void take_first_page(struct hm_node *node, const struct hm_records_page *
     hm_feed_set_history(&node->feeds[HM_FEED_STATE], &view->history);
 }
 
+/* Records of a place before ours, or before that of an earlier page, are not what the events that
+ * we are to follow changed; and what these removed would stay. */
+static bool is_behind_us(const struct hm_node *node, struct hm_place place)
+{
+    return hm_feed_is_ahead(hm_feed_place(&node->feeds[HM_FEED_STATE]), place);
+}
+
 void hm_node_on_records_page(struct hm_node *node, const struct hm_peer *from,
                              const struct hm_message *message)
 {
@@ -137,7 +154,7 @@ void hm_node_on_records_page(struct hm_node *node, const struct hm_peer *from,
     if (page->call != bootstrap->call || bootstrap->retry_at == HM_NEVER || node->is_control) {
         return;
     }
-    if (page->status != HM_OK) {
+    if (page->status != HM_OK || is_behind_us(node, page->state_place)) {
         /* A peer that is no further than we are: the control plane is asked instead, soon. */
         bootstrap->retry_at = node->now + PULL_AGAIN_MS;
         return;
@@ -160,7 +177,7 @@ void hm_node_on_records_page(struct hm_node *node, const struct hm_peer *from,
     bootstrap->done = true;
     node->stale = false;
     hm_node_log(node, HM_LOG_INFO, "bootstrapped", "records=%zu", node->own_view.records.count);
-    hm_catalog_reload(node->catalog);
+    hm_node_reload_catalog(node);
     hm_node_reload_lites(node);
     ask_hosts(node);
 }

@@ -15,6 +15,8 @@ struct hm_bootstrap {
 };
 
 void hm_node_start_bootstrap(struct hm_node *node);
+/* Members or records were replaced: what is served follows, and keeps what was pushed. */
+void hm_node_reload_catalog(struct hm_node *node);
 void hm_node_tick_bootstrap(struct hm_node *node);
 void hm_node_on_records_pull(struct hm_node *node, const struct hm_request *request);
 void hm_node_on_records_page(struct hm_node *node, const struct hm_peer *from,

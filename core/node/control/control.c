@@ -2,6 +2,7 @@
 #include "core/node/control/control.h"
 
 #include "core/base/assert.h"
+#include "core/base/plant.h"
 #include "core/node/control/joins.h"
 #include "core/node/control/proposals.h"
 #include "core/node/control/recovery.h"
@@ -217,10 +218,19 @@ static void on_named_effect(struct hm_node *node, const struct hm_log_effect *ef
     }
 }
 
+/* A fenced node votes, leads and commits nothing, not even what it had begun, or could alone: its
+ * logs stand still from the start on. */
+static bool stands_still(const struct hm_node *node)
+{
+    return !hm_plant("fenced_goes_on") &&
+           (node->phase == HM_PHASE_FENCED || (node->phase == HM_PHASE_IDENTIFYING && node->met));
+}
+
 void hm_node_pump_logs(struct hm_node *node)
 {
     struct hm_log_effect effect;
-    while (node->control.logs && hm_logs_output(node->control.logs, node->now, &effect)) {
+    while (node->control.logs && !stands_still(node) &&
+           hm_logs_output(node->control.logs, node->now, &effect)) {
         if (effect.kind == HM_LOG_ANSWER && hm_node_backup_answered(node, &effect)) {
             continue;
         }
@@ -391,7 +401,7 @@ static bool is_outgrown(struct hm_node *node)
 void hm_node_tick_control(struct hm_node *node)
 {
     struct hm_control *control = &node->control;
-    if (!control->raft || is_outgrown(node) || node->phase == HM_PHASE_FENCED) {
+    if (!control->raft || is_outgrown(node) || stands_still(node)) {
         return;
     }
     hm_logs_tick(control->logs, node->now);
@@ -412,7 +422,7 @@ void hm_node_tick_control(struct hm_node *node)
 hm_ms hm_node_control_deadline(const struct hm_node *node)
 {
     const struct hm_control *control = &node->control;
-    if (!control->raft || node->phase == HM_PHASE_FENCED) {
+    if (!control->raft || stands_still(node)) {
         return HM_NEVER;
     }
     hm_ms soonest = hm_logs_deadline(control->logs);

@@ -2,6 +2,7 @@
  * that nobody changed them in between. */
 #include "core/node/logs/log_admin.h"
 
+#include "core/base/plant.h"
 #include "core/node/desk/requests.h"
 #include "core/node/desk/submit.h"
 #include "core/node/logs/named.h"
@@ -143,6 +144,7 @@ static void found_role_log(struct hm_node *node, const char *role)
         return;
     }
     struct hm_log_record record = {.id = hm_node_role_log_id(role),
+                                   .generation = node->generation,
                                    .voters = voters,
                                    .voters_count = first_voters(node, role, voters)};
     if (record.voters_count == 0) {
@@ -152,6 +154,51 @@ static void found_role_log(struct hm_node *node, const char *role)
     submit_record(node, 0, &name, 0, &record, 0);
 }
 
+/* A log of which the survivor of a lost majority has nothing is lost with those who had it: it
+ * begins anew with the survivor. One of a role that it has not is forgotten, for whoever has the
+ * role to found again. */
+static void refound(struct hm_node *node, const struct hm_record *record)
+{
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    struct hm_log_record *log = &message.log_record;
+    struct hm_voter self = {.id = node->id, .addr = node->config.addr, .voting = true};
+    struct hm_name name;
+    if (hm_message_decode_only(record->value, HM_MSG_log_record, &arena, &message) == HM_OK &&
+        log->generation != node->generation &&
+        hm_name_set(&name, (const char *)record->key.data, record->key.size)) {
+        const struct hm_named *named = hm_node_named(node, log->id);
+        size_t voters = 0;
+        if (named) {
+            (void)hm_raft_voters(named->upkeep.raft, &voters);
+        }
+        log->generation = node->generation;
+        log->voters = &self;
+        log->voters_count = 1;
+        if (voters == 0) {
+            submit_record(node, 0, &name, record->index, named ? log : NULL, 0);
+        }
+    }
+    hm_arena_fini(&arena);
+}
+
+/* Only while it is alone: whoever came later waits for the leaders of the logs. */
+static void refound_lost_logs(struct hm_node *node)
+{
+    const struct hm_records *records = &node->view->records;
+    struct hm_name scope = hm_name_of(HM_SCOPE_LOGS);
+    size_t voters = 0;
+    (void)hm_raft_voters(node->control.raft, &voters);
+    if (node->generation == 0 || voters != 1 ||
+        hm_raft_role(node->control.raft) != HM_RAFT_LEADER || hm_plant("lost_logs_stay_lost")) {
+        return;
+    }
+    for (size_t i = hm_records_after(records, &scope, (struct hm_bytes){0});
+         i < records->count && hm_name_equal(&records->items[i]->scope, &scope); i++) {
+        refound(node, records->items[i]);
+    }
+}
+
 void hm_node_found_role_logs(struct hm_node *node)
 {
     if (node->phase != HM_PHASE_MEMBER || node->now < node->log_admin->role_logs_at ||
@@ -159,6 +206,7 @@ void hm_node_found_role_logs(struct hm_node *node)
         return;
     }
     node->log_admin->role_logs_at = node->now + ROLE_LOGS_MS;
+    refound_lost_logs(node);
     for (size_t i = 0; i < node->config.module_count; i++) {
         if (node->modules[i].log) {
             found_role_log(node, node->modules[i].module->performs[0]);
@@ -182,6 +230,7 @@ void hm_node_on_log_create(struct hm_node *node, const struct hm_request *reques
         .id = hm_node_next_log_id(node),
         .keep_entries = create->keep_entries ? create->keep_entries : KEEP_ENTRIES,
         .keep_bytes = create->keep_bytes ? create->keep_bytes : KEEP_BYTES,
+        .generation = node->generation,
         .voters = voters,
         .voters_count = first_voters(node, NULL, voters)};
     if (!hm_name_is_label(&name)) {

@@ -143,12 +143,31 @@ static struct hm_named *open_log(struct hm_node *node, const struct hm_log_recor
     if (!participant) {
         return NULL;
     }
-    struct hm_named *named = add(node, record->id, participant);
-    enum hm_status status =
-        hm_raft_found_with(named->upkeep.raft, node->now, record->voters, record->voters_count);
-    hm_node_recall_leaves(node);
-    (void)status; /* not named, or there already: it waits for the leader */
-    return named;
+    return add(node, record->id, participant);
+}
+
+/* Not named, or there already: it waits for the leader. */
+static void found_if_named(struct hm_node *node, struct hm_named *named,
+                           const struct hm_log_record *record)
+{
+    if (hm_raft_found_with(named->upkeep.raft, node->now, record->generation, record->voters,
+                           record->voters_count) == HM_OK) {
+        hm_node_recall_leaves(node);
+    }
+}
+
+/* Those who were to vote with the survivor of a lost majority are fenced: a log of their generation
+ * goes on with it alone, also when its record was found only then, or when a power cut took the
+ * recovery of this log but not that of the event log. */
+static void recover_if_left(struct hm_node *node, struct hm_named *named,
+                            const struct hm_log_record *record)
+{
+    if (record->generation != node->generation &&
+        hm_raft_generation(named->upkeep.raft) < node->generation &&
+        hm_participant_recover(named->participant, node->now, node->generation, NULL) == HM_OK) {
+        hm_node_log(node, HM_LOG_WARN, "log recovered", "log=%s id=%u", named->name.text,
+                    named->id);
+    }
 }
 
 static void forget(struct hm_node *node, size_t at)
@@ -188,6 +207,10 @@ static void follow_record(struct hm_node *node, const struct hm_record *record,
         if (named && fresh) {
             hm_node_log(node, HM_LOG_INFO, "log opened", "log=%s id=%u", named->name.text,
                         named->id);
+        }
+        if (named) {
+            found_if_named(node, named, log);
+            recover_if_left(node, named, log);
         }
     }
     hm_arena_fini(&arena);

@@ -1,7 +1,6 @@
 /* A fresh slice: asked of the control plane when member events cannot mend the one that is here. */
 #include "core/node/member/fresh.h"
 
-#include "core/node/catalog/catalog.h"
 #include "core/node/consumer/consumer.h"
 #include "core/node/desk/peers.h"
 #include "core/node/desk/standing.h"
@@ -48,8 +47,8 @@ bool hm_node_on_fresh_slice(struct hm_node *node, const struct hm_joined *digest
     if (own && own->joined != joined) {
         hm_node_republish(node);
     }
-    if (node->catalog && node->bootstrap->done) {
-        hm_catalog_reload(node->catalog);
+    if (node->bootstrap->done) {
+        hm_node_reload_catalog(node);
     }
     return true;
 }

@@ -2,7 +2,6 @@
 #include "core/node/member/joining.h"
 
 #include "core/base/plant.h"
-#include "core/node/catalog/catalog.h"
 #include "core/node/consumer/consumer.h"
 #include "core/node/control/control.h"
 #include "core/node/control/proposals.h"
@@ -168,8 +167,8 @@ void hm_node_become_member(struct hm_node *node)
         node->stale = false;
     }
     /* A consumer that has not bootstrapped knows nothing yet, and says nothing. */
-    if (node->catalog && node->bootstrap->done) {
-        hm_catalog_reload(node->catalog);
+    if (node->bootstrap->done) {
+        hm_node_reload_catalog(node);
     }
 }
 
@@ -182,6 +181,14 @@ static void heard_of_cluster(struct hm_node *node)
     }
 }
 
+/* Who answers may know less than we did; what we know never goes back. */
+static bool is_behind_us(const struct hm_node *node, const struct hm_joined *digest)
+{
+    struct hm_place ours = hm_feed_place(&node->feeds[HM_FEED_MEMBERS]);
+    return digest->status == HM_OK && !node->is_control && digest->cluster == node->cluster &&
+           hm_feed_is_ahead(ours, digest->members_place);
+}
+
 void hm_node_on_joined(struct hm_node *node, const struct hm_peer *from,
                        const struct hm_message *message)
 {
@@ -190,7 +197,8 @@ void hm_node_on_joined(struct hm_node *node, const struct hm_peer *from,
         digest->call > node->calls.last_id) {
         return;
     }
-    if (digest->status == HM_NOT_READY || digest->generation >> 32 < node->met >> 32) {
+    if (digest->status == HM_NOT_READY || digest->generation >> 32 < node->met >> 32 ||
+        is_behind_us(node, digest)) {
         ask_next_soon(node);
         return;
     }

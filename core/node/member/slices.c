@@ -127,10 +127,25 @@ void hm_node_reload_slice(struct hm_node *node)
     node->slices->changed = true;
 }
 
+/* Those who went while this node was not told of it. */
+static void forget_absent(struct hm_node *node, const struct hm_id *before, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!hm_members_find(&node->view->members, &before[i])) {
+            hm_reconcile_forget(&node->reconcile, &before[i]);
+        }
+    }
+}
+
 void hm_node_take_digest(struct hm_node *node, const struct hm_joined *digest)
 {
     struct hm_view *view = &node->own_view;
     struct hm_records records = view->records;
+    size_t before_count = view->members.count;
+    struct hm_id *before = hm_alloc(before_count, sizeof *before);
+    for (size_t i = 0; i < before_count; i++) {
+        before[i] = view->members.items[i]->id;
+    }
     uint64_t state_position = view->state_position;
     view->records = (struct hm_records){0};
     hm_view_clear(view);
@@ -146,6 +161,10 @@ void hm_node_take_digest(struct hm_node *node, const struct hm_joined *digest)
     for (uint32_t i = 0; i < digest->members_count; i++) {
         hm_members_put(&view->members, &digest->members[i]);
     }
+    if (node->consumes && digest->whole) { /* others do not know all hosts */
+        forget_absent(node, before, before_count);
+    }
+    hm_free(before);
     start_slice(node, &view->members, digest->whole);
     forget_useless(node);
     hm_feed_start(&node->feeds[HM_FEED_MEMBERS], digest->members_place);
@@ -266,8 +285,10 @@ void hm_node_on_slice(struct hm_node *node, const struct hm_peer *from,
         return; /* it looks things up */
     }
     if (message->kind == HM_MSG_slice_tell) {
-        /* For their names; those that do not come in are forgotten again. */
-        for (uint32_t i = 0; i < message->slice_tell.members_count; i++) {
+        /* For their names; those that do not come in are forgotten again. Who is behind us may name
+         * some that have gone. */
+        bool behind = message->slice_tell.position < node->view->members_position;
+        for (uint32_t i = 0; i < message->slice_tell.members_count && !behind; i++) {
             const struct hm_member *member = &message->slice_tell.members[i];
             if (!hm_members_find(&node->view->members, &member->id)) {
                 hm_members_put(&node->own_view.members, member);
