@@ -14,12 +14,12 @@
 #define REPEATS_TO_QUIET  3u
 #define LEAD_MS           4u /* who is so much earlier, again and again, is nearer to a source */
 #define LEADS_TO_SWAP     3u
-#define TELL_GAP_MS       100u /* those who wish places are told no oftener, but at once at first */
+#define TELL_GAP_MS       400u /* those who wish places are told no oftener, but at once at first */
 #define TELLERS           2u /* neighbours that say how far they are: the one that pushes may fail */
 #define RING_FIRST        8u  /* events held before the ring grows */
 #define FORWARD_RANGE_MAX 16u /* a longer range is caught up, not news: neighbours pull it */
-#define ANSWER_EVENTS     8u  /* as many, and as long, are pushed to who pulls them */
-#define ANSWER_BYTES      900u
+#define ANSWER_EVENTS     64u /* as many, and as long, are pushed to who pulls them */
+#define ANSWER_BYTES      4096u
 
 /* ---- setting up ---- */
 
@@ -470,6 +470,7 @@ static void wish(struct hm_feed *feed, struct hm_feed_link *link, enum hm_feed_w
     struct hm_peer peer = peer_of(feed, link);
     message.feed_wish.feed = feed->config.feed;
     message.feed_wish.wish = (uint8_t)wish;
+    message.feed_wish.after = feed->place;
     hm_outbox_send(&feed->outbox, &peer, &message);
     link->ours = (uint8_t)wish;
     link->repeats = 0;
@@ -676,6 +677,13 @@ static void send_range(struct hm_feed *feed, const struct hm_peer *to, struct hm
     hm_outbox_send(&feed->outbox, to, &message);
 }
 
+/* Does it stand in our history, and do we hold all that follows there? */
+static bool holds_after(const struct hm_feed *feed, struct hm_place after)
+{
+    return after.position <= feed->place.position && after.position + 1 >= feed->first_held &&
+           (after.position == 0 || after.epoch == epoch_at(feed, after.position));
+}
+
 static enum hm_status answer_pull(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
                                   struct hm_place after)
 {
@@ -690,8 +698,7 @@ static enum hm_status answer_pull(struct hm_feed *feed, hm_ms now, const struct 
         hm_feed_peer_place(feed, now, from, after);
         return HM_STALE;
     }
-    bool ours = !ended && (after.position == 0 || after.epoch == epoch_at(feed, after.position));
-    if (!ours || after.position + 1 < feed->first_held) {
+    if (ended || !holds_after(feed, after)) {
         struct hm_message message = {.kind = HM_MSG_feed_behind};
         message.feed_behind.feed = feed->config.feed;
         message.feed_behind.oldest = (struct hm_place){feed->base_epoch, feed->first_held - 1};
@@ -879,8 +886,10 @@ static enum hm_status take_behind(struct hm_feed *feed, hm_ms now, const struct 
     return HM_OK;
 }
 
-static enum hm_status take_wish(struct hm_feed *feed, const struct hm_peer *from, uint8_t wished)
+static enum hm_status take_wish(struct hm_feed *feed, const struct hm_peer *from,
+                                const struct hm_feed_wish *told)
 {
+    uint8_t wished = told->wish;
     if (wished > HM_FEED_EVENTS) {
         return HM_BAD_ARGUMENT;
     }
@@ -888,7 +897,9 @@ static enum hm_status take_wish(struct hm_feed *feed, const struct hm_peer *from
     /* Whoever is to push to us cannot live on what it would have of us. */
     bool circle = wished == HM_FEED_EVENTS && link->ours == HM_FEED_EVENTS && !feed->config.source;
     link->theirs = circle ? HM_FEED_PLACES : wished;
-    if (wished == HM_FEED_EVENTS) {
+    reach(link, told->after);
+    if (wished == HM_FEED_EVENTS &&
+        !(holds_after(feed, told->after) && push_range(feed, from, told->after))) {
         send_place(feed, from);
     }
     return HM_OK;
@@ -936,7 +947,7 @@ enum hm_status hm_feed_input(struct hm_feed *feed, hm_ms now, const struct hm_pe
     case HM_MSG_feed_range:
         return take_range(feed, now, from, &message->feed_range);
     case HM_MSG_feed_wish:
-        return take_wish(feed, from, message->feed_wish.wish);
+        return take_wish(feed, from, &message->feed_wish);
     case HM_MSG_feed_place:
         return take_place(feed, now, from, &message->feed_place);
     default:

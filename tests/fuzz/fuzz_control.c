@@ -315,7 +315,8 @@ static void aim(const struct world *world, struct hm_reader *in, struct hm_messa
         aim_event(in, &message->feed_event.event, arena);
         break;
     case HM_MSG_feed_wish:
-        message->feed_wish = (struct hm_feed_wish){hm_get_u8(in) % 2, hm_get_u8(in) % 4};
+        message->feed_wish.feed = hm_get_u8(in) % 2;
+        message->feed_wish.wish = hm_get_u8(in) % 4;
         break;
     case HM_MSG_push:
         aim_state(world, in, &message->push.state, arena);
