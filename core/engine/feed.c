@@ -7,17 +7,31 @@
 #include <string.h>
 
 #define PULL_TIMEOUT_MS   300u
-#define PULL_PATIENCE_MS  10u /* a push may be on its way, or two may have changed places */
+#define SWAPPED_MS        10u  /* two pushes may have changed places */
+#define PATIENCE_MS       40u  /* a push may be on its way */
+#define PATIENCE_MOST_MS  320u /* where it mostly was: all are slow */
+#define SETTLE_MS         30u  /* neighbours are new: those that we are new to learn of us */
 #define REPEATS_TO_QUIET  3u
-#define LOUD_MIN          2u  /* neighbours never told to be quiet: one may fail */
+#define LEAD_MS           4u /* who is so much earlier, again and again, is nearer to a source */
+#define LEADS_TO_SWAP     3u
+#define TELL_GAP_MS       400u /* those who wish places are told no oftener, but at once at first */
+#define TELLERS           2u /* neighbours that say how far they are: the one that pushes may fail */
 #define RING_FIRST        8u  /* events held before the ring grows */
 #define FORWARD_RANGE_MAX 16u /* a longer range is caught up, not news: neighbours pull it */
+#define ANSWER_EVENTS     64u /* as many, and as long, are pushed to who pulls them */
+#define ANSWER_BYTES      4096u
 
 /* ---- setting up ---- */
 
 void hm_feed_init(struct hm_feed *feed, const struct hm_feed_config *config, uint64_t seed)
 {
-    *feed = (struct hm_feed){.config = *config, .pull_at = HM_NEVER, .pull_until = HM_NEVER};
+    *feed = (struct hm_feed){.config = *config,
+                             .patience_ms = PATIENCE_MS,
+                             .pull_at = HM_NEVER,
+                             .pull_until = HM_NEVER,
+                             .settle_at = HM_NEVER,
+                             .lead_at = HM_NEVER,
+                             .tell_at = HM_NEVER};
     feed->config.ring_events = config->ring_events ? config->ring_events : 4096;
     feed->config.ring_bytes = config->ring_bytes ? config->ring_bytes : 4u << 20;
     feed->links = hm_alloc(1, sizeof *feed->links);
@@ -93,20 +107,23 @@ static struct hm_feed_link *link_of(const struct hm_feed *feed, const struct hm_
     return NULL;
 }
 
-void hm_feed_set_neighbours(struct hm_feed *feed, const struct hm_peer *peers, size_t count)
+void hm_feed_set_neighbours(struct hm_feed *feed, hm_ms now, const struct hm_peer *peers,
+                            size_t count)
 {
     struct hm_feed_link *links = hm_alloc(count + 1, sizeof *links);
     for (size_t i = 0; i < count; i++) {
         const struct hm_feed_link *old = link_of(feed, &peers[i].id);
         if (old) {
-            links[i] = *old;
-            links[i].lazy = old->lazy && old != &feed->links[feed->count];
+            links[i] = *old; /* with what it wished while it was a stranger */
         }
         links[i].id = peers[i].id;
     }
     hm_free(feed->links);
     feed->links = links;
     feed->count = count;
+    if (feed->settle_at == HM_NEVER) {
+        feed->settle_at = now + hm_random_between(&feed->random, SETTLE_MS, 2 * SETTLE_MS);
+    }
 }
 
 /* The link of a sender; one that is no neighbour gets the last, shared one. */
@@ -115,7 +132,7 @@ static struct hm_feed_link *meet(struct hm_feed *feed, const struct hm_peer *fro
     struct hm_feed_link *link = link_of(feed, &from->id);
     if (!link) {
         link = &feed->links[feed->count];
-        *link = (struct hm_feed_link){.id = from->id, .lazy = true};
+        *link = (struct hm_feed_link){.id = from->id};
         feed->stranger = from->addr;
     }
     return link;
@@ -261,7 +278,8 @@ static void push_onward(struct hm_feed *feed, struct hm_place place, struct hm_b
     for (size_t i = 0; i < feed->count; i++) {
         const struct hm_feed_link *link = &feed->links[i];
         bool has_it = !hm_feed_is_ahead(place, link->place);
-        if (!link->lazy && !has_it && !(except && hm_id_equal(except, &link->id))) {
+        if (link->theirs == HM_FEED_EVENTS && !has_it &&
+            !(except && hm_id_equal(except, &link->id))) {
             struct hm_effect effect = {
                 .kind = HM_EFFECT_SEND, .peer = {.id = link->id}, .message = bytes};
             hm_outbox_push(&feed->outbox, &effect, NULL);
@@ -294,6 +312,10 @@ static void take_next(struct hm_feed *feed, const struct hm_event *event,
             .kind = HM_EFFECT_APPLY, .number = place.position, .message = bytes};
         hm_outbox_push(&feed->outbox, &effect, NULL);
     }
+    if (feed->tell_at == HM_NEVER) {
+        feed->tell_at = feed->tell_next;
+    }
+    feed->tells_all = feed->tells_all || !forward;
     if (forward) {
         push_onward(feed, place, bytes, except);
     }
@@ -301,9 +323,9 @@ static void take_next(struct hm_feed *feed, const struct hm_event *event,
 
 void hm_feed_publish(struct hm_feed *feed, hm_ms now, const struct hm_event *event)
 {
-    (void)now;
     uint64_t position = place_of(feed, event).position;
     HM_ASSERT(feed->config.source && feed->started);
+    feed->now = now;
     hm_arena_clear(&feed->arena);
     if (position > feed->place.position + 1) { /* Raft began at a snapshot */
         hm_feed_start(feed, (struct hm_place){event->epoch, position - 1});
@@ -382,10 +404,21 @@ static void pull(struct hm_feed *feed, hm_ms now)
     message.feed_pull.after = feed->place;
     struct hm_peer peer = peer_of(feed, link);
     hm_outbox_send(&feed->outbox, &peer, &message);
-    link->quieted = false; /* a pull wakes the link */
+    link->ours = HM_FEED_EVENTS; /* a pull wakes the link */
     link->repeats = 0;
     feed->puller = link->id;
     feed->pull_until = now + PULL_TIMEOUT_MS;
+}
+
+/* Something came from whom we pull. Had it come meanwhile, those who push are slow, not gone. */
+static void learn_patience(struct hm_feed *feed, const struct hm_peer *from, bool news)
+{
+    if (feed->pull_until == HM_NEVER || !hm_id_equal(&feed->puller, &from->id)) {
+        return;
+    }
+    hm_ms more =
+        2 * feed->patience_ms < PATIENCE_MOST_MS ? 2 * feed->patience_ms : PATIENCE_MOST_MS;
+    feed->patience_ms = news ? PATIENCE_MS : more;
 }
 
 static bool pull_is_answered(struct hm_feed *feed, const struct hm_peer *by)
@@ -398,8 +431,144 @@ static bool pull_is_answered(struct hm_feed *feed, const struct hm_peer *by)
     return true;
 }
 
+/* ---- who pushes ----
+ *
+ * One neighbour pushes events to us, two more only say how far they are: events come once, and when
+ * they do not come we know it soon. A neighbour is silent until it is told what we wish. */
+
+static size_t count_ours(const struct hm_feed *feed, enum hm_feed_wished wish)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < feed->count; i++) {
+        count += feed->links[i].ours == wish;
+    }
+    return count;
+}
+
+/* A neighbour of which nothing was wished, drawn evenly among those that are furthest. */
+static struct hm_feed_link *choose_silent(struct hm_feed *feed)
+{
+    struct hm_feed_link *chosen = NULL;
+    uint64_t seen = 0;
+    for (size_t i = 0; i < feed->count; i++) {
+        struct hm_feed_link *link = &feed->links[i];
+        if (link->ours != HM_FEED_NOTHING || link->refused ||
+            (chosen && hm_feed_is_ahead(chosen->place, link->place))) {
+            continue;
+        }
+        seen = chosen && hm_feed_is_ahead(link->place, chosen->place) ? 0 : seen;
+        if (hm_random_below(&feed->random, ++seen) == 0) {
+            chosen = link;
+        }
+    }
+    return chosen;
+}
+
+static void wish(struct hm_feed *feed, struct hm_feed_link *link, enum hm_feed_wished wish)
+{
+    struct hm_message message = {.kind = HM_MSG_feed_wish};
+    struct hm_peer peer = peer_of(feed, link);
+    message.feed_wish.feed = feed->config.feed;
+    message.feed_wish.wish = (uint8_t)wish;
+    message.feed_wish.after = feed->place;
+    hm_outbox_send(&feed->outbox, &peer, &message);
+    link->ours = (uint8_t)wish;
+    link->repeats = 0;
+}
+
+static void settle(struct hm_feed *feed, hm_ms now)
+{
+    struct hm_feed_link *link = link_of(feed, &feed->asked);
+    feed->settle_at = HM_NEVER;
+    if (feed->config.source) {
+        return; /* Raft brings it */
+    }
+    if (link && !hm_id_is_none(&feed->asked)) { /* it did not answer */
+        link->refused = true;
+        link->ours = HM_FEED_NOTHING;
+    }
+    feed->asked = (struct hm_id){0};
+    if (count_ours(feed, HM_FEED_EVENTS) == 0) {
+        link = choose_silent(feed);
+        if (link) {
+            feed->asked = link->id;
+            wish(feed, link, HM_FEED_EVENTS);
+        }
+        for (size_t i = 0; !link && i < feed->count; i++) {
+            feed->links[i].refused = false;
+        }
+        feed->settle_at = feed->count ? now + PULL_TIMEOUT_MS : HM_NEVER;
+    }
+    while (count_ours(feed, HM_FEED_PLACES) < TELLERS && (link = choose_silent(feed))) {
+        wish(feed, link, HM_FEED_PLACES);
+    }
+}
+
+/* Whom we asked to push has answered. */
+static void asked_is_answered(struct hm_feed *feed, hm_ms now, struct hm_feed_link *link,
+                              bool pushes)
+{
+    if (hm_id_is_none(&feed->asked) || !hm_id_equal(&feed->asked, &link->id)) {
+        return;
+    }
+    feed->asked = (struct hm_id){0};
+    feed->settle_at = HM_NEVER;
+    if (!pushes) { /* it does not know us yet */
+        link->refused = true;
+        link->ours = HM_FEED_NOTHING;
+        feed->settle_at = now + SETTLE_MS;
+    }
+}
+
+/* One of those who tell knew of the next event before it was pushed to us. */
+static void note_lead(struct hm_feed *feed, hm_ms now, const struct hm_feed_link *link)
+{
+    if (link->ours == HM_FEED_PLACES && feed->lead_at == HM_NEVER &&
+        hm_feed_is_ahead(link->place, feed->place)) {
+        feed->lead = link->id;
+        feed->lead_at = now;
+    }
+}
+
+/* The next event was pushed. The tree stays low: whoever is nearer to a source takes over. */
+static void compare_lead(struct hm_feed *feed, hm_ms now)
+{
+    bool led = feed->lead_at != HM_NEVER && now - feed->lead_at >= LEAD_MS;
+    feed->leads = led ? (uint8_t)(feed->leads + 1) : 0;
+    feed->lead_at = HM_NEVER;
+    if (feed->leads >= LEADS_TO_SWAP) {
+        struct hm_feed_link *link = link_of(feed, &feed->lead);
+        feed->leads = 0;
+        if (link && link->ours == HM_FEED_PLACES) {
+            wish(feed, link, HM_FEED_EVENTS); /* the other brings only repeats then */
+        }
+    }
+}
+
+/* Says how far we are to those who wished to know, once for all that has come. */
+static void tell_place(struct hm_feed *feed)
+{
+    struct hm_message message = {.kind = HM_MSG_feed_place};
+    message.feed_place.feed = feed->config.feed;
+    message.feed_place.place = feed->place;
+    for (size_t i = 0; i < feed->count; i++) {
+        const struct hm_feed_link *link = &feed->links[i];
+        bool wished =
+            link->theirs == HM_FEED_PLACES || (feed->tells_all && link->theirs == HM_FEED_EVENTS);
+        if (wished && hm_feed_is_ahead(feed->place, link->place)) {
+            struct hm_peer peer = peer_of(feed, link);
+            message.feed_place.pushes = link->theirs == HM_FEED_EVENTS;
+            hm_outbox_send(&feed->outbox, &peer, &message);
+        }
+    }
+    feed->tell_at = HM_NEVER;
+    feed->tell_next = feed->now + TELL_GAP_MS;
+    feed->tells_all = false;
+}
+
 void hm_feed_tick(struct hm_feed *feed, hm_ms now)
 {
+    feed->now = now;
     if (now >= feed->pull_until) {
         struct hm_feed_link *link = link_of(feed, &feed->puller);
         feed->pull_until = HM_NEVER;
@@ -411,6 +580,9 @@ void hm_feed_tick(struct hm_feed *feed, hm_ms now)
     if (feed->started && feed->pull_until == HM_NEVER && now >= feed->pull_at) {
         pull(feed, now);
     }
+    if (feed->started && now >= feed->settle_at) {
+        settle(feed, now);
+    }
 }
 
 hm_ms hm_feed_deadline(const struct hm_feed *feed)
@@ -418,7 +590,9 @@ hm_ms hm_feed_deadline(const struct hm_feed *feed)
     if (!feed->started) {
         return HM_NEVER;
     }
-    return feed->pull_until != HM_NEVER ? feed->pull_until : feed->pull_at;
+    hm_ms at = feed->pull_until != HM_NEVER ? feed->pull_until : feed->pull_at;
+    at = at < feed->settle_at ? at : feed->settle_at;
+    return at < feed->tell_at ? at : feed->tell_at;
 }
 
 void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
@@ -437,27 +611,44 @@ void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *f
         return;
     }
     if (hm_feed_is_ahead(place, feed->place)) {
-        want_pull(feed, now + PULL_PATIENCE_MS);
+        want_pull(feed, now + feed->patience_ms);
     }
 }
 
 /* ---- messages ---- */
 
-static void send_range_start(const struct hm_feed *feed, struct hm_message *message,
-                             struct hm_place after)
-{
-    *message = (struct hm_message){.kind = HM_MSG_feed_range};
-    message->feed_range.feed = feed->config.feed;
-    message->feed_range.after = after;
-    message->feed_range.latest = feed->place;
-}
-
-/* An empty range: nothing but how far we are. */
+/* How far we are, and whether we push to it. */
 static void send_place(struct hm_feed *feed, const struct hm_peer *to)
 {
-    struct hm_message message;
-    send_range_start(feed, &message, feed->place);
+    const struct hm_feed_link *link = link_of(feed, &to->id);
+    struct hm_message message = {.kind = HM_MSG_feed_place};
+    message.feed_place.feed = feed->config.feed;
+    message.feed_place.place = feed->place;
+    message.feed_place.pushes =
+        link && link != &feed->links[feed->count] && link->theirs == HM_FEED_EVENTS;
     hm_outbox_send(&feed->outbox, to, &message);
+}
+
+/* Little that was missed is pushed like news: no stream needs to be opened for it. */
+static bool push_range(struct hm_feed *feed, const struct hm_peer *to, struct hm_place after)
+{
+    size_t bytes = 0;
+    if (feed->place.position - after.position > ANSWER_EVENTS) {
+        return false;
+    }
+    for (uint64_t position = after.position; position < feed->place.position;) {
+        bytes += held_at(feed, ++position)->bytes.size;
+    }
+    if (bytes > ANSWER_BYTES) {
+        return false;
+    }
+    for (uint64_t position = after.position; position < feed->place.position;) {
+        struct hm_effect effect = {
+            .kind = HM_EFFECT_SEND, .peer = *to, .message = held_at(feed, ++position)->bytes};
+        hm_outbox_push(&feed->outbox, &effect, NULL);
+    }
+    send_place(feed, to);
+    return true;
 }
 
 static void send_range(struct hm_feed *feed, const struct hm_peer *to, struct hm_place after)
@@ -477,10 +668,20 @@ static void send_range(struct hm_feed *feed, const struct hm_peer *to, struct hm
         }
         events[count++] = *decode(feed, held->bytes, &decoded);
     }
-    send_range_start(feed, &message, after);
+    message = (struct hm_message){.kind = HM_MSG_feed_range};
+    message.feed_range.feed = feed->config.feed;
+    message.feed_range.after = after;
+    message.feed_range.latest = feed->place;
     message.feed_range.events = events;
     message.feed_range.events_count = count;
     hm_outbox_send(&feed->outbox, to, &message);
+}
+
+/* Does it stand in our history, and do we hold all that follows there? */
+static bool holds_after(const struct hm_feed *feed, struct hm_place after)
+{
+    return after.position <= feed->place.position && after.position + 1 >= feed->first_held &&
+           (after.position == 0 || after.epoch == epoch_at(feed, after.position));
 }
 
 static enum hm_status answer_pull(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
@@ -488,7 +689,7 @@ static enum hm_status answer_pull(struct hm_feed *feed, hm_ms now, const struct 
 {
     struct hm_feed_link *link = link_of(feed, &from->id);
     if (link) {
-        link->lazy = link == &feed->links[feed->count];
+        link->theirs = HM_FEED_EVENTS;
         reach(link, after);
     }
     bool ended = after.epoch < feed->place.epoch && after.position > feed->place.position;
@@ -497,35 +698,29 @@ static enum hm_status answer_pull(struct hm_feed *feed, hm_ms now, const struct 
         hm_feed_peer_place(feed, now, from, after);
         return HM_STALE;
     }
-    bool ours = !ended && (after.position == 0 || after.epoch == epoch_at(feed, after.position));
-    if (!ours || after.position + 1 < feed->first_held) {
+    if (ended || !holds_after(feed, after)) {
         struct hm_message message = {.kind = HM_MSG_feed_behind};
         message.feed_behind.feed = feed->config.feed;
         message.feed_behind.oldest = (struct hm_place){feed->base_epoch, feed->first_held - 1};
         hm_outbox_send(&feed->outbox, from, &message);
         return HM_OK;
     }
-    send_range(feed, from, after);
+    if (!push_range(feed, from, after)) {
+        send_range(feed, from, after);
+    }
     return HM_OK;
 }
 
 /* A duplicate came over this link; one that brings nothing else is asked to stop. */
 static void repeated(struct hm_feed *feed, struct hm_feed_link *link)
 {
-    size_t loud = 0;
-    for (size_t i = 0; i < feed->count; i++) {
-        loud += !feed->links[i].quieted;
-    }
-    if (++link->repeats < REPEATS_TO_QUIET ||
-        (loud <= LOUD_MIN && !link->quieted && !feed->config.source)) {
+    bool needed = link->ours == HM_FEED_EVENTS && count_ours(feed, HM_FEED_EVENTS) == 1;
+    if (++link->repeats < REPEATS_TO_QUIET || (needed && !feed->config.source)) {
         return;
     }
-    link->repeats = 0; /* said again after as many, in case it was lost */
-    link->quieted = true;
-    struct hm_message message = {.kind = HM_MSG_feed_quiet};
-    message.feed_quiet.feed = feed->config.feed;
-    struct hm_peer peer = peer_of(feed, link);
-    hm_outbox_send(&feed->outbox, &peer, &message);
+    bool tells = link->ours == HM_FEED_PLACES || count_ours(feed, HM_FEED_PLACES) < TELLERS;
+    bool neighbour = link != &feed->links[feed->count];
+    wish(feed, link, tells && neighbour && !feed->config.source ? HM_FEED_PLACES : HM_FEED_NOTHING);
 }
 
 /* Delivers what came early and has its turn now. */
@@ -584,6 +779,7 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
         send_place(feed, from); /* a history that ended before: it learns of ours */
         return HM_STALE;
     }
+    learn_patience(feed, from, place.position > feed->place.position);
     if (place.position <= feed->place.position) {
         if (place.epoch > feed->place.epoch) {
             want_pull(feed, now); /* the answer tells whether our history is theirs */
@@ -603,7 +799,7 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
         if (leaps(feed, place)) {
             return HM_STALE;
         }
-        want_pull(feed, now + PULL_PATIENCE_MS);
+        want_pull(feed, now + SWAPPED_MS);
         if (keep_early(feed, event, place)) {
             link->repeats = 0;
         } else {
@@ -616,6 +812,7 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
         return HM_STALE;
     }
     link->repeats = 0;
+    compare_lead(feed, now);
     take_next(feed, event, &from->id, true);
     take_early(feed);
     return HM_OK;
@@ -626,6 +823,7 @@ static enum hm_status take_range(struct hm_feed *feed, hm_ms now, const struct h
 {
     struct hm_feed_link *link = meet(feed, from);
     uint64_t before = feed->place.position;
+    learn_patience(feed, from, range->latest.position > before);
     bool answer = pull_is_answered(feed, from);
     link->place = range->latest; /* its own word, even if we thought it further */
     if (feed->config.source) {
@@ -654,6 +852,29 @@ static enum hm_status take_range(struct hm_feed *feed, hm_ms now, const struct h
     return feed->place.position > before ? HM_OK : HM_STALE;
 }
 
+/* After each event from those who are not to push it; or at the end of what we pulled. */
+static enum hm_status take_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
+                                 const struct hm_feed_place *told)
+{
+    struct hm_feed_link *link = link_of(feed, &from->id);
+    bool answer = pull_is_answered(feed, from);
+    if (link) {
+        asked_is_answered(feed, now, link, told->pushes);
+    }
+    if (answer && link) {
+        link->place = told->place; /* its own word, even if we thought it further */
+        link->tried = !hm_feed_is_ahead(told->place, feed->place);
+    }
+    hm_feed_peer_place(feed, now, from, told->place);
+    if (link) {
+        note_lead(feed, now, link);
+    }
+    if (is_behind(feed)) {
+        want_pull(feed, now + (answer ? SWAPPED_MS : feed->patience_ms));
+    }
+    return HM_OK;
+}
+
 static enum hm_status take_behind(struct hm_feed *feed, hm_ms now, const struct hm_peer *from)
 {
     if (!pull_is_answered(feed, from)) {
@@ -665,13 +886,23 @@ static enum hm_status take_behind(struct hm_feed *feed, hm_ms now, const struct 
     return HM_OK;
 }
 
-static enum hm_status take_quiet(struct hm_feed *feed, const struct hm_peer *from)
+static enum hm_status take_wish(struct hm_feed *feed, const struct hm_peer *from,
+                                const struct hm_feed_wish *told)
 {
-    struct hm_feed_link *link = link_of(feed, &from->id);
-    if (link) {
-        link->lazy = true;
+    uint8_t wished = told->wish;
+    if (wished > HM_FEED_EVENTS) {
+        return HM_BAD_ARGUMENT;
     }
-    return link ? HM_OK : HM_STALE;
+    struct hm_feed_link *link = meet(feed, from);
+    /* Whoever is to push to us cannot live on what it would have of us. */
+    bool circle = wished == HM_FEED_EVENTS && link->ours == HM_FEED_EVENTS && !feed->config.source;
+    link->theirs = circle ? HM_FEED_PLACES : wished;
+    reach(link, told->after);
+    if (wished == HM_FEED_EVENTS &&
+        !(holds_after(feed, told->after) && push_range(feed, from, told->after))) {
+        send_place(feed, from);
+    }
+    return HM_OK;
 }
 
 static bool is_for(const struct hm_feed *feed, const struct hm_message *message)
@@ -683,8 +914,10 @@ static bool is_for(const struct hm_feed *feed, const struct hm_message *message)
         return message->feed_pull.feed == feed->config.feed;
     case HM_MSG_feed_range:
         return message->feed_range.feed == feed->config.feed;
-    case HM_MSG_feed_quiet:
-        return message->feed_quiet.feed == feed->config.feed;
+    case HM_MSG_feed_wish:
+        return message->feed_wish.feed == feed->config.feed;
+    case HM_MSG_feed_place:
+        return message->feed_place.feed == feed->config.feed;
     case HM_MSG_feed_behind:
         return message->feed_behind.feed == feed->config.feed;
     default:
@@ -704,6 +937,7 @@ enum hm_status hm_feed_input(struct hm_feed *feed, hm_ms now, const struct hm_pe
         }
         return HM_NOT_STARTED;
     }
+    feed->now = now;
     hm_arena_clear(&feed->arena);
     switch (message->kind) {
     case HM_MSG_feed_event:
@@ -712,8 +946,10 @@ enum hm_status hm_feed_input(struct hm_feed *feed, hm_ms now, const struct hm_pe
         return answer_pull(feed, now, from, message->feed_pull.after);
     case HM_MSG_feed_range:
         return take_range(feed, now, from, &message->feed_range);
-    case HM_MSG_feed_quiet:
-        return take_quiet(feed, from);
+    case HM_MSG_feed_wish:
+        return take_wish(feed, from, &message->feed_wish);
+    case HM_MSG_feed_place:
+        return take_place(feed, now, from, &message->feed_place);
     default:
         return take_behind(feed, now, from);
     }
@@ -739,5 +975,8 @@ struct hm_place hm_feed_place(const struct hm_feed *feed)
 
 bool hm_feed_output(struct hm_feed *feed, struct hm_effect *out)
 {
+    if (feed->now >= feed->tell_at && hm_outbox_is_empty(&feed->outbox)) {
+        tell_place(feed);
+    }
     return hm_outbox_pop(&feed->outbox, out);
 }

@@ -23,17 +23,20 @@ from own_members import FIRST, Hivemind, name_of
 from peer_serf import Serf
 from processes import busy_percent, cpu_seconds, memory_kib
 from traffic import Wire, capture, ports_of
+from voices import Unheard
 
 SIZES = "10,50,100"
 COUNT_MAX = 2000
-CALM_S, IDLE_S = 15, 20
+CALM_S, IDLE_S = 10, 15
 WARM_UP = 20       # events: by then links that bring nothing new are quiet
+EVENT_S = 5        # an event that is not everywhere by then is lost
 DATA_BYTES = 400   # of an event; nothing that is sent without one is so large and goes by itself
 STALL_S = 0.6      # a node that is silent for longer than about 1.3 s is gone
-STALLING_S = 30
+STALLING_S = 20
 
 GOALS = {  # of our side: the same at every size, save where a size is named
     "joined": ("s", {100: 0.5}), "rss": ("MiB", 3), "pss": ("MiB", 0.7), "idle": ("B/s", 200),
+    "lost": ("events", 0), "unmeasured": ("accidents", 0),
     "killed": ("s", 0.25), "silent": ("s", 2), "false": ("nodes", 0), "event": ("ms", {100: 60}),
     "payloads": ("", {100: 1.1})}
 NAMES = {
@@ -44,8 +47,10 @@ NAMES = {
     "silent": "silent to known gone by all, median", "silent_worst": "the same, worst",
     "false": "declared gone while a third of the nodes stall",
     "event": "event to all, median", "event_worst": "the same, worst",
+    "lost": "events that did not reach all in 5 s",
+    "unmeasured": "accidents not seen by all, not in these times",
     "payloads": "packets with an event's data, a node"}
-UNITS = {"idle_first": "B/s", "killed_worst": "s", "silent_worst": "s", "event_worst": "ms"}
+UNITS = {"lost": "events", "unmeasured": "accidents", "idle_first": "B/s", "killed_worst": "s", "silent_worst": "s", "event_worst": "ms"}
 
 
 def progress(text):
@@ -86,44 +91,65 @@ def random_text(size):
 
 
 def events(side, rounds, own_network):
-    """Milliseconds from before the command to the last node, and how often its data is sent."""
-    took, payloads, data = [], [], random_text(DATA_BYTES)
+    """Milliseconds from before the command to the last node of each that came to all, how often its
+    data is sent, and how many did not come to all."""
+    took, payloads, lost, data = [], [], 0, random_text(DATA_BYTES)
     for number in range(WARM_UP + 2 * rounds):
         timed = number < WARM_UP + rounds  # the others are counted
         wire = None if timed or not own_network else Wire(256 << 20)
         side.voices.forget()
         start = time.monotonic()
         side.emit(f"bench-{number}", data, random.choice(side.numbers()))
-        side.wait_event(f"bench-{number}")
-        if timed and number >= WARM_UP:
-            took.append((time.monotonic() - start) * 1000)
+        try:
+            side.wait_event(f"bench-{number}", EVENT_S)
+            if timed and number >= WARM_UP:
+                took.append((time.monotonic() - start) * 1000)
+        except Unheard:
+            lost += 1
         side.voices.listen_for(0.3)  # copies that are late; and the next does not catch up with it
         if wire:
             payloads.append(sum(size >= DATA_BYTES for _, size in wire.queued()))
             wire.close()
-    return took, statistics.median(payloads) / len(side.numbers()) if payloads else None
+    return took, statistics.median(payloads) / len(side.numbers()) if payloads else None, lost
 
 
 def dies(side, number, how):
-    """Seconds until all others have removed it. A stopped process is silent: nothing refuses what is
-    sent to it, as when the machine loses its power."""
+    """Seconds until all others have removed it; None: not all have, or not all have it in again. A
+    stopped process is silent: nothing refuses what is sent to it, as when the machine loses its
+    power."""
     others = [other for other in side.numbers() if other != number]
     side.voices.listen_for(random.uniform(1, 2))
     side.voices.forget()
     start = time.monotonic()
     side.voices.send(number, how)
-    side.wait_failed(number, others)
-    took = time.monotonic() - start
+    took = None
+    try:
+        side.wait_failed(number, others)
+        took = time.monotonic() - start
+    except Unheard as unheard:
+        progress(f"{side.name}: {unheard}")
     side.voices.end(number)
     side.voices.forget()
     side.start(number)
-    side.wait_joined(number, others)
+    try:
+        side.wait_joined(number, others)
+    except Unheard as unheard:
+        progress(f"{side.name}: {unheard}")
+        took = None
     return took
 
 
 def deaths(side, count, rounds, how):
+    """The seconds of those that all have seen, and how many others there were."""
     victims = [FIRST + 1 + i % (count - FIRST) for i in range(rounds)]
-    return [dies(side, number, how) for number in victims]
+    took = [dies(side, number, how) for number in victims]
+    seen = [seconds for seconds in took if seconds is not None]
+    return seen, len(took) - len(seen)
+
+
+def middle_and_worst(values):
+    """None, where nothing was reached in time."""
+    return (percentile(values, 50), max(values)) if values else (None, None)
 
 
 def stalls(side):
@@ -147,31 +173,38 @@ def stalls(side):
 
 # ---- a size, on both sides ----
 
-def measure_side(side, count, options):
-    found = {}
+def measure_side(side, count, options, found):
     progress(f"{side.name}, {count}: joins")
     found["joined"], _ = join(side, count)
     progress(f"{side.name}, {count}: events")
-    took, found["payloads"] = events(side, options.rounds, options.own_network)
-    found["event"], found["event_worst"] = statistics.median(took), max(took)
+    took, found["payloads"], found["lost"] = events(side, options.rounds, options.own_network)
+    found["event"], found["event_worst"] = middle_and_worst(took)
     progress(f"{side.name}, {count}: idle")
     side.voices.listen_for(CALM_S)
     found["idle"], found["idle_first"] = idle(side) if options.own_network else (None, None)
     found["rss"], found["pss"] = memory(side)
+    found["unmeasured"] = 0
     for what, how in (("silent", signal.SIGSTOP), ("killed", signal.SIGKILL)):
         progress(f"{side.name}, {count}: {options.rounds} of them {what}")
-        took = deaths(side, count, options.rounds, how)
-        found[what], found[f"{what}_worst"] = percentile(took, 50), max(took)
+        took, others = deaths(side, count, options.rounds, how)
+        found[what], found[f"{what}_worst"] = middle_and_worst(took)
+        found["unmeasured"] += others
     progress(f"{side.name}, {count}: a third stalls")
     found["false"] = stalls(side)
-    return found
 
 
 def measured(side, count, options):
+    """Of a peer as much as it reached: that it does not come together is no reason to end this."""
+    found = {}
     try:
-        return measure_side(side, count, options)
+        measure_side(side, count, options, found)
+    except Unheard as unheard:
+        if isinstance(side, Hivemind):
+            raise
+        progress(f"{side.name}, {count}: {unheard}")
     finally:
         side.stop()
+    return found
 
 
 def compare(figures, sizes, options):
@@ -183,7 +216,7 @@ def compare(figures, sizes, options):
             unit, goal = GOALS.get(key, (UNITS.get(key), None))
             goal = goal.get(count) if isinstance(goal, dict) else goal
             if own.get(key) is not None:
-                figures.add(f"{count}: {name}", own[key], unit, goal, "serf" if peer else None,
+                figures.add(f"{count}: {name}", own[key], unit, goal, None if options.alone else "serf",
                             peer.get(key))
     first, last = sizes[0], sizes[-1]
     if first != last and options.own_network:
@@ -231,9 +264,11 @@ def crowd(figures, side, count, options):
     rss, pss = memory_kib(side.voices.pid(1))
     figures.add(f"RSS, {name_of(1)}", rss / 1024, "MiB")
     figures.add(f"PSS, {name_of(1)}", pss / 1024, "MiB")
-    took = deaths(side, count, options.rounds, signal.SIGKILL)
-    figures.add("killed to known gone by all, median", percentile(took, 50), "s", 0.25)
-    figures.add("the same, worst", max(took), "s")
+    took, others = deaths(side, count, options.rounds, signal.SIGKILL)
+    middle, worst = middle_and_worst(took)
+    figures.add("killed to known gone by all, median", middle, "s", 0.25)
+    figures.add("the same, worst", worst, "s")
+    figures.add("of these not seen by all", others, "accidents", 0)
 
 
 # ---- all of it ----
@@ -258,7 +293,7 @@ def parse():
     parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     parser.add_argument("--sizes", type=sizes, default=SIZES, help="nodes, 10,50,100 for example")
     parser.add_argument("--count", type=size, help="only our side, so many nodes")
-    parser.add_argument("--rounds", type=int, default=7, help="of every kind of event and accident")
+    parser.add_argument("--rounds", type=int, default=5, help="of every kind of event and accident")
     parser.add_argument("--alone", action="store_true", help="without serf")
     parser.add_argument("--minutes", type=int, default=40, help="it is ended then")
     parser.add_argument("--build", default="build", help="where bin, modules and tests are")

@@ -99,8 +99,9 @@ class Hivemind:
     def emit(self, event, data, by):
         self.ask(by, "emit", event, data)
 
-    def wait_event(self, event):
-        self.voices.wait(self.numbers(), lambda said: f"event {event}\n" in said, f"event {event}")
+    def wait_event(self, event, seconds=60):
+        self.voices.wait(self.numbers(), lambda said: f"event {event}\n" in said, f"event {event}",
+                         seconds)
 
     def failed(self):
         """Those who were removed since the last `forget`."""

@@ -58,9 +58,9 @@ class Serf:
         subprocess.run(["serf", "event", f"-rpc-addr={address(by)}:7373", "-coalesce=false", event,
                         data], check=True, stdout=subprocess.DEVNULL)
 
-    def wait_event(self, event):
+    def wait_event(self, event, seconds=60):
         self.voices.wait(self.numbers(), lambda said: f"user-event: {event}\n" in said,
-                         f"event {event}")
+                         f"event {event}", seconds)
 
     def failed(self):
         """Those of whom anybody has said so since the last `forget`."""

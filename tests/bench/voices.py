@@ -8,6 +8,10 @@ import time
 from demo import Failed
 
 
+class Unheard(Failed):
+    """Not everybody said in time what was waited for."""
+
+
 class Voices:
     def __init__(self):
         self.processes = {}
@@ -43,7 +47,7 @@ class Voices:
             left = end - time.monotonic()
             if left <= 0:
                 some = sorted(missing)[:5]
-                raise Failed(f"{len(missing)} of {len(self.processes)} did not say in {seconds} s: "
+                raise Unheard(f"{len(missing)} of {len(self.processes)} did not say in {seconds} s: "
                              f"{what} (numbers {some}; {some[0]}: {self.lines[some[0]][-800:]})")
             missing -= {n for n in self.listen(left) & missing if heard(self.lines[n])}
 

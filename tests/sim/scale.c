@@ -172,7 +172,7 @@ static void watch(struct scale *scale, struct scale_node *node)
     hm_swim_watch(&node->swim, scale->now, peers, count);
     count = hm_slice_neighbours(&node->slice, peers);
     hm_swim_set_helpers(&node->swim, peers, count);
-    hm_feed_set_neighbours(&node->feed, peers, count);
+    hm_feed_set_neighbours(&node->feed, scale->now, peers, count);
 }
 
 static void want_fresh(struct scale *scale, uint32_t number)

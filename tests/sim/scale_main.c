@@ -100,6 +100,15 @@ static void event_to_all(struct scale *scale)
     expect(got == living, "an event did not reach everybody within a second");
 }
 
+/* Links that bring only repeats go quiet. */
+static void grow_tree(struct scale *scale)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        scale_emit(scale);
+        scale_run(scale, scale->now + 500);
+    }
+}
+
 static int law(uint32_t count, uint64_t seed)
 {
     struct scale scale;
@@ -115,10 +124,7 @@ static int law(uint32_t count, uint64_t seed)
     print("idle_bytes_a_second", (double)(scale.totals.bytes - bytes) / 20.0 / count);
     print("heap_bytes_a_node", (double)(scale_heap_bytes() - heap - list) / count);
     print("list_bytes_a_member", (double)list / count);
-    for (unsigned i = 0; i < 8; i++) {
-        scale_emit(&scale); /* links that bring only repeats go quiet */
-        scale_run(&scale, scale.now + 500);
-    }
+    grow_tree(&scale);
     event_to_all(&scale);
     print("silent_removed_mean_ms", (double)silence(&scale, &worst));
     print("silent_removed_worst_ms", (double)worst);
@@ -174,6 +180,7 @@ static int massacre(uint32_t count, uint64_t seed, uint32_t percent)
     struct scale scale;
     scale_init(&scale, seed, count, count);
     scale_run(&scale, SETTLE_MS);
+    grow_tree(&scale);
     for (uint32_t i = SCALE_CONTROLS; i < count; i++) {
         if (hm_random_below(&scale.random, 100) < percent) {
             scale_kill(&scale, i, false);
