@@ -333,6 +333,7 @@ static void begin_probe(struct hm_swim *swim, hm_ms now, struct hm_swim_member *
                         bool regular)
 {
     hm_ms interval = swim->config.probe_interval_ms * (swim->health + 1);
+    uint32_t doubt = member->asked ? 0 : swim->health; /* others do not hear it either */
     if (regular) { /* unless its answer names another time */
         member->regular_at = now + (member->failures ? 1 : swim->count) * interval;
     }
@@ -341,7 +342,7 @@ static void begin_probe(struct hm_swim *swim, hm_ms now, struct hm_swim_member *
         .regular = regular,
         .nonce = (uint32_t)hm_random_u64(&swim->random),
         .begun = now,
-        .timeout_ms = (uint32_t)(swim->config.probe_timeout_ms * (swim->health + 1)),
+        .timeout_ms = (uint32_t)(swim->config.probe_timeout_ms * (doubt + 1)),
     };
     ping_once(swim, now, member);
 }
@@ -805,8 +806,11 @@ void hm_swim_inquire(struct hm_swim *swim, hm_ms now, const struct hm_suspect *s
         member->confirmers[member->confirmed++] = by;
     }
     member->asked = true;
-    if (member->state == HM_SWIM_STATE_ALIVE && member->urgent_at > now) {
+    if (member->state == HM_SWIM_STATE_SUSPECT) {
+        notify(swim, HM_SWIM_DOUBT, member); /* we are at it: who says nothing is in doubt itself */
+    } else if (member->state == HM_SWIM_STATE_ALIVE && member->urgent_at > now) {
         member->urgent_at = now; /* see for ourselves */
+        member->probe.active &= member->probe.timeout_ms <= swim->config.probe_timeout_ms;
     }
 }
 
