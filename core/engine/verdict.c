@@ -14,7 +14,12 @@
 #define ANSWER_MS        1200u /* then an observer that was asked is silent */
 #define VOICE_MS         5000u /* a report is repeated every second while it holds */
 #define ROUNDS_MAX       4u    /* without a report the inquiry is over */
-#define TOGETHER_MS      500u  /* what is decided waits for what is about to be */
+#define TOGETHER_MS      800u  /* what is decided waits for what is about to be */
+#define STRAGGLERS_MS    400u  /* but so long only, when others have just gone */
+#define APART_MS         100u  /* batches follow one another no faster */
+#define JUST_GONE_MS     2000u
+#define UNSETTLED_MS     4000u /* what was disputed waits for what still is, */
+#define UNSETTLED_ROUNDS 8u    /* so long after that was doubted first */
 #define TELL_AGAIN_MS    1000u
 #define LOOK_MS          50u
 #define RELAYED_MAX      4u /* confirmations that an observer has use for */
@@ -23,7 +28,8 @@ enum { ASKED, LOOKING, ALIVE, GONE, SILENT };
 
 void hm_verdict_init(struct hm_verdict *verdict, const struct hm_verdict_config *config)
 {
-    *verdict = (struct hm_verdict){.config = *config, .tick_at = HM_NEVER, .decided_at = HM_NEVER};
+    *verdict = (struct hm_verdict){
+        .config = *config, .tick_at = HM_NEVER, .decided_at = HM_NEVER, .settled_at = HM_NEVER};
 }
 
 void hm_verdict_clear(struct hm_verdict *verdict)
@@ -35,6 +41,7 @@ void hm_verdict_clear(struct hm_verdict *verdict)
     hm_index_clear(&verdict->by_id);
     verdict->tick_at = HM_NEVER;
     verdict->decided_at = HM_NEVER;
+    verdict->settled_at = HM_NEVER;
 }
 
 void hm_verdict_fini(struct hm_verdict *verdict)
@@ -140,8 +147,8 @@ static void ask(struct hm_verdict *verdict, hm_ms now, struct hm_verdict_inquiry
     }
     struct hm_verdict_voice *voice = make_room(inquiry);
     if (voice) {
-        *voice = (struct hm_verdict_voice){
-            .peer = *peer, .says = spoke ? LOOKING : ASKED, .at = now};
+        *voice =
+            (struct hm_verdict_voice){.peer = *peer, .says = spoke ? LOOKING : ASKED, .at = now};
     }
     if (voice && !spoke) {
         send_suspect(verdict, peer, inquiry, by, false);
@@ -167,9 +174,8 @@ static bool may_answer(void *context, const struct hm_id *id)
 {
     const struct look *look = context;
     const struct hm_verdict_inquiry *inquiry = find(look->verdict, id);
-    return is_live(look->verdict, id) &&
-           (!inquiry || look->now < inquiry->opened_at + FOUND_MS ||
-            count_voices(inquiry, ALIVE) > 0);
+    return is_live(look->verdict, id) && (!inquiry || look->now < inquiry->opened_at + FOUND_MS ||
+                                          count_voices(inquiry, ALIVE) > 0);
 }
 
 static bool everyone_is_live(void *context, const struct hm_id *id)
@@ -271,11 +277,17 @@ static bool is_gone(struct hm_verdict *verdict, const struct hm_verdict_inquiry 
     return enough && gone >= least && gone >= (d < OBSERVERS_FULL ? d / 2 + 1 : OBSERVERS_NEEDED);
 }
 
+static hm_ms *since_of(struct hm_verdict *verdict, const struct hm_verdict_inquiry *inquiry)
+{
+    return inquiry->disputed ? &verdict->settled_at : &verdict->decided_at;
+}
+
 static void decide(struct hm_verdict *verdict, hm_ms now, struct hm_verdict_inquiry *inquiry)
 {
     bool gone = is_gone(verdict, inquiry);
-    if (gone && !inquiry->decided && verdict->decided_at > now) {
-        verdict->decided_at = now;
+    hm_ms *since = since_of(verdict, inquiry);
+    if (gone && !inquiry->decided && *since > now) {
+        *since = now;
     }
     inquiry->decided = gone;
 }
@@ -348,6 +360,7 @@ static void take_report(struct hm_verdict *verdict, hm_ms now, const struct hm_p
     voice->says = report->gone ? GONE : ALIVE;
     voice->at = now;
     inquiry->doubted = inquiry->doubted || report->gone;
+    inquiry->disputed = inquiry->disputed || !report->gone;
     decide(verdict, now, inquiry);
     if (count_voices(inquiry, GONE) + count_voices(inquiry, ASKED) +
             count_voices(inquiry, LOOKING) ==
@@ -448,14 +461,46 @@ static bool is_in_between(const struct hm_verdict *verdict)
     return false;
 }
 
+/* Is there another that some find gone and others alive? It takes long to be sure of such. */
+static bool is_unsettled(const struct hm_verdict *verdict)
+{
+    for (size_t i = 0; i < verdict->count; i++) {
+        const struct hm_verdict_inquiry *inquiry = &verdict->inquiries[i];
+        if (inquiry->disputed && !inquiry->decided && inquiry->rounds <= UNSETTLED_ROUNDS &&
+            count_voices(inquiry, GONE) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* When those that are decided are to be told. */
+static hm_ms tell_at(const struct hm_verdict *verdict)
+{
+    bool just = verdict->told_at && verdict->decided_at <= verdict->told_at + JUST_GONE_MS;
+    hm_ms apart = verdict->told_at ? verdict->told_at + APART_MS : 0;
+    hm_ms at = HM_NEVER;
+    if (verdict->decided_at != HM_NEVER) {
+        hm_ms wait = just ? STRAGGLERS_MS : TOGETHER_MS;
+        at = verdict->decided_at + (is_in_between(verdict) ? wait : 0);
+    }
+    if (verdict->settled_at < at) {
+        hm_ms settled = verdict->settled_at + (is_unsettled(verdict) ? UNSETTLED_MS : 0);
+        at = settled < at ? settled : at;
+    }
+    return at > apart ? at : apart;
+}
+
 size_t hm_verdict_gone(struct hm_verdict *verdict, hm_ms now, struct hm_node_ref *out, size_t most)
 {
     size_t count = 0;
-    if (now < verdict->decided_at ||
-        (now < verdict->decided_at + TOGETHER_MS && is_in_between(verdict))) {
+    if (now < tell_at(verdict)) {
         return 0;
     }
+    hm_ms decided = verdict->decided_at;
+    hm_ms settled = verdict->settled_at;
     verdict->decided_at = HM_NEVER;
+    verdict->settled_at = HM_NEVER;
     for (size_t i = 0; i < verdict->count; i++) {
         struct hm_verdict_inquiry *inquiry = &verdict->inquiries[i];
         if (!inquiry->decided) {
@@ -465,18 +510,21 @@ size_t hm_verdict_gone(struct hm_verdict *verdict, hm_ms now, struct hm_node_ref
             inquiry->told_until = now + TELL_AGAIN_MS;
             out[count++].id = inquiry->target.id;
         }
-        hm_ms again = inquiry->told_until > now ? inquiry->told_until : now + 1;
-        verdict->decided_at = again < verdict->decided_at ? again : verdict->decided_at;
+        hm_ms again = inquiry->told_until;
+        if (again <= now) {
+            again = inquiry->disputed ? settled : decided; /* no room for it */
+        }
+        hm_ms *since = since_of(verdict, inquiry);
+        *since = again < *since ? again : *since;
     }
+    /* What is full is followed at once by the rest. */
+    verdict->told_at = count && count < most ? now : verdict->told_at;
     return count;
 }
 
 hm_ms hm_verdict_deadline(const struct hm_verdict *verdict)
 {
-    hm_ms told = verdict->decided_at;
-    if (told != HM_NEVER && is_in_between(verdict)) {
-        told += TOGETHER_MS;
-    }
+    hm_ms told = tell_at(verdict);
     return told < verdict->tick_at ? told : verdict->tick_at;
 }
 

@@ -42,6 +42,7 @@ struct hm_verdict_inquiry {
     uint8_t relayed; /* suspicions passed on */
     bool controls;   /* the control nodes have been asked */
     bool doubted;    /* somebody said that it had no answer */
+    bool disputed;   /* somebody found it alive */
     bool decided;
     hm_ms opened_at;
     hm_ms next_at;    /* it is looked at again */
@@ -58,6 +59,8 @@ struct hm_verdict {
     struct hm_index by_id; /* of the targets */
     hm_ms tick_at;
     hm_ms decided_at; /* of the oldest that was not told; HM_NEVER: none */
+    hm_ms settled_at; /* the same, of those that were disputed */
+    hm_ms told_at;    /* when some were told */
 };
 
 void hm_verdict_init(struct hm_verdict *verdict, const struct hm_verdict_config *config);

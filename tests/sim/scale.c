@@ -7,12 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COMMIT_MS      5u
-#define DATAGRAM_EXTRA (28u + 43u + 17u) /* IP and UDP, sealing, envelope */
-#define FRESH_MS       500u
-#define BATCH_MAX      1024u
-#define RING_EVENTS    64u
-#define LEAP_EVENTS    1000u
+#define COMMIT_MS       5u
+#define DATAGRAM_EXTRA  (28u + 43u + 17u) /* IP and UDP, sealing, envelope */
+#define FRESH_MS        500u
+#define REPORT_AGAIN_MS 1000u
+#define BATCH_MAX       1024u
+#define RING_EVENTS     64u
+#define LEAP_EVENTS     1000u
 
 enum { WAKE, MESSAGE, REFUSAL, COMMIT, DIGEST };
 
@@ -186,6 +187,12 @@ static void want_fresh(struct scale *scale, uint32_t number)
 
 static void begin_join(struct scale *scale, uint32_t number);
 
+/* A stream that loses half of what it sends does not come about in time. */
+static bool can_join(const struct scale_node *node)
+{
+    return node->in_permille < 500 && node->out_permille < 500;
+}
+
 static void on_event(struct scale *scale, uint32_t number, const struct hm_event *event)
 {
     struct scale_node *node = &scale->nodes[number];
@@ -203,7 +210,7 @@ static void on_event(struct scale *scale, uint32_t number, const struct hm_event
             changed = hm_slice_join(&node->slice, scale->now, &peer);
         } else if (body.kind == HM_MSG_member_left || body.kind == HM_MSG_member_failed) {
             changed = hm_slice_leave(&node->slice, scale->now, gone);
-            if (number_of(gone) == number && node->in_permille < 500 && node->out_permille < 500) {
+            if (number_of(gone) == number && can_join(node)) {
                 begin_join(scale, number); /* wrongly removed: it comes back by itself */
             }
         }
@@ -226,14 +233,42 @@ static void to_control(struct scale *scale, uint32_t number, const struct hm_mes
     hm_buf_fini(&bytes);
 }
 
+static void report(struct scale *scale, uint32_t number, const struct hm_id *target, bool gone)
+{
+    struct hm_message message = {.kind = HM_MSG_report};
+    message.report =
+        (struct hm_report){.target = *target,
+                           .incarnation = hm_swim_incarnation(&scale->nodes[number].swim, target),
+                           .gone = gone};
+    to_control(scale, number, &message);
+}
+
+/* As a node does from time to time: reports that still hold are said again, and one that is cut
+ * off asks the control plane how far the others are. */
+static void repeat_reports(struct scale *scale, uint32_t number)
+{
+    struct scale_node *node = &scale->nodes[number];
+    if (scale->now < node->report_at) {
+        return;
+    }
+    node->report_at = scale->now + REPORT_AGAIN_MS;
+    if (hm_swim_is_cut_off(&node->swim)) {
+        struct hm_peer control = peer_of((uint32_t)hm_random_below(&scale->random, SCALE_CONTROLS));
+        hm_swim_inquire(&node->swim, scale->now,
+                        &(struct hm_suspect){.target = control.id, .target_addr = control.addr});
+    }
+    struct hm_peer subjects[HM_RINGS_MAX];
+    size_t count = hm_slice_subjects(&node->slice, subjects);
+    for (size_t i = 0; i < count; i++) {
+        if (hm_swim_state(&node->swim, &subjects[i].id) == HM_SWIM_STATE_GONE) {
+            report(scale, number, &subjects[i].id, true);
+        }
+    }
+}
+
 static void notice(struct scale *scale, uint32_t number, const struct hm_effect *effect)
 {
     struct hm_message message = {.kind = HM_MSG_suspect};
-    if (effect->notice == HM_SWIM_SUSPECT && hm_swim_is_cut_off(&scale->nodes[number].swim)) {
-        struct hm_peer control = peer_of((uint32_t)hm_random_below(&scale->random, SCALE_CONTROLS));
-        hm_swim_inquire(&scale->nodes[number].swim, scale->now,
-                        &(struct hm_suspect){.target = control.id, .target_addr = control.addr});
-    }
     switch (effect->notice) {
     case HM_SWIM_DOUBT:
     case HM_SWIM_SUSPECT:
@@ -246,11 +281,7 @@ static void notice(struct scale *scale, uint32_t number, const struct hm_effect 
         break;
     case HM_SWIM_GONE:
     case HM_SWIM_BACK:
-        message.kind = HM_MSG_report;
-        message.report = (struct hm_report){.target = effect->peer.id,
-                                            .incarnation = effect->number,
-                                            .gone = effect->notice == HM_SWIM_GONE};
-        to_control(scale, number, &message);
+        report(scale, number, &effect->peer.id, effect->notice == HM_SWIM_GONE);
         break;
     default:
         break;
@@ -312,6 +343,7 @@ static void wake(struct scale *scale, uint32_t number)
     hm_swim_tick(&node->swim, scale->now);
     hm_feed_tick(&node->feed, scale->now);
     hm_slice_tick(&node->slice, scale->now);
+    repeat_reports(scale, number);
     drain(scale, number);
 }
 
@@ -429,7 +461,9 @@ static void digest(struct scale *scale, uint32_t number)
     scale->totals.bytes += count * 80 + DATAGRAM_EXTRA;
     node->fresh = false;
     if (!in) {
-        begin_join(scale, number);
+        if (can_join(node)) {
+            begin_join(scale, number);
+        }
         return;
     }
     node->life = SCALE_IN;

@@ -28,6 +28,7 @@ struct scale_node {
     hm_ms wake_at;
     hm_ms filed_at; /* of the event that wakes it */
     hm_ms paused_until;
+    hm_ms report_at;      /* what it found is said again */
     hm_ms event_at;       /* when it last learnt of an event */
     uint16_t in_permille; /* loss of what it is sent, and sends */
     uint16_t out_permille;
