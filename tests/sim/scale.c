@@ -748,10 +748,12 @@ void scale_init(struct scale *scale, uint64_t seed, uint32_t count, uint32_t in)
         .count = count, .now = 1, .flush_at = HM_NEVER, .delay_min = 1, .delay_max = 3};
     hm_random_init(&scale->random, seed);
     scale->nodes = hm_alloc(count, sizeof *scale->nodes);
+    size_t before = scale_heap_bytes();
     scale->state = hm_state_new();
     hm_state_keep_rings(scale->state, 0);
     hm_replica_init(&scale->replica, &hm_state_machine, scale->state);
     found(scale, in);
+    scale->state_bytes = scale_heap_bytes() - before;
     hm_verdict_init(&scale->verdict, &(struct hm_verdict_config){.self = id_of(0),
                                                                  .context = scale,
                                                                  .observers = observers,

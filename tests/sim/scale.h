@@ -69,6 +69,7 @@ struct scale {
     size_t waiting_capacity;
     hm_ms flush_at;
     uint64_t published; /* events of the state that the control nodes have */
+    size_t state_bytes; /* what the state took when all were in: list, last events */
     struct scale_totals totals;
 };
 

@@ -114,7 +114,7 @@ static int law(uint32_t count, uint64_t seed)
     uint64_t bytes = scale.totals.bytes;
     scale_run(&scale, SETTLE_MS + 20000);
     print("idle_bytes_a_second", (double)(scale.totals.bytes - bytes) / 20.0 / count);
-    print("heap_bytes_a_node", (double)(scale_heap_bytes() - heap - list) / count);
+    print("heap_bytes_a_node", (double)(scale_heap_bytes() - heap - scale.state_bytes) / count);
     print("list_bytes_a_member", (double)list / count);
     for (unsigned i = 0; i < 8; i++) {
         scale_emit(&scale); /* links that bring only repeats go quiet */
