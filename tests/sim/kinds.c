@@ -1,6 +1,7 @@
 /* The kinds of simulated clusters: one run of each from a seed. */
 #include "tests/sim/cluster.h"
 #include "tests/sim/group.h"
+#include "tests/sim/members.h"
 #include "tests/sim/run.h"
 
 #include <stdio.h>
@@ -79,5 +80,6 @@ const struct sim_kind sim_kinds[] = {
     {"cluster", run_cluster, "events committed"},
     {"names", run_names, "events committed"},
     {"log", run_log, "operations acknowledged"},
+    {"members", sim_members, "events committed"},
 };
 const size_t sim_kind_count = sizeof sim_kinds / sizeof *sim_kinds;

@@ -20,8 +20,9 @@ static const char usage[] =
     "sim --planted [--seeds N] [BUG..]\n"
     "                              find planted bugs, each in at most N (10000) seeds\n"
 #endif
-    "KIND: cluster (whole nodes), log (a replicated log alone); without one a SEED is of cluster,\n"
-    "--seeds runs N of each\n";
+    "KIND: cluster (whole nodes), names (with unique names), log (a replicated log alone), "
+    "members\n"
+    "(membership alone); without one a SEED is of cluster, --seeds runs N of each\n";
 
 /* Processes share the totals; `stop` is set by the first that finds a violation. */
 struct shared {

@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -135,7 +136,9 @@ static void send(struct scale *scale, uint32_t from, const struct hm_peer *to,
     /* A stream repeats what is lost, unless nothing comes through. */
     bool lost = stream ? out == 1000 || target->in_permille == 1000
                        : hm_random_chance(&scale->random, out) ||
-                             hm_random_chance(&scale->random, target->in_permille);
+                             hm_random_chance(&scale->random, target->in_permille) ||
+                             (scale->loss_permille &&
+                              hm_random_chance(&scale->random, scale->loss_permille));
     if (lost) {
         return;
     }
@@ -193,6 +196,17 @@ static bool can_join(const struct scale_node *node)
     return node->in_permille < 500 && node->out_permille < 500;
 }
 
+/* What a node is told is what was committed at this index. */
+static void note_event(struct scale *scale, const struct hm_event *event)
+{
+    const struct hm_event *committed = hm_state_event(scale->state, event->index);
+    if (!committed || committed->epoch != event->epoch ||
+        committed->members_position != event->members_position ||
+        !hm_bytes_equal(committed->body, event->body)) {
+        scale->wrong = "a node acted on an event that was never committed";
+    }
+}
+
 static void on_event(struct scale *scale, uint32_t number, const struct hm_event *event)
 {
     struct scale_node *node = &scale->nodes[number];
@@ -200,6 +214,7 @@ static void on_event(struct scale *scale, uint32_t number, const struct hm_event
     struct hm_message body;
     struct hm_reader in = hm_reader_of(event->body);
     bool changed = false;
+    note_event(scale, event);
     node->event_at = scale->now;
     scale->totals.events++;
     if (hm_message_decode(&in, &arena, &body) == HM_OK) {
@@ -419,7 +434,8 @@ static void let_in(struct scale *scale)
     hm_crowd_add(&scale->crowd, count);
     propose(scale, &request);
     for (uint32_t i = 0; i < count; i++) {
-        file_event(scale, COMMIT_MS + delay(scale), DIGEST, batch[i], 0, (struct hm_bytes){0});
+        file_event(scale, hm_plant("in_before_commit") ? 1 : COMMIT_MS + delay(scale), DIGEST,
+                   batch[i], 0, (struct hm_bytes){0});
     }
     if (scale->waiting_count) {
         scale->flush_at = scale->now + COMMIT_MS; /* the rest goes as another entry */
@@ -460,7 +476,7 @@ static void digest(struct scale *scale, uint32_t number)
     scale->totals.fresh_slices += node->life == SCALE_IN;
     scale->totals.bytes += count * 80 + DATAGRAM_EXTRA;
     node->fresh = false;
-    if (!in) {
+    if (!in && !hm_plant("in_before_commit")) {
         if (can_join(node)) {
             begin_join(scale, number);
         }
@@ -698,6 +714,40 @@ void scale_kill(struct scale *scale, uint32_t node, bool refuses)
 void scale_pause(struct scale *scale, uint32_t node, hm_ms duration)
 {
     scale->nodes[node].paused_until = scale->now + duration;
+}
+
+void scale_leave(struct scale *scale, uint32_t node)
+{
+    propose(scale, &(struct hm_message){.kind = HM_MSG_request_leave,
+                                        .request_leave = {.id = id_of(node)}});
+    scale_kill(scale, node, false);
+}
+
+void scale_raise_epoch(struct scale *scale)
+{
+    struct hm_label role;
+    propose(scale, &(struct hm_message){.kind = HM_MSG_request_recover,
+                                        .request_recover = {.history = hm_random_id(&scale->random),
+                                                            .survivor = member_of(0, &role)}});
+}
+
+void scale_send_stale(struct scale *scale, uint32_t to, uint32_t about)
+{
+    struct hm_buf body = {0};
+    struct hm_buf bytes = {0};
+    struct hm_place place = hm_feed_place(&scale->nodes[to].feed);
+    struct hm_message failed = {.kind = HM_MSG_member_failed};
+    struct hm_message message = {.kind = HM_MSG_feed_event};
+    failed.member_failed.id = id_of(about);
+    hm_message_encode(&body, &failed);
+    message.feed_event.event = (struct hm_event){.index = view_of(scale)->index + 1,
+                                                 .epoch = place.epoch - 1,
+                                                 .members_position = place.position + 1,
+                                                 .body = hm_buf_view(&body)};
+    hm_message_encode(&bytes, &message);
+    file_event(scale, 1, MESSAGE, to, about, hm_buf_view(&bytes));
+    hm_buf_fini(&bytes);
+    hm_buf_fini(&body);
 }
 
 void scale_emit(struct scale *scale)
