@@ -1,8 +1,8 @@
 #include "core/engine/crowd.h"
 
 #define RECENT_MS    1000u
-#define EACH_MS      1u
-#define WAIT_MOST_MS 250u
+#define EACH_MS      2u /* each batch is three times as large as all before it */
+#define WAIT_MOST_MS 400u
 
 hm_ms hm_crowd_wait(struct hm_crowd *crowd, hm_ms now)
 {

@@ -1,5 +1,5 @@
 /* How long one who wants to be let in waits for others: the first after a quiet time not at all, in
- * a crowd up to a quarter of a second, so that thousands come in with few commits. */
+ * a crowd up to 0.4 s, so that thousands come in with few commits. */
 #ifndef HM_ENGINE_CROWD_H
 #define HM_ENGINE_CROWD_H
 

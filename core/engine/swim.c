@@ -222,11 +222,20 @@ static void report_gone(struct hm_swim *swim, struct hm_swim_member *member)
     }
 }
 
+/* One that failed is looked at more often. */
+static void look_sooner(const struct hm_swim *swim, hm_ms now, struct hm_swim_member *member)
+{
+    hm_ms soon = now + swim->config.probe_interval_ms;
+    bool later = member->regular_at > soon && !member->guest; /* a guest has no turns */
+    member->regular_at = later ? soon : member->regular_at;
+}
+
 static void suspect(struct hm_swim *swim, hm_ms now, struct hm_swim_member *member)
 {
     member->state = HM_SWIM_STATE_SUSPECT;
     member->since = now;
     member->urgent_at = now + swim->config.probe_timeout_ms;
+    look_sooner(swim, now, member);
     send_suspect(swim, &member->peer, member); /* it first: it alone can refute */
     notify(swim, HM_SWIM_SUSPECT, member);
 }
@@ -271,9 +280,8 @@ static void hear(struct hm_swim *swim, struct hm_swim_member *member, uint64_t i
 /* Remembers how a regular direct probe went and reports one-way loss, or its end. */
 static void remember(struct hm_swim *swim, hm_ms now, struct hm_swim_member *member, bool failed)
 {
-    hm_ms soon = now + swim->config.probe_interval_ms;
-    if (failed && soon < member->regular_at) {
-        member->regular_at = soon; /* one that failed is looked at more often */
+    if (failed) {
+        look_sooner(swim, now, member);
     }
     unsigned history = (unsigned)member->failures << 1 | (failed ? 1u : 0u);
     member->failures = (uint16_t)(history & ((1u << HISTORY) - 1));
@@ -333,7 +341,8 @@ static void begin_probe(struct hm_swim *swim, hm_ms now, struct hm_swim_member *
                         bool regular)
 {
     hm_ms interval = swim->config.probe_interval_ms * (swim->health + 1);
-    if (regular) { /* unless its answer names another time */
+    uint32_t doubt = member->asked ? 0 : swim->health; /* others do not hear it either */
+    if (regular) {                                     /* unless its answer names another time */
         member->regular_at = now + (member->failures ? 1 : swim->count) * interval;
     }
     member->probe = (struct hm_swim_probe){
@@ -341,7 +350,7 @@ static void begin_probe(struct hm_swim *swim, hm_ms now, struct hm_swim_member *
         .regular = regular,
         .nonce = (uint32_t)hm_random_u64(&swim->random),
         .begun = now,
-        .timeout_ms = (uint32_t)(swim->config.probe_timeout_ms * (swim->health + 1)),
+        .timeout_ms = (uint32_t)(swim->config.probe_timeout_ms * (doubt + 1)),
     };
     ping_once(swim, now, member);
 }
@@ -804,9 +813,13 @@ void hm_swim_inquire(struct hm_swim *swim, hm_ms now, const struct hm_suspect *s
                !hm_id_equal(&suspicion->by, &swim->config.self.id)) {
         member->confirmers[member->confirmed++] = by;
     }
+    if (member->state == HM_SWIM_STATE_SUSPECT && !member->asked) {
+        notify(swim, HM_SWIM_DOUBT, member); /* we are at it: who says nothing is in doubt itself */
+    }
     member->asked = true;
     if (member->state == HM_SWIM_STATE_ALIVE && member->urgent_at > now) {
         member->urgent_at = now; /* see for ourselves */
+        member->probe.active &= member->probe.timeout_ms <= swim->config.probe_timeout_ms;
     }
 }
 

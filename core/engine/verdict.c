@@ -9,19 +9,27 @@
 #define OBSERVERS_NEEDED 6u /* H, where there are K = 8 observers or more */
 #define LOW_WATERMARK    3u
 #define OBSERVERS_FULL   8u
+#define WORD_MS          400u  /* by then whoever was asked says that it looks, or what it found */
+#define FOUND_MS         200u  /* by then one of those who watch a live node has found it alive */
 #define ANSWER_MS        1200u /* then an observer that was asked is silent */
 #define VOICE_MS         5000u /* a report is repeated every second while it holds */
 #define ROUNDS_MAX       4u    /* without a report the inquiry is over */
-#define TOGETHER_MS      500u  /* what is decided waits for what is about to be */
+#define TOGETHER_MS      800u  /* what is decided waits for what is about to be */
+#define STRAGGLERS_MS    400u  /* but so long only, when others have just gone */
+#define APART_MS         100u  /* batches follow one another no faster */
+#define JUST_GONE_MS     2000u
+#define UNSETTLED_MS     4000u /* what was disputed waits for what still is, */
+#define UNSETTLED_ROUNDS 8u    /* so long after that was doubted first */
 #define TELL_AGAIN_MS    1000u
 #define LOOK_MS          50u
 #define RELAYED_MAX      4u /* confirmations that an observer has use for */
 
-enum { ASKED, ALIVE, GONE, SILENT };
+enum { ASKED, LOOKING, ALIVE, GONE, SILENT };
 
 void hm_verdict_init(struct hm_verdict *verdict, const struct hm_verdict_config *config)
 {
-    *verdict = (struct hm_verdict){.config = *config, .tick_at = HM_NEVER, .decided_at = HM_NEVER};
+    *verdict = (struct hm_verdict){
+        .config = *config, .tick_at = HM_NEVER, .decided_at = HM_NEVER, .settled_at = HM_NEVER};
 }
 
 void hm_verdict_clear(struct hm_verdict *verdict)
@@ -33,6 +41,7 @@ void hm_verdict_clear(struct hm_verdict *verdict)
     hm_index_clear(&verdict->by_id);
     verdict->tick_at = HM_NEVER;
     verdict->decided_at = HM_NEVER;
+    verdict->settled_at = HM_NEVER;
 }
 
 void hm_verdict_fini(struct hm_verdict *verdict)
@@ -113,29 +122,60 @@ static void send_suspect(struct hm_verdict *verdict, const struct hm_peer *to,
     hm_outbox_send(&verdict->outbox, to, &message);
 }
 
+/* Room for one more voice; where there are too many, one that is silent gives way. */
+static struct hm_verdict_voice *make_room(struct hm_verdict_inquiry *inquiry)
+{
+    if (inquiry->voice_count < HM_VERDICT_VOICES_MAX) {
+        inquiry->voices =
+            hm_resize(inquiry->voices, (size_t)inquiry->voice_count + 1, sizeof *inquiry->voices);
+        return &inquiry->voices[inquiry->voice_count++];
+    }
+    for (uint8_t i = 0; i < inquiry->voice_count; i++) {
+        if (inquiry->voices[i].says == SILENT) {
+            return &inquiry->voices[i];
+        }
+    }
+    return NULL;
+}
+
 static void ask(struct hm_verdict *verdict, hm_ms now, struct hm_verdict_inquiry *inquiry,
                 const struct hm_peer *peer, const struct hm_id *by)
 {
-    if (inquiry->voice_count == HM_VERDICT_VOICES_MAX || voice_of(inquiry, &peer->id) ||
-        hm_id_equal(&peer->id, &inquiry->target.id)) {
+    bool spoke = hm_id_equal(&peer->id, by);
+    if (voice_of(inquiry, &peer->id) || hm_id_equal(&peer->id, &inquiry->target.id)) {
         return;
     }
-    inquiry->voices =
-        hm_resize(inquiry->voices, (size_t)inquiry->voice_count + 1, sizeof *inquiry->voices);
-    inquiry->voices[inquiry->voice_count++] =
-        (struct hm_verdict_voice){.peer = *peer, .says = ASKED, .at = now};
-    if (!hm_id_equal(&peer->id, by)) {
+    struct hm_verdict_voice *voice = make_room(inquiry);
+    if (voice) {
+        *voice =
+            (struct hm_verdict_voice){.peer = *peer, .says = spoke ? LOOKING : ASKED, .at = now};
+    }
+    if (voice && !spoke) {
         send_suspect(verdict, peer, inquiry, by, false);
     }
 }
 
-/* Who is itself reported above the low watermark, or does not answer, does not count. */
-static bool is_live(void *context, const struct hm_id *id)
+/* Who is itself reported above the low watermark, or is found by nobody, does not count. */
+static bool is_live(const struct hm_verdict *verdict, const struct hm_id *id)
 {
-    const struct hm_verdict *verdict = context;
     const struct hm_verdict_inquiry *inquiry = find(verdict, id);
     return !inquiry || (count_voices(inquiry, GONE) < LOW_WATERMARK && !inquiry->decided &&
-                        inquiry->rounds == 0);
+                        (inquiry->rounds == 0 || count_voices(inquiry, ALIVE) > 0));
+}
+
+/* As one looks round for eyes. */
+struct look {
+    const struct hm_verdict *verdict;
+    hm_ms now;
+};
+
+/* Is it worth to ask this one? One in doubt only where somebody found it alive. */
+static bool may_answer(void *context, const struct hm_id *id)
+{
+    const struct look *look = context;
+    const struct hm_verdict_inquiry *inquiry = find(look->verdict, id);
+    return is_live(look->verdict, id) && (!inquiry || look->now < inquiry->opened_at + FOUND_MS ||
+                                          count_voices(inquiry, ALIVE) > 0);
 }
 
 static bool everyone_is_live(void *context, const struct hm_id *id)
@@ -145,17 +185,30 @@ static bool everyone_is_live(void *context, const struct hm_id *id)
     return true;
 }
 
+/* Those who look, or have looked. */
+static size_t count_eyes(const struct hm_verdict_inquiry *inquiry, const struct look *look)
+{
+    size_t count = 0;
+    for (uint8_t i = 0; i < inquiry->voice_count; i++) {
+        const struct hm_verdict_voice *voice = &inquiry->voices[i];
+        count += voice->says == ASKED ? may_answer((void *)(uintptr_t)look, &voice->peer.id)
+                                      : voice->says != SILENT;
+    }
+    return count;
+}
+
 static void ask_observers(struct hm_verdict *verdict, hm_ms now, struct hm_verdict_inquiry *inquiry,
                           const struct hm_id *by)
 {
     struct hm_peer peers[HM_VERDICT_VOICES_MAX];
+    struct look look = {verdict, now};
     const struct hm_verdict_config *config = &verdict->config;
-    inquiry->next_at = now + ANSWER_MS;
+    inquiry->next_at = now + WORD_MS;
     verdict->tick_at = verdict->tick_at < inquiry->next_at ? verdict->tick_at : inquiry->next_at;
-    if (inquiry->rounds && inquiry->voice_count - count_voices(inquiry, SILENT) >= OBSERVERS_FULL) {
+    if (count_eyes(inquiry, &look) >= OBSERVERS_FULL) {
         return; /* enough eyes */
     }
-    size_t count = config->observers(config->context, &inquiry->target.id, is_live, verdict, peers,
+    size_t count = config->observers(config->context, &inquiry->target.id, may_answer, &look, peers,
                                      HM_VERDICT_VOICES_MAX);
     for (size_t i = 0; i < count; i++) {
         ask(verdict, now, inquiry, &peers[i], by);
@@ -183,13 +236,23 @@ static struct hm_verdict_inquiry *open_inquiry(struct hm_verdict *verdict, hm_ms
         hm_grow(verdict->inquiries, verdict->count, &verdict->capacity, sizeof *verdict->inquiries);
     hm_index_add(&verdict->by_id, hm_hash_id(0, target), (uint32_t)verdict->count);
     struct hm_verdict_inquiry *inquiry = &verdict->inquiries[verdict->count++];
-    *inquiry =
-        (struct hm_verdict_inquiry){.target = peer, .incarnation = incarnation, .opened_at = now};
+    *inquiry = (struct hm_verdict_inquiry){.target = peer,
+                                           .incarnation = incarnation,
+                                           .doubted = !hm_id_is_none(by),
+                                           .opened_at = now,
+                                           .round_at = now + ANSWER_MS};
     ask_observers(verdict, now, inquiry, by);
     return inquiry;
 }
 
 /* ---- counting ---- */
+
+/* Somebody had no answer of it, and nobody has found it alive. */
+static bool is_doubted(const struct hm_verdict *verdict, const struct hm_id *id)
+{
+    const struct hm_verdict_inquiry *inquiry = find(verdict, id);
+    return inquiry && inquiry->doubted && count_voices(inquiry, ALIVE) == 0;
+}
 
 /* Is it decided? `d` are those who count: who answered, and while there is time who may answer. */
 static bool is_gone(struct hm_verdict *verdict, const struct hm_verdict_inquiry *inquiry)
@@ -198,7 +261,8 @@ static bool is_gone(struct hm_verdict *verdict, const struct hm_verdict_inquiry 
     size_t gone = 0;
     for (uint8_t i = 0; i < inquiry->voice_count; i++) {
         const struct hm_verdict_voice *voice = &inquiry->voices[i];
-        if (voice->says == SILENT || !is_live(verdict, &voice->peer.id)) {
+        if (voice->says == SILENT || !is_live(verdict, &voice->peer.id) ||
+            (voice->says == ASKED && is_doubted(verdict, &voice->peer.id))) {
             continue;
         }
         d++;
@@ -213,11 +277,17 @@ static bool is_gone(struct hm_verdict *verdict, const struct hm_verdict_inquiry 
     return enough && gone >= least && gone >= (d < OBSERVERS_FULL ? d / 2 + 1 : OBSERVERS_NEEDED);
 }
 
+static hm_ms *since_of(struct hm_verdict *verdict, const struct hm_verdict_inquiry *inquiry)
+{
+    return inquiry->disputed ? &verdict->settled_at : &verdict->decided_at;
+}
+
 static void decide(struct hm_verdict *verdict, hm_ms now, struct hm_verdict_inquiry *inquiry)
 {
     bool gone = is_gone(verdict, inquiry);
-    if (gone && !inquiry->decided && verdict->decided_at > now) {
-        verdict->decided_at = now;
+    hm_ms *since = since_of(verdict, inquiry);
+    if (gone && !inquiry->decided && *since > now) {
+        *since = now;
     }
     inquiry->decided = gone;
 }
@@ -255,8 +325,9 @@ static void take_suspect(struct hm_verdict *verdict, hm_ms now, const struct hm_
     if (suspect->incarnation > inquiry->incarnation) {
         inquiry->incarnation = suspect->incarnation;
     }
+    inquiry->doubted = true;
     if (voice) {
-        voice->says = voice->says == GONE ? GONE : ASKED;
+        voice->says = voice->says == GONE ? GONE : LOOKING;
         voice->at = now; /* it lives, whatever it finds */
     }
     if (!suspect->suspected || inquiry->relayed >= RELAYED_MAX) {
@@ -288,8 +359,12 @@ static void take_report(struct hm_verdict *verdict, hm_ms now, const struct hm_p
     }
     voice->says = report->gone ? GONE : ALIVE;
     voice->at = now;
+    inquiry->doubted = inquiry->doubted || report->gone;
+    inquiry->disputed = inquiry->disputed || !report->gone;
     decide(verdict, now, inquiry);
-    if (count_voices(inquiry, GONE) == 0 && count_voices(inquiry, ASKED) == 0) {
+    if (count_voices(inquiry, GONE) + count_voices(inquiry, ASKED) +
+            count_voices(inquiry, LOOKING) ==
+        0) {
         close_inquiry(verdict, inquiry);
     }
 }
@@ -313,18 +388,22 @@ void hm_verdict_input(struct hm_verdict *verdict, hm_ms now, const struct hm_pee
 
 /* ---- time ---- */
 
-/* Those who did not answer are in doubt themselves. */
+/* Who has not said a word yet, where others have, is in doubt itself; and so is who has been silent
+ * for long. In a cluster that is only slow, and alive, the first ends with the first observers. */
 static void note_silence(struct hm_verdict *verdict, hm_ms now, size_t at)
 {
     uint8_t count = verdict->inquiries[at].voice_count;
+    bool doubted = verdict->inquiries[at].doubted;
     struct hm_id none = {{0}};
     for (uint8_t i = 0; i < count; i++) {
         struct hm_verdict_voice *voice = &verdict->inquiries[at].voices[i];
         hm_ms limit = voice->says == GONE ? VOICE_MS : ANSWER_MS;
-        if (voice->says == SILENT || voice->says == ALIVE || now < voice->at + limit) {
+        bool silent = voice->says != ALIVE && now >= voice->at + limit;
+        bool wordless = doubted && voice->says == ASKED && now >= voice->at + WORD_MS;
+        if (voice->says == SILENT || (!silent && !wordless)) {
             continue;
         }
-        voice->says = SILENT;
+        voice->says = silent ? SILENT : ASKED;
         struct hm_id id = voice->peer.id;
         if (!find(verdict, &id)) {
             open_inquiry(verdict, now, &id, 0, &none); /* moves the inquiries */
@@ -332,24 +411,32 @@ static void note_silence(struct hm_verdict *verdict, hm_ms now, size_t at)
     }
 }
 
-void hm_verdict_tick(struct hm_verdict *verdict, hm_ms now)
+static void look_at(struct hm_verdict *verdict, hm_ms now, size_t at)
 {
     struct hm_id none = {{0}};
+    note_silence(verdict, now, at);
+    struct hm_verdict_inquiry *inquiry = &verdict->inquiries[at];
+    if (now >= inquiry->round_at) {
+        inquiry->round_at = now + ANSWER_MS;
+        inquiry->rounds = (uint8_t)(inquiry->rounds < UINT8_MAX ? inquiry->rounds + 1 : UINT8_MAX);
+    }
+    ask_observers(verdict, now, inquiry, &none);
+    decide(verdict, now, inquiry);
+    bool found = inquiry->rounds > 0 && count_voices(inquiry, ALIVE) > 0;
+    if (count_voices(inquiry, GONE) == 0 && (found || inquiry->rounds >= ROUNDS_MAX)) {
+        close_inquiry(verdict, inquiry);
+    }
+}
+
+void hm_verdict_tick(struct hm_verdict *verdict, hm_ms now)
+{
     if (now < verdict->tick_at) {
         return;
     }
     verdict->tick_at = HM_NEVER;
     for (size_t i = verdict->count; i > 0; i--) {
         if (now >= verdict->inquiries[i - 1].next_at) {
-            note_silence(verdict, now, i - 1);
-            struct hm_verdict_inquiry *inquiry = &verdict->inquiries[i - 1];
-            inquiry->rounds =
-                (uint8_t)(inquiry->rounds < UINT8_MAX ? inquiry->rounds + 1 : UINT8_MAX);
-            ask_observers(verdict, now, inquiry, &none);
-            decide(verdict, now, inquiry);
-            if (count_voices(inquiry, GONE) == 0 && inquiry->rounds >= ROUNDS_MAX) {
-                close_inquiry(verdict, inquiry);
-            }
+            look_at(verdict, now, i - 1);
         }
     }
     for (size_t i = 0; i < verdict->count; i++) {
@@ -374,14 +461,46 @@ static bool is_in_between(const struct hm_verdict *verdict)
     return false;
 }
 
+/* Is there another that some find gone and others alive? It takes long to be sure of such. */
+static bool is_unsettled(const struct hm_verdict *verdict)
+{
+    for (size_t i = 0; i < verdict->count; i++) {
+        const struct hm_verdict_inquiry *inquiry = &verdict->inquiries[i];
+        if (inquiry->disputed && !inquiry->decided && inquiry->rounds <= UNSETTLED_ROUNDS &&
+            count_voices(inquiry, GONE) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* When those that are decided are to be told. */
+static hm_ms tell_at(const struct hm_verdict *verdict)
+{
+    bool just = verdict->told_at && verdict->decided_at <= verdict->told_at + JUST_GONE_MS;
+    hm_ms apart = verdict->told_at ? verdict->told_at + APART_MS : 0;
+    hm_ms at = HM_NEVER;
+    if (verdict->decided_at != HM_NEVER) {
+        hm_ms wait = just ? STRAGGLERS_MS : TOGETHER_MS;
+        at = verdict->decided_at + (is_in_between(verdict) ? wait : 0);
+    }
+    if (verdict->settled_at < at) {
+        hm_ms settled = verdict->settled_at + (is_unsettled(verdict) ? UNSETTLED_MS : 0);
+        at = settled < at ? settled : at;
+    }
+    return at > apart ? at : apart;
+}
+
 size_t hm_verdict_gone(struct hm_verdict *verdict, hm_ms now, struct hm_node_ref *out, size_t most)
 {
     size_t count = 0;
-    if (now < verdict->decided_at ||
-        (now < verdict->decided_at + TOGETHER_MS && is_in_between(verdict))) {
+    if (now < tell_at(verdict)) {
         return 0;
     }
+    hm_ms decided = verdict->decided_at;
+    hm_ms settled = verdict->settled_at;
     verdict->decided_at = HM_NEVER;
+    verdict->settled_at = HM_NEVER;
     for (size_t i = 0; i < verdict->count; i++) {
         struct hm_verdict_inquiry *inquiry = &verdict->inquiries[i];
         if (!inquiry->decided) {
@@ -391,18 +510,21 @@ size_t hm_verdict_gone(struct hm_verdict *verdict, hm_ms now, struct hm_node_ref
             inquiry->told_until = now + TELL_AGAIN_MS;
             out[count++].id = inquiry->target.id;
         }
-        hm_ms again = inquiry->told_until > now ? inquiry->told_until : now + 1;
-        verdict->decided_at = again < verdict->decided_at ? again : verdict->decided_at;
+        hm_ms again = inquiry->told_until;
+        if (again <= now) {
+            again = inquiry->disputed ? settled : decided; /* no room for it */
+        }
+        hm_ms *since = since_of(verdict, inquiry);
+        *since = again < *since ? again : *since;
     }
+    /* What is full is followed at once by the rest. */
+    verdict->told_at = count && count < most ? now : verdict->told_at;
     return count;
 }
 
 hm_ms hm_verdict_deadline(const struct hm_verdict *verdict)
 {
-    hm_ms told = verdict->decided_at;
-    if (told != HM_NEVER && is_in_between(verdict)) {
-        told += TOGETHER_MS;
-    }
+    hm_ms told = tell_at(verdict);
     return told < verdict->tick_at ? told : verdict->tick_at;
 }
 

@@ -1,8 +1,8 @@
 /* The leader counts the observers' reports: H distinct live observers make a member gone, and
  * nothing else does (Rapid, ATC'18, section 4.2). A doubt opens an inquiry: all who watch the
- * suspect are asked to see for themselves, and answer. Who does not answer is in doubt itself; on
- * its rings the next live predecessor stands in for it, and where too few live the control nodes
- * look.
+ * suspect are asked to see for themselves, and answer. Who does not say a word is in doubt itself;
+ * on its rings the next live predecessor stands in for it, and where too few live the control nodes
+ * look. So doubt runs through a cluster that has lost most of its nodes in a few waves.
  *
  * SEND: suspect. What is found is asked for with hm_verdict_gone. */
 #ifndef HM_ENGINE_VERDICT_H
@@ -29,7 +29,7 @@ struct hm_verdict_config {
 /* What one who was asked said last. */
 struct hm_verdict_voice {
     struct hm_peer peer;
-    uint8_t says; /* file-local: asked, alive, gone, silent */
+    uint8_t says; /* file-local: asked, looking, alive, gone, silent */
     hm_ms at;     /* of its last word, or of the question */
 };
 
@@ -41,9 +41,12 @@ struct hm_verdict_inquiry {
     uint8_t rounds;  /* of waiting for answers */
     uint8_t relayed; /* suspicions passed on */
     bool controls;   /* the control nodes have been asked */
+    bool doubted;    /* somebody said that it had no answer */
+    bool disputed;   /* somebody found it alive */
     bool decided;
     hm_ms opened_at;
-    hm_ms next_at;    /* who has not answered by then is silent */
+    hm_ms next_at;    /* it is looked at again */
+    hm_ms round_at;   /* a round of waiting ends */
     hm_ms told_until; /* its removal is under way until then */
 };
 
@@ -56,6 +59,8 @@ struct hm_verdict {
     struct hm_index by_id; /* of the targets */
     hm_ms tick_at;
     hm_ms decided_at; /* of the oldest that was not told; HM_NEVER: none */
+    hm_ms settled_at; /* the same, of those that were disputed */
+    hm_ms told_at;    /* when some were told */
 };
 
 void hm_verdict_init(struct hm_verdict *verdict, const struct hm_verdict_config *config);

@@ -1,6 +1,7 @@
 /* The kinds of simulated clusters: one run of each from a seed. */
 #include "tests/sim/cluster.h"
 #include "tests/sim/group.h"
+#include "tests/sim/members.h"
 #include "tests/sim/run.h"
 
 #include <stdio.h>
@@ -100,6 +101,6 @@ static bool run_lost(uint64_t seed, bool loud, struct sim_totals *totals, char w
 const struct sim_kind sim_kinds[] = {
     {"cluster", run_cluster, "events committed"}, {"names", run_names, "events committed"},
     {"churn", run_churn, "events committed"},     {"lost", run_lost, "events committed"},
-    {"log", run_log, "operations acknowledged"},
+    {"log", run_log, "operations acknowledged"},  {"members", sim_members, "events committed"},
 };
 const size_t sim_kind_count = sizeof sim_kinds / sizeof *sim_kinds;

@@ -2,17 +2,19 @@
 
 #include "core/base/assert.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
-#define COMMIT_MS      5u
-#define DATAGRAM_EXTRA (28u + 43u + 17u) /* IP and UDP, sealing, envelope */
-#define FRESH_MS       500u
-#define BATCH_MAX      1024u
-#define RING_EVENTS    64u
-#define LEAP_EVENTS    1000u
+#define COMMIT_MS       5u
+#define DATAGRAM_EXTRA  (28u + 43u + 17u) /* IP and UDP, sealing, envelope */
+#define FRESH_MS        500u
+#define REPORT_AGAIN_MS 1000u
+#define BATCH_MAX       1024u
+#define RING_EVENTS     64u
+#define LEAP_EVENTS     1000u
 
 enum { WAKE, MESSAGE, REFUSAL, COMMIT, DIGEST };
 
@@ -134,7 +136,9 @@ static void send(struct scale *scale, uint32_t from, const struct hm_peer *to,
     /* A stream repeats what is lost, unless nothing comes through. */
     bool lost = stream ? out == 1000 || target->in_permille == 1000
                        : hm_random_chance(&scale->random, out) ||
-                             hm_random_chance(&scale->random, target->in_permille);
+                             hm_random_chance(&scale->random, target->in_permille) ||
+                             (scale->loss_permille &&
+                              hm_random_chance(&scale->random, scale->loss_permille));
     if (lost) {
         return;
     }
@@ -186,6 +190,23 @@ static void want_fresh(struct scale *scale, uint32_t number)
 
 static void begin_join(struct scale *scale, uint32_t number);
 
+/* A stream that loses half of what it sends does not come about in time. */
+static bool can_join(const struct scale_node *node)
+{
+    return node->in_permille < 500 && node->out_permille < 500;
+}
+
+/* What a node is told is what was committed at this index. */
+static void note_event(struct scale *scale, const struct hm_event *event)
+{
+    const struct hm_event *committed = hm_state_event(scale->state, event->index);
+    if (!committed || committed->epoch != event->epoch ||
+        committed->members_position != event->members_position ||
+        !hm_bytes_equal(committed->body, event->body)) {
+        scale->wrong = "a node acted on an event that was never committed";
+    }
+}
+
 static void on_event(struct scale *scale, uint32_t number, const struct hm_event *event)
 {
     struct scale_node *node = &scale->nodes[number];
@@ -193,6 +214,7 @@ static void on_event(struct scale *scale, uint32_t number, const struct hm_event
     struct hm_message body;
     struct hm_reader in = hm_reader_of(event->body);
     bool changed = false;
+    note_event(scale, event);
     node->event_at = scale->now;
     scale->totals.events++;
     if (hm_message_decode(&in, &arena, &body) == HM_OK) {
@@ -203,7 +225,7 @@ static void on_event(struct scale *scale, uint32_t number, const struct hm_event
             changed = hm_slice_join(&node->slice, scale->now, &peer);
         } else if (body.kind == HM_MSG_member_left || body.kind == HM_MSG_member_failed) {
             changed = hm_slice_leave(&node->slice, scale->now, gone);
-            if (number_of(gone) == number && node->in_permille < 500 && node->out_permille < 500) {
+            if (number_of(gone) == number && can_join(node)) {
                 begin_join(scale, number); /* wrongly removed: it comes back by itself */
             }
         }
@@ -226,14 +248,42 @@ static void to_control(struct scale *scale, uint32_t number, const struct hm_mes
     hm_buf_fini(&bytes);
 }
 
+static void report(struct scale *scale, uint32_t number, const struct hm_id *target, bool gone)
+{
+    struct hm_message message = {.kind = HM_MSG_report};
+    message.report =
+        (struct hm_report){.target = *target,
+                           .incarnation = hm_swim_incarnation(&scale->nodes[number].swim, target),
+                           .gone = gone};
+    to_control(scale, number, &message);
+}
+
+/* As a node does from time to time: reports that still hold are said again, and one that is cut
+ * off asks the control plane how far the others are. */
+static void repeat_reports(struct scale *scale, uint32_t number)
+{
+    struct scale_node *node = &scale->nodes[number];
+    if (scale->now < node->report_at) {
+        return;
+    }
+    node->report_at = scale->now + REPORT_AGAIN_MS;
+    if (hm_swim_is_cut_off(&node->swim)) {
+        struct hm_peer control = peer_of((uint32_t)hm_random_below(&scale->random, SCALE_CONTROLS));
+        hm_swim_inquire(&node->swim, scale->now,
+                        &(struct hm_suspect){.target = control.id, .target_addr = control.addr});
+    }
+    struct hm_peer subjects[HM_RINGS_MAX];
+    size_t count = hm_slice_subjects(&node->slice, subjects);
+    for (size_t i = 0; i < count; i++) {
+        if (hm_swim_state(&node->swim, &subjects[i].id) == HM_SWIM_STATE_GONE) {
+            report(scale, number, &subjects[i].id, true);
+        }
+    }
+}
+
 static void notice(struct scale *scale, uint32_t number, const struct hm_effect *effect)
 {
     struct hm_message message = {.kind = HM_MSG_suspect};
-    if (effect->notice == HM_SWIM_SUSPECT && hm_swim_is_cut_off(&scale->nodes[number].swim)) {
-        struct hm_peer control = peer_of((uint32_t)hm_random_below(&scale->random, SCALE_CONTROLS));
-        hm_swim_inquire(&scale->nodes[number].swim, scale->now,
-                        &(struct hm_suspect){.target = control.id, .target_addr = control.addr});
-    }
     switch (effect->notice) {
     case HM_SWIM_DOUBT:
     case HM_SWIM_SUSPECT:
@@ -246,11 +296,7 @@ static void notice(struct scale *scale, uint32_t number, const struct hm_effect 
         break;
     case HM_SWIM_GONE:
     case HM_SWIM_BACK:
-        message.kind = HM_MSG_report;
-        message.report = (struct hm_report){.target = effect->peer.id,
-                                            .incarnation = effect->number,
-                                            .gone = effect->notice == HM_SWIM_GONE};
-        to_control(scale, number, &message);
+        report(scale, number, &effect->peer.id, effect->notice == HM_SWIM_GONE);
         break;
     default:
         break;
@@ -312,6 +358,7 @@ static void wake(struct scale *scale, uint32_t number)
     hm_swim_tick(&node->swim, scale->now);
     hm_feed_tick(&node->feed, scale->now);
     hm_slice_tick(&node->slice, scale->now);
+    repeat_reports(scale, number);
     drain(scale, number);
 }
 
@@ -387,7 +434,8 @@ static void let_in(struct scale *scale)
     hm_crowd_add(&scale->crowd, count);
     propose(scale, &request);
     for (uint32_t i = 0; i < count; i++) {
-        file_event(scale, COMMIT_MS + delay(scale), DIGEST, batch[i], 0, (struct hm_bytes){0});
+        file_event(scale, hm_plant("in_before_commit") ? 1 : COMMIT_MS + delay(scale), DIGEST,
+                   batch[i], 0, (struct hm_bytes){0});
     }
     if (scale->waiting_count) {
         scale->flush_at = scale->now + COMMIT_MS; /* the rest goes as another entry */
@@ -428,8 +476,10 @@ static void digest(struct scale *scale, uint32_t number)
     scale->totals.fresh_slices += node->life == SCALE_IN;
     scale->totals.bytes += count * 80 + DATAGRAM_EXTRA;
     node->fresh = false;
-    if (!in) {
-        begin_join(scale, number);
+    if (!in && !hm_plant("in_before_commit")) {
+        if (can_join(node)) {
+            begin_join(scale, number);
+        }
         return;
     }
     node->life = SCALE_IN;
@@ -666,6 +716,40 @@ void scale_pause(struct scale *scale, uint32_t node, hm_ms duration)
     scale->nodes[node].paused_until = scale->now + duration;
 }
 
+void scale_leave(struct scale *scale, uint32_t node)
+{
+    propose(scale, &(struct hm_message){.kind = HM_MSG_request_leave,
+                                        .request_leave = {.id = id_of(node)}});
+    scale_kill(scale, node, false);
+}
+
+void scale_raise_epoch(struct scale *scale)
+{
+    struct hm_label role;
+    propose(scale, &(struct hm_message){.kind = HM_MSG_request_recover,
+                                        .request_recover = {.history = hm_random_id(&scale->random),
+                                                            .survivor = member_of(0, &role)}});
+}
+
+void scale_send_stale(struct scale *scale, uint32_t to, uint32_t about)
+{
+    struct hm_buf body = {0};
+    struct hm_buf bytes = {0};
+    struct hm_place place = hm_feed_place(&scale->nodes[to].feed);
+    struct hm_message failed = {.kind = HM_MSG_member_failed};
+    struct hm_message message = {.kind = HM_MSG_feed_event};
+    failed.member_failed.id = id_of(about);
+    hm_message_encode(&body, &failed);
+    message.feed_event.event = (struct hm_event){.index = view_of(scale)->index + 1,
+                                                 .epoch = place.epoch - 1,
+                                                 .members_position = place.position + 1,
+                                                 .body = hm_buf_view(&body)};
+    hm_message_encode(&bytes, &message);
+    file_event(scale, 1, MESSAGE, to, about, hm_buf_view(&bytes));
+    hm_buf_fini(&bytes);
+    hm_buf_fini(&body);
+}
+
 void scale_emit(struct scale *scale)
 {
     /* A restart elsewhere: everybody hears of it, no ring changes. */
@@ -714,10 +798,12 @@ void scale_init(struct scale *scale, uint64_t seed, uint32_t count, uint32_t in)
         .count = count, .now = 1, .flush_at = HM_NEVER, .delay_min = 1, .delay_max = 3};
     hm_random_init(&scale->random, seed);
     scale->nodes = hm_alloc(count, sizeof *scale->nodes);
+    size_t before = scale_heap_bytes();
     scale->state = hm_state_new();
     hm_state_keep_rings(scale->state, 0);
     hm_replica_init(&scale->replica, &hm_state_machine, scale->state);
     found(scale, in);
+    scale->state_bytes = scale_heap_bytes() - before;
     hm_verdict_init(&scale->verdict, &(struct hm_verdict_config){.self = id_of(0),
                                                                  .context = scale,
                                                                  .observers = observers,

@@ -28,6 +28,7 @@ struct scale_node {
     hm_ms wake_at;
     hm_ms filed_at; /* of the event that wakes it */
     hm_ms paused_until;
+    hm_ms report_at;      /* what it found is said again */
     hm_ms event_at;       /* when it last learnt of an event */
     uint16_t in_permille; /* loss of what it is sent, and sends */
     uint16_t out_permille;
@@ -53,6 +54,7 @@ struct scale {
     hm_ms now;
     hm_ms delay_min;
     hm_ms delay_max;
+    uint32_t loss_permille; /* of all datagrams */
     struct hm_random random;
     uint32_t count;
     struct scale_node *nodes;
@@ -68,7 +70,9 @@ struct scale {
     size_t waiting_capacity;
     hm_ms flush_at;
     uint64_t published; /* events of the state that the control nodes have */
+    size_t state_bytes; /* what the state took when all were in: list, last events */
     struct scale_totals totals;
+    const char *wrong; /* what was acted on and should not have been; NULL: nothing */
 };
 
 /* `in` of `count` nodes are members from the start, and know their slices. */
@@ -79,6 +83,12 @@ void scale_run(struct scale *scale, hm_ms until);
 void scale_kill(struct scale *scale, uint32_t node, bool refuses);
 /* An absent one wants to be in. */
 void scale_join(struct scale *scale, uint32_t node);
+/* One asks to leave, and is silent when that is committed or lost. */
+void scale_leave(struct scale *scale, uint32_t node);
+/* Control node 0 goes on alone: a new epoch, without the other control nodes, which join again. */
+void scale_raise_epoch(struct scale *scale);
+/* A message of the epoch before comes to a node, and says of a member that it failed. */
+void scale_send_stale(struct scale *scale, uint32_t to, uint32_t about);
 void scale_pause(struct scale *scale, uint32_t node, hm_ms duration);
 /* An event that concerns nobody's slice: its way shows how gossip travels. */
 void scale_emit(struct scale *scale);
