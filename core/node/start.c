@@ -23,6 +23,7 @@
 #include "core/node/logs/log_reads.h"
 #include "core/node/logs/named.h"
 #include "core/node/member/emit.h"
+#include "core/node/member/required.h"
 #include "core/node/member/slices.h"
 #include "core/node/modules.h"
 
@@ -101,6 +102,7 @@ struct whole {
     struct hm_joins joins;
     struct hm_recovery recovery;
     struct hm_slices slices;
+    struct hm_required required;
     struct hm_news news;
     struct hm_facts facts;
     struct hm_commands commands;
@@ -124,6 +126,7 @@ static struct hm_node *make(void)
     node->joins = &whole->joins;
     node->recovery = &whole->recovery;
     node->slices = &whole->slices;
+    node->required = &whole->required;
     node->news = &whole->news;
     node->facts = &whole->facts;
     node->commands = &whole->commands;
@@ -149,6 +152,7 @@ struct hm_node *hm_node_new(const struct hm_node_config *config, struct hm_buf *
         hm_node_free(node);
         return NULL;
     }
+    hm_node_open_required(node);
     return node;
 }
 
@@ -168,6 +172,7 @@ void hm_node_free(struct hm_node *node)
     if (!node) {
         return;
     }
+    hm_node_close_required(node);
     hm_node_close_modules(node);
     hm_catalog_free(node->catalog);
     if (node->phase != HM_PHASE_NEW) {
