@@ -16,9 +16,10 @@ ZONE = "lite.test"
 class Lite:
     """A running hivemind-lite; on leaving the block it is killed."""
 
-    def __init__(self, cluster, name, *arguments, device=None, interval="1", key=None):
+    def __init__(self, cluster, name, *arguments, device=None, interval="1", key=None,
+                 prefix=()):
         self.log = cluster.dir / f"{name}.{device or 'lite'}.log"
-        self.command = [LITE, "--name", name, "--interval", interval, "--key", key or cluster.key,
+        self.command = [*prefix, LITE, "--name", name, "--interval", interval, "--key", key or cluster.key,
                         "--device", device or name, *arguments]
         self.process = None
 
@@ -197,10 +198,38 @@ def test_it_says_why_not():
             cluster.answers("video", HERE)  # one that answers is enough
 
 
+def test_names_are_looked_up():
+    """Again and again, until one of them stands for a member. In a mount namespace of its own, whose
+    /etc/hosts is written here."""
+    with Answering() as cluster:
+        port = cluster.join.rsplit(":", 1)[1]
+        with Lite(cluster, "cam", "--join", "member.invalid", "--service", "video:8080",
+                  "--once") as lite:
+            assert lite.process.wait(30) == 4
+            assert lite.said("nobody to ask: member.invalid ("), lite.log.read_text()
+        with Lite(cluster, "cam", "--join", f"localhost:{port}", "--service", "video:8080"):
+            cluster.answers("video", HERE)
+        hosts = cluster.dir / "hosts"
+        hosts.write_text("127.0.0.1 other.test\n")
+        mount = f"mount --bind {hosts} /etc/hosts"
+        if subprocess.run(["unshare", "-m", "sh", "-c", mount], check=False).returncode:
+            print("not tried: names that change; there are no mount namespaces here")
+            return
+        with Lite(cluster, "dog", "--join", f"member.invalid:{port}", "--service", "bark:8080",
+                  prefix=["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh"]) as lite:
+            until("it finds nobody", lambda: lite.said("nobody to ask: member.invalid"))
+            hosts.write_text("127.0.0.1 member.invalid\n")
+            cluster.answers("bark", HERE)
+
+
 def test_the_command_line():
-    for arguments, said in (([], "--join IP[:PORT] of a member is needed"),
+    for arguments, said in (([], "--join HOST[:PORT] of a member is needed"),
                             (["--join", "127.0.0.1"], "--service NAME:PORT is needed"),
-                            (["--join", "nowhere"], "'nowhere' is no address"),
+                            (["--join", "no where"], "'no where' is no address or name"),
+                            (["--join", "10.0.0.300"], "'10.0.0.300' is no address or name"),
+                            (["--join", "a:0"], "'a:0' is no address or name"),
+                            (["--join", "a:9610x"], "'a:9610x' is no address or name"),
+                            (["--join", "a..b"], "'a..b' is no address or name"),
                             (["--service", "web"], "'web' is not NAME:PORT"),
                             (["--service", "web:0"], "'web:0' is not NAME:PORT"),
                             (["--service", "a-very-long-name-indeed:1"], "at most 15"),

@@ -303,11 +303,10 @@ static void start_lite(struct world *world, size_t number, uint64_t boot)
                                       .name = hm_name_of(name),
                                       .version = {boot, 2},
                                       .config = hm_buf_view(&world->config),
-                                      .interval_ms = INTERVAL_MS,
-                                      .join_count = 2}};
-    for (size_t i = 0; i < 2; i++) {
-        lite->session.joins[i].addr = net_peer((number + i) % KEEPERS).addr;
-    }
+                                      .interval_ms = INTERVAL_MS}};
+    struct hm_addr joins[] = {net_peer(number % KEEPERS).addr,
+                              net_peer((number + 1) % KEEPERS).addr};
+    lite_session_set_joins(&lite->session, joins, 2);
     lite_session_start(&lite->session, world->net.now);
 }
 
@@ -510,6 +509,40 @@ static void assert_calm(const struct world *world)
 }
 
 /* ---- what is expected ---- */
+
+/* Its names stand for nobody at first, then for one who is not there, then for others. */
+static void test_whom_to_ask_may_be_found_later(void **unused)
+{
+    (void)unused;
+    struct lite_session session = {.interval_ms = INTERVAL_MS};
+    struct hm_buf payload = {0};
+    struct hm_addr addrs[] = {net_peer(1).addr, net_peer(2).addr};
+    enum lite_news news;
+    hm_ms now = 1000;
+    lite_session_start(&session, now);
+    for (size_t rounds = 0; rounds < 4; rounds++) {
+        hm_ms at = lite_session_deadline(&session);
+        assert_true(rounds == 0 || (at > now && at <= now + INTERVAL_MS)); /* no loop, no sleep */
+        now = at;
+        assert_false(lite_session_tick(&session, now, &payload, &news));
+        assert_int_equal(news, LITE_SILENT);
+        assert_int_equal(payload.size, 0);
+    }
+    lite_session_set_joins(&session, addrs, 1);
+    for (size_t sends = 0; sends < 3; sends++) {
+        now = lite_session_deadline(&session);
+        assert_true(lite_session_tick(&session, now, &payload, &news));
+        assert_true(hm_addr_equal(&session.current, &addrs[0]));
+    }
+    now = lite_session_deadline(&session);
+    assert_false(lite_session_tick(&session, now, &payload, &news));
+    assert_int_equal(news, LITE_SILENT);
+    lite_session_set_joins(&session, addrs, 2); /* the silent one is asked last */
+    now = lite_session_deadline(&session);
+    assert_true(lite_session_tick(&session, now, &payload, &news));
+    assert_true(hm_addr_equal(&session.current, &addrs[1]));
+    hm_buf_fini(&payload);
+}
 
 static void test_all_are_kept_and_go(void **unused)
 {
@@ -791,6 +824,7 @@ static void test_what_makes_no_sense_is_refused(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whom_to_ask_may_be_found_later),
         cmocka_unit_test(test_all_are_kept_and_go),
         cmocka_unit_test(test_a_lost_keeper_is_no_outage),
         cmocka_unit_test(test_a_keeper_that_returns_takes_nothing),
