@@ -46,12 +46,12 @@ class Lite:
 class Answering(Cluster):
     """A control node and two DNS servers."""
 
-    def __init__(self):
+    def __init__(self, control=""):
         super().__init__()
         ports = free_ports(6)
         self.join = f"127.0.0.1:{ports[0]}"
         self.dns = {}
-        self.add("c1", ports[0], "control", "control: {bootstrap: true}\n").start()
+        self.add("c1", ports[0], "control", f"control: {{bootstrap: true{control}}}\n").start()
         for number, name in enumerate(("d1", "d2")):
             self.dns[name] = ports[2 + number]
             self.add(name, ports[4 + number], "dns", f"join: [{self.join}]\ndns:\n  "
@@ -163,6 +163,36 @@ def test_both_die():
             lite.process.kill()
             cluster.nodes[first].kill()
             cluster.answers("video", set(), servers=(other,))
+
+
+def test_the_brake_holds_for_many():
+    """They lose touch together: it may be the network. One that is heard again is as ever, one that
+    says that it goes is gone, the others go when the brake ends."""
+    with Answering(", removal_brake: 6s") as cluster:
+        devices = [Lite(cluster, f"cam{number}", "--join", cluster.join, "--service", "video:8080",
+                        "--address", f"127.0.0.{number}") for number in range(1, 5)]
+        every = {f"127.0.0.{number}" for number in range(1, 5)}
+        for device in devices:
+            device.__enter__()
+        try:
+            cluster.answers("video", every)
+            for device in devices[1:]:
+                device.process.send_signal(signal.SIGSTOP)
+            until("the brake holds", lambda: cluster.nodes["c1"].facts()["braked"] == "3")
+            cluster.answers("video", every)
+            told = {one["host"]: one["reason"] for one in cluster.nodes["d1"].json("services", "video")}
+            assert "removal brake" in told["cam2"] and "brake" not in told["cam1"], told
+            devices[1].process.send_signal(signal.SIGCONT)
+            until("one is back", lambda: cluster.nodes["c1"].facts()["braked"] == "2")
+            devices[2].process.send_signal(signal.SIGCONT)
+            assert devices[2].stop() == 0
+            cluster.answers("video", every - {"127.0.0.3"})
+            cluster.answers("video", {"127.0.0.1", "127.0.0.2"})
+            assert cluster.nodes["c1"].facts()["braked"] == "0"
+        finally:
+            for device in devices:
+                device.process.send_signal(signal.SIGCONT)
+                device.__exit__(None, None, None)
 
 
 def test_without_quorum_it_still_goes():

@@ -573,7 +573,7 @@ static void test_a_lost_keeper_is_no_outage(void **unused)
 {
     (void)unused;
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        struct world *world = found(seed, (uint32_t)(seed % 3) * 50);
+        struct world *world = found(seed, (uint32_t)(seed % 3) * 30);
         uint32_t loss = world->net.loss_permille;
         run_for(world, 6000);
         world->net.loss_permille = 0;
@@ -652,6 +652,37 @@ static void test_without_quorum_they_end_and_return(void **unused)
         assert_calm(world);
         finish(world);
     }
+}
+
+/* Without a quorum nobody counts them all: a keeper goes by its own. One of many is gone soon, most
+ * of them at once stay for the time of the brake. */
+static void test_without_quorum_many_are_held(void **unused)
+{
+    (void)unused;
+    struct world *world = found(1, 0);
+    run_for(world, 6000);
+    run_for(world, CALM_MS);
+    assert_calm(world);
+    world->quorum = false;
+    for (size_t i = 0; i < LITES; i++) {
+        world->lites[i].dead = true;
+    }
+    run_for(world, LEASE_MS + 5000);
+    size_t held = 0;
+    size_t checked = 0;
+    for (size_t i = 0; i < LITES; i++) {
+        size_t keeper = KEEPERS;
+        (void)lease_of(world, i, &keeper);
+        checked += world->keepers[keeper].engine.leases >= 3;
+        held += world->keepers[keeper].engine.leases >= 3 && world->keepers[0].served[i];
+    }
+    assert_true(checked > 0);
+    assert_int_equal(held, checked);
+    run_for(world, HM_KEEPER_BRAKE_MS);
+    for (size_t i = 0; i < LITES; i++) {
+        assert_false(world->keepers[0].served[i]);
+    }
+    finish(world);
 }
 
 /* Anything may happen; when it ends, all is as it should be. */
@@ -829,6 +860,7 @@ int main(void)
         cmocka_unit_test(test_a_lost_keeper_is_no_outage),
         cmocka_unit_test(test_a_keeper_that_returns_takes_nothing),
         cmocka_unit_test(test_without_quorum_they_end_and_return),
+        cmocka_unit_test(test_without_quorum_many_are_held),
         cmocka_unit_test(test_chaos_ends_in_calm),
         cmocka_unit_test(test_the_load_is_even_and_only_a_lost_share_moves),
         cmocka_unit_test(test_what_makes_no_sense_is_refused),
