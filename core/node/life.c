@@ -67,6 +67,7 @@ void hm_node_refused(struct hm_node *node, hm_ms now, const struct hm_addr *addr
 {
     node->now = now;
     evidence(node, addr, false);
+    hm_node_call_lost(node, addr); /* what was asked there is asked elsewhere */
     node->fed = true;
 }
 
