@@ -129,3 +129,8 @@ void hm_node_on_replaced(struct hm_node *node)
     hm_node_reload_catalog(node);
     hm_node_reload_lites(node);
 }
+
+void hm_node_on_fenced(struct hm_node *node)
+{
+    hm_node_catalog_changed(node, &(struct hm_change_note){.kind = HM_CHANGE_ENDED});
+}

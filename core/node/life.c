@@ -13,6 +13,7 @@
 #include "core/node/desk/standing.h"
 #include "core/node/desk/submit.h"
 #include "core/node/dispatch.h"
+#include "core/node/events.h"
 #include "core/node/host/host.h"
 #include "core/node/host/report.h"
 #include "core/node/logs/backup.h"
@@ -129,6 +130,7 @@ static void identified(struct hm_node *node)
     if (has_log && node->met) {
         node->phase = HM_PHASE_FENCED;
         hm_node_log(node, HM_LOG_ERROR, "fenced", "reason=\"%s\"", hm_node_fence_text());
+        hm_node_on_fenced(node);
         return;
     }
     if (has_log && node->cluster) {

@@ -36,8 +36,10 @@
 #define VOTERS_TARGET    3u
 #define LEAP_EVENTS      1000u /* member events: who is further behind fetches a fresh slice */
 
-static const struct hm_upward upward = {
-    .calls = hm_node_call_hooks, .event = hm_node_on_event, .replaced = hm_node_on_replaced};
+static const struct hm_upward upward = {.calls = hm_node_call_hooks,
+                                        .event = hm_node_on_event,
+                                        .replaced = hm_node_on_replaced,
+                                        .fenced = hm_node_on_fenced};
 
 /* ---- made ---- */
 
@@ -214,8 +216,9 @@ static enum hm_status take_identity(struct hm_node *node, struct hm_bytes conten
 {
     struct hm_node_identity identity;
     if (!hm_node_get_identity(content, &identity)) {
-        hm_buf_printf(error, "file identity of the data directory is damaged; restore it, or start "
-                             "with an empty directory as a new node");
+        hm_buf_printf(error,
+                      "file identity of the data directory is damaged: restore it from a copy, "
+                      "or move the directory away, to start with an empty one as a new node");
         return HM_DAMAGED;
     }
     if (!hm_name_equal_nocase(&identity.name, &node->config.name)) {
