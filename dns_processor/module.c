@@ -26,6 +26,7 @@ struct dns {
     struct hm_addr *machine; /* the machine's addresses that are bound, if none are configured */
     size_t machine_count;
     bool complete;  /* the catalog holds the whole cluster; before that zones answer SERVFAIL */
+    bool ended;     /* the node is fenced: it is never complete again */
     hm_ms told_at;  /* when we were last told that it is whole; 0: never */
     bool has_proxy; /* a living one: virtual hosts do not follow the instances */
     uint32_t serial;
@@ -270,6 +271,9 @@ static bool is_complete(const struct dns *dns, hm_ms now)
 {
     bool told = dns->told_at != 0;
     bool has_state = hm_module_view(dns->ctx)->state_position > 0;
+    if (dns->ended) {
+        return false;
+    }
     return has_founded(dns) || (told && (has_state || now - dns->told_at >= EMPTY_BELIEF_MS));
 }
 
@@ -293,9 +297,24 @@ static void wake(struct dns *dns, hm_ms now)
     hm_module_wake(dns->ctx, at < addresses ? at : addresses);
 }
 
+/* A negative answer would be believed, and an old one too: SERVFAIL makes a resolver ask another
+ * server. */
+static void stop_answering(struct dns *dns)
+{
+    dns->ended = true;
+    dns->complete = false;
+    rebuild(dns);
+    hm_module_log(dns->ctx, HM_LOG_WARN, "zones ended",
+                  "reason=\"this node is fenced\" answers=SERVFAIL");
+}
+
 static void on_change(struct hm_module_ctx *ctx, const struct hm_change_note *note)
 {
     struct dns *dns = hm_module_state(ctx);
+    if (note->kind == HM_CHANGE_ENDED) {
+        stop_answering(dns);
+        return;
+    }
     if (note->kind == HM_CHANGE_ALL) {
         dns->told_at = hm_module_now(ctx);
         if (dns->complete || is_complete(dns, dns->told_at)) {
@@ -322,6 +341,7 @@ static void on_change(struct hm_module_ctx *ctx, const struct hm_change_note *no
         break;
     case HM_CHANGE_MEMBERS: /* those that matter here are records too */
     case HM_CHANGE_ALL:
+    case HM_CHANGE_ENDED:
         break;
     }
     update_serial(dns);
@@ -505,7 +525,10 @@ static void zone_fact(struct hm_module_ctx *ctx, const struct hm_dns_named *zone
 static void on_status(struct hm_module_ctx *ctx)
 {
     struct dns *dns = hm_module_state(ctx);
-    hm_module_fact(ctx, "dns.complete", "%s", dns->complete ? "yes" : "no");
+    hm_module_fact(ctx, "dns.complete", "%s",
+                   dns->complete ? "yes"
+                   : dns->ended  ? "no: fenced"
+                                 : "no");
     hm_module_fact(ctx, "dns.serial", "%u", dns->serial);
     hm_module_fact(ctx, "dns.names", "%zu", hm_dns_map_name_count(dns->map));
     for (size_t i = 0; i < dns->zones.count; i++) {

@@ -128,12 +128,35 @@ static void send_payload(struct lite *lite, hm_ms now)
 
 static void list_joins(const struct lite *lite, char *out, size_t size)
 {
-    char addr[HM_ADDR_TEXT_BYTES];
     out[0] = '\0';
     for (size_t i = 0; i < lite->options.join_count; i++) {
+        const struct lite_place *place = &lite->options.joins[i];
         size_t used = strlen(out);
-        snprintf(out + used, size - used, "%s%s", i ? ", " : "",
-                 hm_addr_format(&lite->options.joins[i], addr));
+        snprintf(out + used, size - used, "%s%s%s%s%s", i ? ", " : "", place->text,
+                 place->why ? " (" : "", place->why ? place->why : "", place->why ? ")" : "");
+    }
+}
+
+static void tell_silent(const struct lite *lite)
+{
+    char joins[1024];
+    list_joins(lite, joins, sizeof joins);
+    if (lite->session.keeper_count + lite->session.join_count == 0) {
+        lite_say("nobody to ask: %s", joins);
+    } else {
+        lite_say("no answer from %s: not reachable, no member, or of another key; ours is %08x",
+                 joins, lite->opener.key_id);
+    }
+}
+
+/* Names may stand for other addresses by now. Not while it goes: that has no time. */
+static void look_up(struct lite *lite)
+{
+    struct hm_addr addrs[LITE_TARGETS_MAX];
+    if (!lite->session.withdrawing) {
+        size_t count =
+            lite_look_up(lite->options.joins, lite->options.join_count, addrs, LITE_TARGETS_MAX);
+        lite_session_set_joins(&lite->session, addrs, count);
     }
 }
 
@@ -141,7 +164,6 @@ static void list_joins(const struct lite *lite, char *out, size_t size)
 static bool tell(struct lite *lite, enum lite_news news, const struct hm_addr *from, int *code)
 {
     char addr[HM_ADDR_TEXT_BYTES];
-    char joins[512];
     hm_addr_format(from, addr);
     switch (news) {
     case LITE_KEPT:
@@ -156,16 +178,17 @@ static bool tell(struct lite *lite, enum lite_news news, const struct hm_addr *f
         return lite->options.once;
     case LITE_SILENT:
     case LITE_LOST:
-        list_joins(lite, joins, sizeof joins);
         if (!lite->told_silent) {
-            lite_say("no answer from %s: not reachable, no member, or of another key; ours is %08x",
-                     joins, lite->opener.key_id);
+            tell_silent(lite);
         }
         lite->told_silent = true;
         if (news == LITE_LOST) {
             lite_say("%s is not kept any more", lite->options.name.text);
         }
         *code = EXIT_SILENT;
+        if (!lite->options.once) {
+            look_up(lite);
+        }
         return lite->options.once;
     case LITE_WITHDRAWN:
         lite_say("%s is withdrawn", lite->options.name.text);
@@ -280,11 +303,9 @@ int main(int argc, char **argv)
                                          .name = lite.options.name,
                                          .version = {now_ms(CLOCK_REALTIME), 2},
                                          .config = hm_buf_view(&lite.config),
-                                         .interval_ms = lite.options.interval_ms,
-                                         .join_count = lite.options.join_count};
-    for (size_t i = 0; i < lite.options.join_count; i++) {
-        lite.session.joins[i].addr = lite.options.joins[i];
-    }
+                                         .interval_ms = lite.options.interval_ms};
+    lite_lookup_init();
+    look_up(&lite);
     lite_session_start(&lite.session, now_ms(CLOCK_MONOTONIC));
     code = run(&lite);
     hm_sealer_fini(&lite.sealer);

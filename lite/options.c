@@ -34,7 +34,8 @@ static const char help[] =
     "Usage: hivemind-lite --join A[,B..] --service NAME:PORT [OPTION...]\n"
     "Announces a device or container to a Hivemind cluster without being a member of it.\n"
     "\n"
-    "  -j, --join=IP[:PORT],..  members to ask; one that answers is enough (port 9610)\n"
+    "  -j, --join=HOST[:PORT],.. members to ask, by address or name; one that answers is enough\n"
+    "                           (port 9610)\n"
     "  -n, --name=NAME          name of this host, a DNS label (the machine's)\n"
     "  -s, --service=NAME:PORT  what it serves; may be given again\n"
     "  -H, --vhost=DOMAIN       virtual host of the service before it; may be given again\n"
@@ -65,12 +66,11 @@ static bool read_joins(struct lite_options *options, char *text)
             *next++ = '\0';
         }
         if (options->join_count == LITE_JOIN_MAX) {
-            lite_say("--join takes at most %d addresses", LITE_JOIN_MAX);
+            lite_say("--join takes at most %d members", LITE_JOIN_MAX);
             return false;
         }
-        if (!hm_addr_parse(one, PORT, &options->joins[options->join_count]) ||
-            options->joins[options->join_count].port == 0) {
-            lite_say("--join: '%s' is no address: IP or IP:PORT is wanted (names are not resolved)",
+        if (!lite_place_read(&options->joins[options->join_count], one, PORT)) {
+            lite_say("--join: '%s' is no address or name: IP, NAME, IP:PORT or NAME:PORT is wanted",
                      one);
             return false;
         }
@@ -169,8 +169,8 @@ static bool is_complete(struct lite_options *options)
     struct hm_buf bytes = {0};
     char host[256] = "";
     if (options->join_count == 0 || options->config.services_count == 0) {
-        lite_say("%s is needed",
-                 options->join_count == 0 ? "--join IP[:PORT] of a member" : "--service NAME:PORT");
+        lite_say("%s is needed", options->join_count == 0 ? "--join HOST[:PORT] of a member"
+                                                          : "--service NAME:PORT");
         return false;
     }
     if (options->name.size == 0) {

@@ -2,8 +2,10 @@
 #ifndef HM_LITE_OPTIONS_H
 #define HM_LITE_OPTIONS_H
 
+#include "lite/lookup.h"
 #include "lite/session.h"
 
+#define LITE_JOIN_MAX      8
 #define LITE_SERVICES_MAX  16
 #define LITE_VHOSTS_MAX    32
 #define LITE_ADDRESSES_MAX 4
@@ -14,7 +16,7 @@ struct lite_options {
     bool once;
     struct hm_name name;
     uint32_t interval_ms;
-    struct hm_addr joins[LITE_JOIN_MAX];
+    struct lite_place joins[LITE_JOIN_MAX];
     size_t join_count;
     struct hm_service services[LITE_SERVICES_MAX];
     struct hm_domain vhosts[LITE_SERVICES_MAX][LITE_VHOSTS_MAX];

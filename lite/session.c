@@ -14,11 +14,29 @@
 #define ENVELOPE_BYTES  17u /* who speaks, and no address */
 #define LEASE_INTERVALS 3u
 
+void lite_session_set_joins(struct lite_session *session, const struct hm_addr *addrs, size_t count)
+{
+    struct lite_target joins[LITE_TARGETS_MAX];
+    count = count < LITE_TARGETS_MAX ? count : LITE_TARGETS_MAX;
+    for (size_t i = 0; i < count; i++) {
+        joins[i] = (struct lite_target){.addr = addrs[i]};
+        for (size_t j = 0; j < session->join_count; j++) {
+            if (hm_addr_equal(&session->joins[j].addr, &addrs[i])) {
+                joins[i].silent_until = session->joins[j].silent_until;
+            }
+        }
+    }
+    memcpy(session->joins, joins, count * sizeof *joins);
+    session->join_count = count;
+    if (!session->waiting) {
+        session->current = (struct hm_addr){0}; /* chosen anew: there may be a better one */
+    }
+}
+
 void lite_session_start(struct lite_session *session, hm_ms now)
 {
     session->next_at = now;
     session->give_up_at = HM_NEVER;
-    session->current = session->joins[0].addr;
 }
 
 hm_ms lite_session_deadline(const struct lite_session *session)
@@ -56,13 +74,31 @@ static void choose(struct lite_session *session, hm_ms now)
             best = target;
         }
     }
-    session->current = best->addr;
+    if (best) {
+        session->current = best->addr;
+    }
+}
+
+static bool is_target(struct lite_session *session, const struct hm_addr *addr)
+{
+    for (size_t i = 0; i < session->keeper_count + session->join_count; i++) {
+        if (hm_addr_equal(&target_at(session, i)->addr, addr)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t target_count(const struct lite_session *session)
+{
+    size_t count = session->keeper_count + session->join_count;
+    return count ? count : 1; /* nobody: that is a round, too */
 }
 
 /* All in turn were of no help: from now on it takes longer each time. */
 static hm_ms round_wait(const struct lite_session *session)
 {
-    size_t rounds = session->failures / (session->keeper_count + session->join_count);
+    size_t rounds = session->failures / target_count(session);
     hm_ms wait = (hm_ms)ROUND_FIRST_MS << (rounds < 6 ? rounds - 1 : 5);
     wait = wait < ROUND_MOST_MS ? wait : ROUND_MOST_MS;
     return wait < session->interval_ms ? wait : session->interval_ms;
@@ -77,7 +113,7 @@ static bool next_target(struct lite_session *session, hm_ms now)
     mark_silent(session, now);
     choose(session, now);
     session->failures++;
-    bool round = session->failures % (session->keeper_count + session->join_count) == 0;
+    bool round = session->failures % target_count(session) == 0;
     session->next_at = round ? now + round_wait(session) : now;
     return round;
 }
@@ -117,7 +153,8 @@ bool lite_session_tick(struct lite_session *session, hm_ms now, struct hm_buf *p
     if (now < session->next_at) {
         return false;
     }
-    if (session->waiting && session->tries >= TRIES) {
+    bool nobody = session->keeper_count + session->join_count == 0;
+    if (nobody || (session->waiting && session->tries >= TRIES)) {
         session->kept = false;
         bool round = next_target(session, now);
         *news = round ? LITE_SILENT : LITE_NOTHING;
@@ -125,11 +162,14 @@ bool lite_session_tick(struct lite_session *session, hm_ms now, struct hm_buf *p
             session->answered_at = 0;
             *news = LITE_LOST;
         }
-        if (session->next_at > now) {
+        if (session->next_at > now || nobody) {
             return false;
         }
     }
     if (!session->waiting) {
+        if (!is_target(session, &session->current)) {
+            choose(session, now);
+        }
         session->call++;
         session->waiting = true;
     }

@@ -7,7 +7,7 @@
 #include "core/base/ids.h"
 #include "core/wire/message.h"
 
-#define LITE_JOIN_MAX    8
+#define LITE_TARGETS_MAX 16
 #define LITE_KEEPERS_MAX 3
 #define LITE_REASON_MAX  256
 /* What a config may take so that its keepalive fits a datagram. */
@@ -37,8 +37,8 @@ struct lite_session {
     uint32_t interval_ms;
     uint64_t cluster;   /* 0: not kept yet */
     uint64_t challenge; /* of whom we spoke to last */
-    struct lite_target joins[LITE_JOIN_MAX];
-    size_t join_count;
+    struct lite_target joins[LITE_TARGETS_MAX];
+    size_t join_count;                            /* 0: nobody is known that could be asked */
     struct lite_target keepers[LITE_KEEPERS_MAX]; /* as it was last told, best first */
     size_t keeper_count;
     struct hm_addr current; /* asked last */
@@ -57,6 +57,10 @@ struct lite_session {
     char reason[LITE_REASON_MAX]; /* of the last refusal */
 };
 
+/* The members that the user named, at most LITE_TARGETS_MAX: before the start, and whenever names
+ * were looked up anew. */
+void lite_session_set_joins(struct lite_session *session, const struct hm_addr *addrs,
+                            size_t count);
 /* The fields up to interval_ms and joins are set by the caller. */
 void lite_session_start(struct lite_session *session, hm_ms now);
 hm_ms lite_session_deadline(const struct lite_session *session);

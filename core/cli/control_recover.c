@@ -20,8 +20,7 @@ bool hm_is_confirmed(const struct hm_given *given)
     if (hm_given_option(given, 'y')) {
         return true;
     }
-    printf("Type 'yes' to do it: ");
-    fflush(stdout);
+    fputs("Type 'yes' to do it: ", stderr); /* stdout is for what comes of it */
     if (!fgets(line, sizeof line, stdin) || strcmp(line, "yes\n") != 0) {
         hm_complain("nothing was changed; --yes does it without asking");
         return false;
@@ -29,24 +28,25 @@ bool hm_is_confirmed(const struct hm_given *given)
     return true;
 }
 
-static void tell_plan(const struct hm_recover_reply *reply)
+static void tell_plan(FILE *out, const struct hm_recover_reply *reply)
 {
-    printf("This node goes on alone, as a control plane of one voter:\n"
-           "  epoch %llu follows epoch %llu\n"
-           "  its log goes to entry %llu, of which it knows %llu to be committed; all of it is "
-           "kept\n"
-           "  its last event is %llu; whatever the others committed behind it is lost\n",
-           (unsigned long long)reply->next_epoch, (unsigned long long)reply->epoch,
-           (unsigned long long)reply->last, (unsigned long long)reply->commit,
-           (unsigned long long)reply->index);
+    fprintf(out,
+            "This node goes on alone, as a control plane of one voter:\n"
+            "  epoch %llu follows epoch %llu\n"
+            "  its log goes to entry %llu, of which it knows %llu to be committed; all of it is "
+            "kept\n"
+            "  its last event is %llu; whatever the others committed behind it is lost\n",
+            (unsigned long long)reply->next_epoch, (unsigned long long)reply->epoch,
+            (unsigned long long)reply->last, (unsigned long long)reply->commit,
+            (unsigned long long)reply->index);
     if (reply->logs) {
-        printf("  %u named logs go on likewise\n", reply->logs);
+        fprintf(out, "  %u named logs go on likewise\n", reply->logs);
     }
     for (uint32_t i = 0; i < reply->fenced_count; i++) {
         char addr[HM_ADDR_TEXT_BYTES];
-        printf("  %s at %s is fenced until `hivemind control rejoin` there\n",
-               reply->fenced[i].name.size ? reply->fenced[i].name.text : "a node",
-               hm_addr_format(&reply->fenced[i].addr, addr));
+        fprintf(out, "  %s at %s is fenced until `hivemind control rejoin` there\n",
+                reply->fenced[i].name.size ? reply->fenced[i].name.text : "a node",
+                hm_addr_format(&reply->fenced[i].addr, addr));
     }
 }
 
@@ -91,7 +91,7 @@ static int run_recover(struct hm_given *given)
     int code = hm_client_ask(&given->client, &request, 0, HM_MSG_recover_reply, &reply);
     if (code == EXIT_OK && told->status == HM_OK) {
         if (!hm_given_option(given, 'y')) {
-            tell_plan(told);
+            tell_plan(given->options.json ? stderr : stdout, told);
         }
         if (!hm_is_confirmed(given)) {
             return EXIT_FAILED;
@@ -117,13 +117,18 @@ static int run_rejoin(struct hm_given *given)
     struct hm_message reply;
     struct hm_message request = {.kind = HM_MSG_rejoin};
     if (!hm_given_option(given, 'y')) {
-        printf("This node puts its control data aside and joins the recovered control plane.\n");
+        fputs("This node puts its control data aside and joins the recovered control plane.\n",
+              given->options.json ? stderr : stdout);
     }
     if (!hm_is_confirmed(given)) {
         return EXIT_FAILED;
     }
     int code = hm_client_answer(&given->client, &request, 0, &reply);
-    if (code == EXIT_OK) {
+    if (code == EXIT_OK && given->options.json) {
+        json_t *json = json_object();
+        json_object_set_new(json, "rejoins", json_true());
+        hm_json_print(json);
+    } else if (code == EXIT_OK) {
         printf("it starts anew and joins; `hivemind status` tells when it is ready\n");
     }
     return code;

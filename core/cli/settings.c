@@ -136,6 +136,25 @@ static void tell_none(const struct hm_loader *loader, const struct hm_conf_node 
     hm_buf_fini(&text);
 }
 
+/* No module of this name: which of its kind are there? They are loaded to be asked. */
+static void tell_unknown(struct hm_loader *loader, const struct hm_conf_node *item,
+                         const char *what, enum hm_module_kind kind, char *const *names,
+                         size_t name_count, struct hm_conf_errors *errors)
+{
+    const char **fit = hm_alloc(name_count, sizeof *fit);
+    size_t count = 0;
+    for (size_t i = 0; i < name_count; i++) {
+        struct hm_buf why = {0};
+        const struct hm_module *module = hm_loader_load(loader, names[i], &why);
+        if (module && module->kind == kind) {
+            fit[count++] = names[i];
+        }
+        hm_buf_fini(&why);
+    }
+    hm_conf_check_choice(item, what, fit, count, errors);
+    hm_free(fit);
+}
+
 static void load_named(struct hm_settings *settings, struct hm_loader *loader,
                        const struct hm_conf_node *list, const char *what, enum hm_module_kind kind,
                        struct hm_conf_errors *errors)
@@ -156,7 +175,7 @@ static void load_named(struct hm_settings *settings, struct hm_loader *loader,
         } else if (!module && name_count == 0) {
             tell_none(loader, item, what, errors);
         } else if (!module) {
-            hm_conf_check_choice(item, what, (const char *const *)names, name_count, errors);
+            tell_unknown(loader, item, what, kind, names, name_count, errors);
         }
         hm_buf_fini(&why);
     }

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SERVICE_BYTES_MAX 15u /* RFC 6335 */
-#define DOMAIN_BYTES_MAX  253u
-#define KEEPERS_TOLD      3u
-#define CLAIMS_MAX        1024u
+#define LAPSED_MIN         3u
+#define LAPSED_TOGETHER_MS 10000u
+#define SERVICE_BYTES_MAX  15u /* RFC 6335 */
+#define DOMAIN_BYTES_MAX   253u
+#define KEEPERS_TOLD       3u
+#define CLAIMS_MAX         1024u
 
 void hm_keeper_init(struct hm_keeper *keeper, const struct hm_id *self, uint64_t seed)
 {
@@ -120,6 +122,7 @@ static struct hm_lease *open_lease(struct hm_keeper *keeper, struct hm_keeper_en
     if (!entry->lease) {
         entry->lease = hm_alloc(1, sizeof *entry->lease);
         entry->lease->submit_at = HM_NEVER;
+        entry->lease->push_at = HM_NEVER;
         keeper->leases++;
     }
     entry->wanted = false;
@@ -348,13 +351,20 @@ static void submit_at(struct hm_keeper *keeper, struct hm_lease *lease, hm_ms at
     }
 }
 
-/* It is gone: pushed at once, so that it is gone without quorum too. */
+/* It is gone: pushed, so that it is gone without quorum too. */
 static void end(struct hm_keeper *keeper, hm_ms now, struct hm_keeper_entry *entry, bool withdrawn)
 {
     struct hm_lease *lease = entry->lease;
     lease->version = end_of(&lease->version);
     lease->withdrawn = withdrawn;
-    push(keeper, entry);
+    lease->held = false;
+    if (withdrawn) {
+        lease->push_at = HM_NEVER;
+        push(keeper, entry);
+    } else {
+        lease->push_at = now + HM_KEEPER_ANSWER_MS;
+        due(keeper, lease->push_at);
+    }
     submit_at(keeper, lease, now);
 }
 
@@ -445,13 +455,14 @@ static bool take(struct hm_keeper *keeper, hm_ms now, struct hm_keeper_entry *en
     lease->call = alive->call;
     lease->expires_at = now + alive->lease_ms;
     lease->withdrawn = false;
+    lease->push_at = HM_NEVER;
     due(keeper, lease->expires_at);
     if (news) {
         hm_bytes_free(lease->config);
         lease->config = hm_bytes_copy(config);
         lease->version = alive->version;
     }
-    if (news || moved) {
+    if (news || moved || entry->braked) {
         submit_at(keeper, lease, now);
     }
     return news;
@@ -559,6 +570,14 @@ void hm_keeper_recorded(struct hm_keeper *keeper, hm_ms now, const struct hm_lit
     review(keeper, entry);
 }
 
+void hm_keeper_braked(struct hm_keeper *keeper, const struct hm_id *id, bool braked)
+{
+    struct hm_keeper_entry *entry = find(keeper, id);
+    if (entry) {
+        entry->braked = braked;
+    }
+}
+
 void hm_keeper_gone(struct hm_keeper *keeper, hm_ms now, const struct hm_id *id)
 {
     struct hm_keeper_entry *entry = find(keeper, id);
@@ -567,6 +586,7 @@ void hm_keeper_gone(struct hm_keeper *keeper, hm_ms now, const struct hm_id *id)
     }
     struct hm_lease *lease = entry->lease;
     entry->recorded = false;
+    entry->braked = false;
     entry->wanted = false;
     if (lease && is_end(&lease->version)) {
         tell_lease(keeper, entry, HM_OK, (struct hm_bytes){0});
@@ -671,7 +691,36 @@ void hm_keeper_submitted(struct hm_keeper *keeper, hm_ms now, const struct hm_id
 
 /* ---- time ---- */
 
-static void tick_lease(struct hm_keeper *keeper, hm_ms now, struct hm_keeper_entry *entry)
+/* What is kept here is a fair share of all: when more than half of it falls silent, it may well be
+ * the network. */
+static bool too_many_lapse(const struct hm_keeper *keeper, hm_ms now)
+{
+    size_t lapsed = 0;
+    size_t living = 0;
+    for (size_t i = 0; i < keeper->count; i++) {
+        const struct hm_lease *lease = keeper->entries[i].lease;
+        bool ended = lease && is_end(&lease->version);
+        lapsed += ended && !lease->withdrawn && now < lease->expires_at + LAPSED_TOGETHER_MS;
+        living += lease && !ended;
+    }
+    return lapsed >= LAPSED_MIN && lapsed > living;
+}
+
+static void push_end(struct hm_keeper *keeper, hm_ms now, struct hm_keeper_entry *entry,
+                     bool too_many)
+{
+    struct hm_lease *lease = entry->lease;
+    if (too_many && !lease->held) {
+        lease->held = true;
+        lease->push_at = now + HM_KEEPER_BRAKE_MS;
+    } else {
+        lease->push_at = HM_NEVER;
+        push(keeper, entry);
+    }
+}
+
+static void tick_lease(struct hm_keeper *keeper, hm_ms now, struct hm_keeper_entry *entry,
+                       bool too_many)
 {
     struct hm_lease *lease = entry->lease;
     if (!is_end(&lease->version) && now >= lease->expires_at) {
@@ -683,10 +732,14 @@ static void tick_lease(struct hm_keeper *keeper, hm_ms now, struct hm_keeper_ent
         hm_outbox_notify(&keeper->outbox, HM_KEEPER_EXPIRED, &(struct hm_peer){.id = entry->id}, 0);
         end(keeper, now, entry, false);
     }
+    if (now >= lease->push_at) {
+        push_end(keeper, now, entry, too_many);
+    }
     if (now >= lease->submit_at) {
         submit(keeper, entry);
     }
     due(keeper, lease->submit_at);
+    due(keeper, lease->push_at);
     due(keeper, is_end(&lease->version) ? HM_NEVER : lease->expires_at);
 }
 
@@ -695,10 +748,11 @@ void hm_keeper_tick(struct hm_keeper *keeper, hm_ms now)
     if (now < keeper->next_at) {
         return;
     }
+    bool too_many = too_many_lapse(keeper, now);
     keeper->next_at = HM_NEVER;
     for (size_t i = keeper->count; i-- > 0;) {
         if (keeper->entries[i].lease) {
-            tick_lease(keeper, now, &keeper->entries[i]);
+            tick_lease(keeper, now, &keeper->entries[i], too_many);
             forget_if_unused(keeper, &keeper->entries[i]);
         }
     }

@@ -4,9 +4,12 @@
  *
  * A keeper owns the lease. It pushes what the lite host serves, and asks the log to record it with
  * itself as keeper. Versions of a lite host have an even seq; the odd one above it says that it is
- * gone, which a keepalive above that beats, with or without quorum. The log's record tells the
- * others whose the lease is; when that keeper is no candidate any more, the next in rank goes on
- * with it for a whole lease.
+ * gone, which a keepalive above that beats, with or without quorum. One that withdraws is gone at
+ * once. Of one that has fallen silent the log is asked first, which may keep it for a while when
+ * too many fall silent together (the removal brake); without an answer it is gone after a second,
+ * unless it is one of three that make up more than half of those that are kept here: then after the
+ * time of the brake. The log's record tells the others whose the lease is; when that keeper is no
+ * candidate any more, the next in rank goes on with it for a whole lease.
  *
  * SEND: kept. APPLY: `message` is a push (for the other consumers), or a request_keep or
  * request_lapse (for the log, answered by hm_keeper_submitted). NOTIFY: enum hm_keeper_notice. */
@@ -20,6 +23,8 @@
 #define HM_KEEPER_LEASE_MS_MIN 1000u
 #define HM_KEEPER_LEASE_MS_MAX (24u * 3600u * 1000u)
 #define HM_KEEPER_RETRY_MS     1000u
+#define HM_KEEPER_ANSWER_MS    1000u  /* so long the log is waited for, when a lease is over */
+#define HM_KEEPER_BRAKE_MS     30000u /* without it, when too many are over: held so long */
 
 enum hm_keeper_notice {
     HM_KEEPER_ADOPT = 1, /* peer.id is without a keeper and ours now: hm_keeper_adopt is wanted */
@@ -39,6 +44,8 @@ struct hm_lease {
     uint64_t call;               /* of its last keepalive; 0: it has not spoken to us yet */
     hm_ms expires_at;            /* counts while it is alive */
     bool withdrawn;              /* ends of its own will */
+    bool held;                   /* too many ended with it, and no quorum to judge it */
+    hm_ms push_at;               /* it ends: pushed then unless the log has answered */
     struct hm_version committed; /* what the log has with us as keeper; zero: nothing */
     bool submitted;              /* a request is under way */
     hm_ms submit_at;             /* of the next one; HM_NEVER: nothing to say */
@@ -48,6 +55,7 @@ struct hm_keeper_entry {
     struct hm_id id;
     bool recorded;           /* in the log, */
     struct hm_lite record;   /* so */
+    bool braked;             /* as silent; the log is to hear of the next word from it */
     struct hm_version known; /* the highest heard of, committed or pushed */
     struct hm_lease *lease;  /* NULL: not ours */
     bool wanted;             /* an ADOPT is out */
@@ -89,6 +97,8 @@ enum hm_status hm_keeper_input(struct hm_keeper *keeper, hm_ms now, const struct
 /* The log has it so. */
 void hm_keeper_recorded(struct hm_keeper *keeper, hm_ms now, const struct hm_lite *lite,
                         const struct hm_version *version);
+/* The log keeps it though it was silent, or does so no more. */
+void hm_keeper_braked(struct hm_keeper *keeper, const struct hm_id *id, bool braked);
 /* The log has it no more. */
 void hm_keeper_gone(struct hm_keeper *keeper, hm_ms now, const struct hm_id *id);
 /* A version that somebody pushed. */

@@ -3,6 +3,7 @@
 #include "core/base/hash.h"
 #include "core/base/memory.h"
 #include "core/base/plant.h"
+#include "core/engine/swim_says.h"
 
 #include <string.h>
 
@@ -133,70 +134,6 @@ void hm_swim_set_places(struct hm_swim *swim, struct hm_place members, struct hm
     swim->state_place = state;
 }
 
-/* ---- what is sent ---- */
-
-static void send_ping(struct hm_swim *swim, const struct hm_peer *to, uint32_t nonce, bool regular)
-{
-    struct hm_message message = {.kind = HM_MSG_ping};
-    message.ping.nonce = nonce;
-    message.ping.regular = regular;
-    message.ping.incarnation = swim->incarnation;
-    message.ping.members = swim->members_place;
-    message.ping.state = swim->state_place;
-    hm_outbox_send(&swim->outbox, to, &message);
-}
-
-static void send_ack(struct hm_swim *swim, hm_ms now, const struct hm_peer *to, uint32_t nonce,
-                     hm_ms again_ms)
-{
-    struct hm_message message = {.kind = HM_MSG_ack};
-    message.ack.nonce = nonce;
-    message.ack.again_ms = (uint32_t)again_ms;
-    message.ack.stalled = now < swim->stalled_until;
-    message.ack.incarnation = swim->incarnation;
-    message.ack.members = swim->members_place;
-    message.ack.state = swim->state_place;
-    hm_outbox_send(&swim->outbox, to, &message);
-}
-
-static void send_suspect(struct hm_swim *swim, const struct hm_peer *to,
-                         const struct hm_swim_member *member)
-{
-    struct hm_message message = {.kind = HM_MSG_suspect};
-    message.suspect.target = member->peer.id;
-    message.suspect.target_addr = member->peer.addr;
-    message.suspect.incarnation = member->incarnation;
-    message.suspect.suspected = true;
-    message.suspect.by = swim->config.self.id;
-    hm_outbox_send(&swim->outbox, to, &message);
-}
-
-static void send_alive(struct hm_swim *swim, hm_ms now, const struct hm_peer *to)
-{
-    struct hm_message message = {.kind = HM_MSG_alive};
-    message.alive.target = swim->config.self.id;
-    message.alive.incarnation = swim->incarnation;
-    message.alive.stalled = now < swim->stalled_until;
-    hm_outbox_send(&swim->outbox, to, &message);
-}
-
-static void send_result(struct hm_swim *swim, const struct hm_peer *to, uint32_t nonce,
-                        const struct hm_id *target, bool heard, uint64_t incarnation)
-{
-    struct hm_message message = {.kind = HM_MSG_probe_result};
-    message.probe_result.nonce = nonce;
-    message.probe_result.target = *target;
-    message.probe_result.heard = heard;
-    message.probe_result.incarnation = incarnation;
-    hm_outbox_send(&swim->outbox, to, &message);
-}
-
-static void notify(struct hm_swim *swim, enum hm_swim_notice notice,
-                   const struct hm_swim_member *member)
-{
-    hm_outbox_notify(&swim->outbox, (int)notice, &member->peer, member->incarnation);
-}
-
 /* ---- what is thought of a subject ---- */
 
 static void adjust_health(struct hm_swim *swim, uint32_t worse)
@@ -218,7 +155,7 @@ static void report_gone(struct hm_swim *swim, struct hm_swim_member *member)
     member->urgent_at = HM_NEVER;
     forget_refusals(member);
     if (!reported) {
-        notify(swim, HM_SWIM_GONE, member);
+        hm_swim_notify(swim, HM_SWIM_GONE, member);
     }
 }
 
@@ -236,8 +173,8 @@ static void suspect(struct hm_swim *swim, hm_ms now, struct hm_swim_member *memb
     member->since = now;
     member->urgent_at = now + swim->config.probe_timeout_ms;
     look_sooner(swim, now, member);
-    send_suspect(swim, &member->peer, member); /* it first: it alone can refute */
-    notify(swim, HM_SWIM_SUSPECT, member);
+    hm_swim_send_suspect(swim, &member->peer, member); /* it first: it alone can refute */
+    hm_swim_notify(swim, HM_SWIM_SUSPECT, member);
 }
 
 /* Lifeguard: from max down to min with the logarithm of the confirmations; in thousandths of
@@ -269,11 +206,11 @@ static void hear(struct hm_swim *swim, struct hm_swim_member *member, uint64_t i
         member->lossy = false;
     }
     if (member->lossy) { /* a refutation does not clear it: the report moves along */
-        notify(swim, HM_SWIM_GONE, member);
+        hm_swim_notify(swim, HM_SWIM_GONE, member);
     } else if (was_gone || was_lossy) {
-        notify(swim, HM_SWIM_BACK, member);
+        hm_swim_notify(swim, HM_SWIM_BACK, member);
     } else if (was_doubted) {
-        notify(swim, HM_SWIM_ALIVE, member);
+        hm_swim_notify(swim, HM_SWIM_ALIVE, member);
     }
 }
 
@@ -290,12 +227,12 @@ static void remember(struct hm_swim *swim, hm_ms now, struct hm_swim_member *mem
     if (!member->lossy && count >= HISTORY_BAD) {
         member->lossy = true;
         if (!gone) {
-            notify(swim, HM_SWIM_GONE, member);
+            hm_swim_notify(swim, HM_SWIM_GONE, member);
         }
     } else if (member->lossy && count <= HISTORY_GOOD) {
         member->lossy = false;
         if (!gone) {
-            notify(swim, HM_SWIM_BACK, member);
+            hm_swim_notify(swim, HM_SWIM_BACK, member);
         }
     }
 }
@@ -310,7 +247,7 @@ static void forgive(struct hm_swim *swim, struct hm_swim_member *member, bool st
     if (member->lossy) {
         member->lossy = false;
         if (member->state != HM_SWIM_STATE_GONE) {
-            notify(swim, HM_SWIM_BACK, member);
+            hm_swim_notify(swim, HM_SWIM_BACK, member);
         }
     }
 }
@@ -332,9 +269,9 @@ static void ping_once(struct hm_swim *swim, hm_ms now, struct hm_swim_member *me
     }
     member->refusable = true;
     if (member->state == HM_SWIM_STATE_SUSPECT || member->state == HM_SWIM_STATE_GONE) {
-        send_suspect(swim, &member->peer, member);
+        hm_swim_send_suspect(swim, &member->peer, member);
     }
-    send_ping(swim, &member->peer, probe->nonce, probe->regular);
+    hm_swim_send_ping(swim, &member->peer, probe->nonce, probe->regular);
 }
 
 static void begin_probe(struct hm_swim *swim, hm_ms now, struct hm_swim_member *member,
@@ -388,7 +325,7 @@ static void probe_answered(struct hm_swim *swim, hm_ms now, struct hm_swim_membe
         remember(swim, now, member, !directly);
     }
     if (asked && member->state == HM_SWIM_STATE_ALIVE && !member->lossy) {
-        notify(swim, HM_SWIM_BACK, member);
+        hm_swim_notify(swim, HM_SWIM_BACK, member);
     }
 }
 
@@ -436,7 +373,7 @@ static void continue_probe(struct hm_swim *swim, hm_ms now, struct hm_swim_membe
     if (!probe->indirect && now >= direct_until) {
         if (member->state == HM_SWIM_STATE_ALIVE) {
             ask_helpers(swim, member);
-            notify(swim, HM_SWIM_DOUBT, member);
+            hm_swim_notify(swim, HM_SWIM_DOUBT, member);
         }
         if (!probe->asked) {
             probe_failed(swim, now, member);
@@ -521,7 +458,7 @@ static enum hm_status begin_errand(struct hm_swim *swim, hm_ms now, const struct
 {
     size_t same = 0;
     if (hm_id_equal(&request->target, &swim->config.self.id)) {
-        send_result(swim, from, request->nonce, &request->target, true, swim->incarnation);
+        hm_swim_send_result(swim, from, request->nonce, &request->target, true, swim->incarnation);
         return HM_OK;
     }
     for (size_t i = 0; i < swim->errand_count; i++) {
@@ -542,14 +479,15 @@ static enum hm_status begin_errand(struct hm_swim *swim, hm_ms now, const struct
         /* before the asker stops waiting, so that "not heard" still reaches it */
         .until = now + swim->config.probe_timeout_ms * 4 / 5,
     };
-    send_ping(swim, &errand->target, errand->nonce, false);
+    hm_swim_send_ping(swim, &errand->target, errand->nonce, false);
     return HM_OK;
 }
 
 static void end_errand(struct hm_swim *swim, size_t at, bool heard, uint64_t incarnation)
 {
     const struct hm_swim_errand *errand = &swim->errands[at];
-    send_result(swim, &errand->asker, errand->asker_nonce, &errand->target.id, heard, incarnation);
+    hm_swim_send_result(swim, &errand->asker, errand->asker_nonce, &errand->target.id, heard,
+                        incarnation);
     swim->errands[at] = swim->errands[--swim->errand_count];
     if (swim->errand_count == 0) {
         hm_free(swim->errands);
@@ -566,7 +504,7 @@ static void tick_errands(struct hm_swim *swim, hm_ms now)
             end_errand(swim, i, false, 0);
         } else if (now >= errand->again_at) {
             errand->again_at = HM_NEVER;
-            send_ping(swim, &errand->target, errand->nonce, false);
+            hm_swim_send_ping(swim, &errand->target, errand->nonce, false);
         }
     }
 }
@@ -609,7 +547,8 @@ static enum hm_status take_ping(struct hm_swim *swim, hm_ms now, const struct hm
         hear(swim, member, ping->incarnation);
     }
     note_copies(swim, now, ping->nonce);
-    send_ack(swim, now, from, ping->nonce, ping->regular ? give_turn(swim, now, ping->nonce) : 0);
+    hm_swim_send_ack(swim, now, from, ping->nonce,
+                     ping->regular ? give_turn(swim, now, ping->nonce) : 0);
     return HM_OK;
 }
 
@@ -668,7 +607,7 @@ static enum hm_status refute(struct hm_swim *swim, hm_ms now, const struct hm_pe
         swim->incarnation = doubted + 1;
         adjust_health(swim, 1);
     }
-    send_alive(swim, now, from);
+    hm_swim_send_alive(swim, now, from);
     return HM_OK;
 }
 
@@ -713,9 +652,9 @@ static enum hm_status take_stopping(struct hm_swim *swim, hm_ms now, const struc
     member->urgent_at = now + STOPPING_PROBE_MS;
     forget_refusals(member);
     if (was_gone && !member->lossy) {
-        notify(swim, HM_SWIM_BACK, member);
+        hm_swim_notify(swim, HM_SWIM_BACK, member);
     }
-    notify(swim, HM_SWIM_STOPPING, member);
+    hm_swim_notify(swim, HM_SWIM_STOPPING, member);
     return HM_OK;
 }
 
@@ -799,7 +738,7 @@ void hm_swim_inquire(struct hm_swim *swim, hm_ms now, const struct hm_suspect *s
         return;
     }
     if (member->state == HM_SWIM_STATE_GONE || member->lossy) {
-        notify(swim, HM_SWIM_GONE, member); /* said before; said again to whoever asks */
+        hm_swim_notify(swim, HM_SWIM_GONE, member); /* said before; said again to whoever asks */
         return;
     }
     for (uint8_t i = 0; i < member->confirmed; i++) {
@@ -814,12 +753,34 @@ void hm_swim_inquire(struct hm_swim *swim, hm_ms now, const struct hm_suspect *s
         member->confirmers[member->confirmed++] = by;
     }
     if (member->state == HM_SWIM_STATE_SUSPECT && !member->asked) {
-        notify(swim, HM_SWIM_DOUBT, member); /* we are at it: who says nothing is in doubt itself */
+        hm_swim_notify(swim, HM_SWIM_DOUBT,
+                       member); /* we are at it: who says nothing is in doubt itself */
     }
     member->asked = true;
     if (member->state == HM_SWIM_STATE_ALIVE && member->urgent_at > now) {
         member->urgent_at = now; /* see for ourselves */
         member->probe.active &= member->probe.timeout_ms <= swim->config.probe_timeout_ms;
+    }
+}
+
+void hm_swim_attend(struct hm_swim *swim, hm_ms now, const struct hm_peer *peer)
+{
+    struct hm_swim_member *member = find(swim, &peer->id);
+    if (!member) {
+        member = add_guest(swim, now,
+                           &(struct hm_suspect){.target = peer->id, .target_addr = peer->addr});
+    }
+    if (!member) {
+        return;
+    }
+    bool settled = member->state == HM_SWIM_STATE_ALIVE ||
+                   (member->guest && member->state == HM_SWIM_STATE_GONE);
+    if (member->guest) {
+        member->peer = *peer;
+        member->regular_at = now + GUEST_MS;
+    }
+    if (settled && !member->probe.active && (member->guest || member->incarnation == 0)) {
+        member->urgent_at = now;
     }
 }
 

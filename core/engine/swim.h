@@ -147,6 +147,10 @@ void hm_swim_refused(struct hm_swim *swim, hm_ms now, const struct hm_id *id);
  * at once, and what is found is told (GONE or BACK). A node that is not watched is, for a while. */
 void hm_swim_inquire(struct hm_swim *swim, hm_ms now, const struct hm_suspect *suspicion);
 
+/* Watched for ten seconds from now on though it is no subject, and probed at once; for those whom
+ * this node needs. A subject is watched anyway: it is only probed soon if it was not yet heard. */
+void hm_swim_attend(struct hm_swim *swim, hm_ms now, const struct hm_peer *peer);
+
 /* Are most of its subjects away? Then news may pass it by, and others must be asked. */
 bool hm_swim_is_cut_off(const struct hm_swim *swim);
 

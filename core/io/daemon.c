@@ -370,6 +370,9 @@ static enum hm_status start_node(struct hm_daemon *daemon, const struct hm_daemo
     }
     if (status == HM_OK) {
         status = hm_node_start(daemon->node, now_of(daemon), wall_ms(), files, file_count, error);
+        if (status != HM_OK && config->data) {
+            hm_buf_printf(error, " (data directory: %s)", config->data);
+        }
     }
     hm_disk_files_free(files, file_count);
     return status;

@@ -5,9 +5,9 @@
 #include "core/node/catalog/catalog.h"
 #include "core/node/control/control_status.h"
 #include "core/node/desk/requests.h"
-#include "core/node/desk/roles.h"
 #include "core/node/desk/standing.h"
 #include "core/node/desk/submit.h"
+#include "core/node/member/required.h"
 #include "core/node/modules.h"
 
 #include <stdarg.h>
@@ -104,7 +104,12 @@ static enum hm_status verdict(struct hm_node *node, char *text, size_t size)
         return HM_NO_QUORUM;
     }
     if (role) {
-        snprintf(text, size, "not ready: role %s is required and no member has it", role);
+        size_t having = hm_members_count_role(&node->view->members, role);
+        snprintf(text, size,
+                 having ? "not ready: role %s is required and none of the %zu members that have it "
+                          "answers this node"
+                        : "not ready: role %s is required and no member has it",
+                 role, having);
         return HM_NOT_READY;
     }
     if (!hm_node_is_ready(node)) {

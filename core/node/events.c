@@ -36,6 +36,7 @@ static void brake_changed(struct hm_node *node, const struct hm_change *change)
     struct hm_id host;
     if (hm_name_is(&change->scope, HM_SCOPE_BRAKED) &&
         hm_id_parse((const char *)change->key.data, change->key.size, &host)) {
+        hm_keeper_braked(&node->keeper, &host, change->present);
         refresh_host(node, &host);
     }
 }
@@ -127,4 +128,9 @@ void hm_node_on_replaced(struct hm_node *node)
     hm_node_recall_leaves(node);
     hm_node_reload_catalog(node);
     hm_node_reload_lites(node);
+}
+
+void hm_node_on_fenced(struct hm_node *node)
+{
+    hm_node_catalog_changed(node, &(struct hm_change_note){.kind = HM_CHANGE_ENDED});
 }

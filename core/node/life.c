@@ -13,6 +13,7 @@
 #include "core/node/desk/standing.h"
 #include "core/node/desk/submit.h"
 #include "core/node/dispatch.h"
+#include "core/node/events.h"
 #include "core/node/host/host.h"
 #include "core/node/host/report.h"
 #include "core/node/logs/backup.h"
@@ -23,6 +24,7 @@
 #include "core/node/member/fresh.h"
 #include "core/node/member/joining.h"
 #include "core/node/member/membership.h"
+#include "core/node/member/required.h"
 #include "core/node/member/slices.h"
 #include "core/node/modules.h"
 
@@ -66,6 +68,7 @@ void hm_node_refused(struct hm_node *node, hm_ms now, const struct hm_addr *addr
 {
     node->now = now;
     evidence(node, addr, false);
+    hm_node_call_lost(node, addr); /* what was asked there is asked elsewhere */
     node->fed = true;
 }
 
@@ -127,6 +130,7 @@ static void identified(struct hm_node *node)
     if (has_log && node->met) {
         node->phase = HM_PHASE_FENCED;
         hm_node_log(node, HM_LOG_ERROR, "fenced", "reason=\"%s\"", hm_node_fence_text());
+        hm_node_on_fenced(node);
         return;
     }
     if (has_log && node->cluster) {
@@ -178,6 +182,7 @@ static void pump(struct hm_node *node)
         hm_node_pump_feeds(node);
         hm_node_pump_slice(node);
         hm_node_pump_swim(node);
+        hm_node_pump_required(node);
         hm_node_pump_keeper(node);
         hm_node_pump_verdict(node);
         hm_node_pump_reconcile(node);
@@ -215,6 +220,7 @@ void hm_node_tick(struct hm_node *node, hm_ms now)
     if (node->phase == HM_PHASE_MEMBER || node->phase == HM_PHASE_LEAVING) {
         hm_slice_tick(&node->slice, now);
         hm_swim_tick(&node->swim, now);
+        hm_node_tick_required(node);
         hm_node_tick_fresh_slice(node);
         hm_feed_tick(&node->feeds[HM_FEED_MEMBERS], now);
         hm_feed_tick(&node->feeds[HM_FEED_STATE], now);
@@ -254,6 +260,7 @@ hm_ms hm_node_deadline(const struct hm_node *node)
     if (node->phase == HM_PHASE_MEMBER || node->phase == HM_PHASE_LEAVING) {
         at = sooner(at, hm_swim_deadline(&node->swim));
         at = sooner(at, hm_slice_deadline(&node->slice));
+        at = sooner(at, hm_node_required_deadline(node));
         at = sooner(at, node->phase == HM_PHASE_MEMBER ? node->slices->fresh_at : HM_NEVER);
         at = sooner(at, hm_feed_deadline(&node->feeds[HM_FEED_MEMBERS]));
         at = sooner(at, hm_feed_deadline(&node->feeds[HM_FEED_STATE]));

@@ -23,6 +23,7 @@
 #include "core/node/logs/log_reads.h"
 #include "core/node/logs/named.h"
 #include "core/node/member/emit.h"
+#include "core/node/member/required.h"
 #include "core/node/member/slices.h"
 #include "core/node/modules.h"
 
@@ -35,8 +36,10 @@
 #define VOTERS_TARGET    3u
 #define LEAP_EVENTS      1000u /* member events: who is further behind fetches a fresh slice */
 
-static const struct hm_upward upward = {
-    .calls = hm_node_call_hooks, .event = hm_node_on_event, .replaced = hm_node_on_replaced};
+static const struct hm_upward upward = {.calls = hm_node_call_hooks,
+                                        .event = hm_node_on_event,
+                                        .replaced = hm_node_on_replaced,
+                                        .fenced = hm_node_on_fenced};
 
 /* ---- made ---- */
 
@@ -101,6 +104,7 @@ struct whole {
     struct hm_joins joins;
     struct hm_recovery recovery;
     struct hm_slices slices;
+    struct hm_required required;
     struct hm_news news;
     struct hm_facts facts;
     struct hm_commands commands;
@@ -124,6 +128,7 @@ static struct hm_node *make(void)
     node->joins = &whole->joins;
     node->recovery = &whole->recovery;
     node->slices = &whole->slices;
+    node->required = &whole->required;
     node->news = &whole->news;
     node->facts = &whole->facts;
     node->commands = &whole->commands;
@@ -149,6 +154,7 @@ struct hm_node *hm_node_new(const struct hm_node_config *config, struct hm_buf *
         hm_node_free(node);
         return NULL;
     }
+    hm_node_open_required(node);
     return node;
 }
 
@@ -168,6 +174,7 @@ void hm_node_free(struct hm_node *node)
     if (!node) {
         return;
     }
+    hm_node_close_required(node);
     hm_node_close_modules(node);
     hm_catalog_free(node->catalog);
     if (node->phase != HM_PHASE_NEW) {
@@ -209,8 +216,9 @@ static enum hm_status take_identity(struct hm_node *node, struct hm_bytes conten
 {
     struct hm_node_identity identity;
     if (!hm_node_get_identity(content, &identity)) {
-        hm_buf_printf(error, "file identity of the data directory is damaged; restore it, or start "
-                             "with an empty directory as a new node");
+        hm_buf_printf(error,
+                      "file identity of the data directory is damaged: restore it from a copy, "
+                      "or move the directory away, to start with an empty one as a new node");
         return HM_DAMAGED;
     }
     if (!hm_name_equal_nocase(&identity.name, &node->config.name)) {

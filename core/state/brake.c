@@ -1,7 +1,7 @@
-/* The removal brake. Where three or more hosts fail within seconds and take more than half of a
- * service with them, it may well be the cluster that is in trouble, not the hosts: the members go,
- * their instances stay for a while, as suspect. Hosts that went first, before there were enough of
- * them, get theirs back. What is kept is a record, so a snapshot has it too. */
+/* The removal brake. Where three or more hosts, lite ones too, fail within seconds and take more
+ * than half of a service with them, it may well be the cluster that is in trouble, not the hosts:
+ * the members go, their instances stay for a while, as suspect. Hosts that went first, before there
+ * were enough of them, get theirs back. What is kept is a record, so a snapshot has it too. */
 #include "core/base/hash.h"
 #include "core/base/index.h"
 #include "core/base/memory.h"
@@ -15,10 +15,35 @@
 /* With what the last member takes along it stays below HM_STATE_EVENTS_MAX. */
 #define FAIL_EVENTS_MAX 2048u
 
+struct share {
+    struct hm_name name;
+    uint64_t lost;
+    uint64_t all;
+};
+
+struct hm_shares {
+    bool stale; /* to be counted anew */
+    struct share *items;
+    size_t count;
+    size_t capacity;
+    struct hm_index by_name;
+    struct hm_index by_id; /* of the fallen */
+};
+
 /* ---- hosts that failed lately ---- */
+
+static void count_anew(struct hm_state *state)
+{
+    if (state->shares) {
+        state->shares->stale = true;
+    }
+}
 
 static void drop_first(struct hm_state *state, size_t count)
 {
+    if (count) {
+        count_anew(state);
+    }
     for (size_t i = 0; i < count; i++) {
         hm_bytes_free(state->fallen[i].host);
     }
@@ -39,6 +64,7 @@ static void push(struct hm_state *state, const struct hm_fallen *fallen)
 void hm_state_set_fallen(struct hm_state *state, const struct hm_fallen *fallen, size_t count)
 {
     drop_first(state, state->fallen_count);
+    count_anew(state);
     for (size_t i = 0; i < count; i++) {
         push(state, &fallen[i]);
     }
@@ -48,6 +74,7 @@ static void forget(struct hm_state *state, const struct hm_id *id)
 {
     for (size_t i = state->fallen_count; i > 0; i--) {
         if (hm_id_equal(&state->fallen[i - 1].id, id)) {
+            count_anew(state);
             hm_bytes_free(state->fallen[i - 1].host);
             memmove(state->fallen + i - 1, state->fallen + i,
                     (state->fallen_count - i) * sizeof *state->fallen);
@@ -78,32 +105,6 @@ static bool read_fallen(const struct hm_fallen *fallen, struct hm_arena *arena,
     return read;
 }
 
-/* Only members that serve something count as hosts. */
-static void note(struct hm_state *state, const struct hm_id *id)
-{
-    const struct hm_member *member = hm_members_find(&state->view.members, id);
-    struct hm_arena arena = {0};
-    struct hm_message message = {.kind = HM_MSG_fallen_host};
-    struct hm_fallen_host *host = &message.fallen_host;
-    struct hm_host_config config;
-    if (member && hm_view_host(&state->view, id, &arena, &host->state) &&
-        read_config(host->state.config, &arena, &config) && config.services_count) {
-        struct hm_buf bytes = {0};
-        host->name = member->name;
-        host->addr = member->addr;
-        host->claims = (struct hm_claim *)hm_claims_of(&state->claims, id, &host->claims_count);
-        hm_message_encode(&bytes, &message);
-        forget(state, id);
-        if (state->fallen_count == FALLEN_MAX) {
-            drop_first(state, 1);
-        }
-        push(state, &(struct hm_fallen){
-                        .id = *id, .time_ms = state->time_ms, .host = hm_buf_view(&bytes)});
-        hm_buf_fini(&bytes);
-    }
-    hm_arena_fini(&arena);
-}
-
 static void forget_old(struct hm_state *state)
 {
     size_t old = 0;
@@ -115,21 +116,7 @@ static void forget_old(struct hm_state *state)
 
 /* ---- how much of each service they take along ---- */
 
-struct share {
-    struct hm_name name;
-    uint64_t lost;
-    uint64_t all;
-};
-
-struct shares {
-    struct share *items;
-    size_t count;
-    size_t capacity;
-    struct hm_index by_name;
-    struct hm_index by_id; /* of the fallen */
-};
-
-static struct share *find_share(const struct shares *shares, const struct hm_name *name)
+static struct share *find_share(const struct hm_shares *shares, const struct hm_name *name)
 {
     size_t cursor = 0;
     uint32_t slot;
@@ -142,7 +129,7 @@ static struct share *find_share(const struct shares *shares, const struct hm_nam
     return NULL;
 }
 
-static void count_config(struct shares *shares, const struct hm_host_config *config, bool lost)
+static void count_config(struct hm_shares *shares, const struct hm_host_config *config, bool lost)
 {
     uint32_t weight = config->addresses_count ? config->addresses_count : 1;
     for (uint32_t i = 0; i < config->services_count; i++) {
@@ -162,7 +149,7 @@ static void count_config(struct shares *shares, const struct hm_host_config *con
     }
 }
 
-static bool is_fallen(const struct hm_state *state, const struct shares *shares,
+static bool is_fallen(const struct hm_state *state, const struct hm_shares *shares,
                       const struct hm_id *id)
 {
     size_t cursor = 0;
@@ -175,7 +162,7 @@ static bool is_fallen(const struct hm_state *state, const struct shares *shares,
     return false;
 }
 
-static void count_shares(const struct hm_state *state, struct shares *shares)
+static void count_shares(const struct hm_state *state, struct hm_shares *shares)
 {
     struct hm_name scope = hm_name_of(HM_SCOPE_HOSTS);
     const struct hm_records *records = &state->view.records;
@@ -203,8 +190,93 @@ static void count_shares(const struct hm_state *state, struct shares *shares)
     }
 }
 
+void hm_state_free_shares(struct hm_state *state)
+{
+    if (state->shares) {
+        hm_free(state->shares->items);
+        hm_index_fini(&state->shares->by_name);
+        hm_index_fini(&state->shares->by_id);
+        hm_free(state->shares);
+    }
+}
+
+/* Counted once for many that fall one after the other: whoever falls moves to those that are lost,
+ * and the sum of all stays. */
+static const struct hm_shares *shares_of(struct hm_state *state)
+{
+    if (!state->shares || state->shares->stale) {
+        hm_state_free_shares(state);
+        state->shares = hm_alloc(1, sizeof *state->shares);
+        count_shares(state, state->shares);
+    }
+    return state->shares;
+}
+
+void hm_state_note_shares(struct hm_state *state, const struct hm_message *body)
+{
+    const struct hm_id *gone = body->kind == HM_MSG_host_removed ? &body->host_removed.host
+                               : body->kind == HM_MSG_lite_gone  ? &body->lite_gone.id
+                                                                 : NULL;
+    bool came = body->kind == HM_MSG_host_changed || body->kind == HM_MSG_lite_kept;
+    if (state->shares && (came || (gone && !is_fallen(state, state->shares, gone)))) {
+        state->shares->stale = true;
+    }
+}
+
+/* Of a service that nobody took anything of before, it is not known how much there is. */
+static void add_fallen(struct hm_state *state, const struct hm_id *id,
+                       const struct hm_host_config *config)
+{
+    struct hm_shares *shares = state->shares;
+    if (!shares || shares->stale) {
+        return;
+    }
+    uint32_t weight = config->addresses_count ? config->addresses_count : 1;
+    for (uint32_t i = 0; i < config->services_count; i++) {
+        struct share *share = find_share(shares, &config->services[i].name);
+        if (!share) {
+            shares->stale = true;
+            return;
+        }
+        share->lost += weight;
+    }
+    hm_index_add(&shares->by_id, hm_hash_id(0, id), (uint32_t)state->fallen_count - 1);
+}
+
+/* Only what serves something counts as a host. `host` says who it was, but for its config and what
+ * it asked for. */
+static void note(struct hm_state *state, const struct hm_id *id, struct hm_fallen_host *host)
+{
+    struct hm_arena arena = {0};
+    struct hm_host_config config;
+    if (hm_view_host(&state->view, id, &arena, &host->state) &&
+        read_config(host->state.config, &arena, &config) && config.services_count) {
+        struct hm_buf bytes = {0};
+        host->claims = (struct hm_claim *)hm_claims_of(&state->claims, id, &host->claims_count);
+        hm_message_encode(&bytes,
+                          &(struct hm_message){.kind = HM_MSG_fallen_host, .fallen_host = *host});
+        forget(state, id);
+        if (state->fallen_count == FALLEN_MAX) {
+            drop_first(state, FALLEN_MAX / 4);
+        }
+        push(state, &(struct hm_fallen){
+                        .id = *id, .time_ms = state->time_ms, .host = hm_buf_view(&bytes)});
+        add_fallen(state, id, &config);
+        hm_buf_fini(&bytes);
+    }
+    hm_arena_fini(&arena);
+}
+
+static void note_member(struct hm_state *state, const struct hm_id *id)
+{
+    const struct hm_member *member = hm_members_find(&state->view.members, id);
+    if (member) {
+        note(state, id, &(struct hm_fallen_host){.name = member->name, .addr = member->addr});
+    }
+}
+
 /* Would more than half of a service of this config go? */
-static bool brakes(const struct shares *shares, struct hm_bytes bytes)
+static bool brakes(const struct hm_shares *shares, struct hm_bytes bytes)
 {
     struct hm_arena arena = {0};
     struct hm_host_config config;
@@ -226,6 +298,12 @@ static void mark(struct hm_state *state, const struct hm_id *id, const struct hm
 {
     char key[HM_ID_TEXT_BYTES];
     struct hm_buf bytes = {0};
+    for (size_t i = state->fallen_count; i > 0; i--) { /* most often the last */
+        if (hm_id_equal(&state->fallen[i - 1].id, id)) {
+            state->fallen[i - 1].held = true;
+            break;
+        }
+    }
     hm_message_encode(&bytes, &(struct hm_message){.kind = HM_MSG_braked, .braked = *braked});
     struct hm_bytes value = hm_buf_view(&bytes);
     hm_state_emit_record(state, HM_SCOPE_BRAKED, hm_bytes_of_text(hm_id_format(id, key)), &value,
@@ -240,17 +318,22 @@ static void unmark(struct hm_state *state, const struct hm_id *id, struct hm_out
                          out);
 }
 
-static void release(struct hm_state *state, const struct hm_id *id, struct hm_outcome *out)
+static void release(struct hm_state *state, const struct hm_id *id, const struct hm_name *name,
+                    struct hm_outcome *out)
 {
-    hm_state_emit(state,
-                  &(struct hm_message){.kind = HM_MSG_host_removed, .host_removed = {.host = *id}},
-                  out);
+    struct hm_lite lite;
+    struct hm_message gone = {.kind = HM_MSG_host_removed, .host_removed = {.host = *id}};
+    if (hm_view_lite(&state->view, name, &lite) && hm_id_equal(&lite.id, id)) {
+        gone = (struct hm_message){.kind = HM_MSG_lite_gone,
+                                   .lite_gone = {.id = *id, .name = lite.name, .expired = true}};
+    }
+    hm_state_emit(state, &gone, out);
     unmark(state, id, out);
     hm_state_change_claims(state, id, NULL, 0, out);
 }
 
-static void remove_one(struct hm_state *state, const struct shares *shares, const struct hm_id *id,
-                       uint64_t until_ms, struct hm_outcome *out)
+static void remove_one(struct hm_state *state, const struct hm_shares *shares,
+                       const struct hm_id *id, uint64_t until_ms, struct hm_outcome *out)
 {
     const struct hm_member *member = hm_members_find(&state->view.members, id);
     struct hm_arena arena = {0};
@@ -267,28 +350,52 @@ static void remove_one(struct hm_state *state, const struct shares *shares, cons
     hm_arena_fini(&arena);
 }
 
+static bool is_gone(const struct hm_state *state, const struct hm_id *id,
+                    const struct hm_name *name)
+{
+    struct hm_arena arena = {0};
+    struct hm_host_state known;
+    struct hm_lite lite;
+    bool gone = !hm_members_find(&state->view.members, id) &&
+                !hm_members_find_name(&state->view.members, name) &&
+                !hm_view_lite(&state->view, name, &lite) &&
+                !hm_view_host(&state->view, id, &arena, &known);
+    hm_arena_fini(&arena);
+    return gone;
+}
+
+static void bring_one_back(struct hm_state *state, const struct hm_id *id,
+                           const struct hm_fallen_host *host, uint64_t until_ms,
+                           struct hm_outcome *out)
+{
+    struct hm_message back = {.kind = HM_MSG_host_changed, .host_changed = {.state = host->state}};
+    if (!hm_id_is_none(&host->keeper)) {
+        back = (struct hm_message){.kind = HM_MSG_lite_kept,
+                                   .lite_kept = {.lite = {.id = *id,
+                                                          .name = host->name,
+                                                          .addr = host->addr,
+                                                          .keeper = host->keeper,
+                                                          .lease_ms = host->lease_ms},
+                                                 .state = host->state}};
+    }
+    mark(state, id,
+         &(struct hm_braked){.name = host->name, .addr = host->addr, .until_ms = until_ms}, out);
+    hm_state_emit(state, &back, out);
+    hm_state_change_claims(state, id, host->claims, host->claims_count, out);
+    out->reason[0] = 0; /* who was refused what is nobody's question here */
+}
+
 /* Those that went before it was clear what happens. */
-static void bring_back(struct hm_state *state, const struct shares *shares, uint64_t until_ms,
+static void bring_back(struct hm_state *state, const struct hm_shares *shares, uint64_t until_ms,
                        struct hm_outcome *out)
 {
     for (size_t i = 0; i < state->fallen_count && out->events < FAIL_EVENTS_MAX; i++) {
         struct hm_arena arena = {0};
         struct hm_fallen_host host;
-        struct hm_host_state known;
         const struct hm_id *id = &state->fallen[i].id;
-        if (read_fallen(&state->fallen[i], &arena, &host) &&
-            !hm_members_find(&state->view.members, id) &&
-            !hm_members_find_name(&state->view.members, &host.name) &&
-            !hm_view_host(&state->view, id, &arena, &known) && brakes(shares, host.state.config)) {
-            mark(state, id,
-                 &(struct hm_braked){.name = host.name, .addr = host.addr, .until_ms = until_ms},
-                 out);
-            hm_state_emit(state,
-                          &(struct hm_message){.kind = HM_MSG_host_changed,
-                                               .host_changed = {.state = host.state}},
-                          out);
-            hm_state_change_claims(state, id, host.claims, host.claims_count, out);
-            out->reason[0] = 0; /* who was refused what is nobody's question here */
+        if (read_fallen(&state->fallen[i], &arena, &host) && is_gone(state, id, &host.name) &&
+            brakes(shares, host.state.config)) {
+            bring_one_back(state, id, &host, until_ms, out);
         }
         hm_arena_fini(&arena);
     }
@@ -298,24 +405,65 @@ static void bring_back(struct hm_state *state, const struct shares *shares, uint
 void hm_decide_fail(struct hm_state *state, const struct hm_request_fail *request,
                     struct hm_outcome *out)
 {
-    struct shares shares = {0};
+    static const struct hm_shares none = {0};
+    const struct hm_shares *shares = &none;
     uint64_t until_ms = state->time_ms + request->brake_ms;
     forget_old(state);
     for (uint32_t i = 0; i < request->nodes_count && request->brake_ms; i++) {
-        note(state, &request->nodes[i].id);
+        note_member(state, &request->nodes[i].id);
     }
     if (request->brake_ms && state->fallen_count >= HOSTS_MIN) {
-        count_shares(state, &shares);
+        shares = shares_of(state);
     }
     for (uint32_t i = 0; i < request->nodes_count && out->events < FAIL_EVENTS_MAX; i++) {
-        remove_one(state, &shares, &request->nodes[i].id, until_ms, out);
+        remove_one(state, shares, &request->nodes[i].id, until_ms, out);
     }
-    if (shares.count) {
-        bring_back(state, &shares, until_ms, out);
+    if (shares->count) {
+        bring_back(state, shares, until_ms, out);
     }
-    hm_free(shares.items);
-    hm_index_fini(&shares.by_name);
-    hm_index_fini(&shares.by_id);
+}
+
+bool hm_state_brake_lapse(struct hm_state *state, const struct hm_lite *lite, uint32_t brake_ms,
+                          struct hm_outcome *out)
+{
+    struct hm_arena arena = {0};
+    struct hm_host_state host;
+    struct hm_braked braked = {
+        .name = lite->name, .addr = lite->addr, .until_ms = state->time_ms + brake_ms};
+    struct hm_braked already;
+    bool held = false;
+    forget_old(state);
+    if (brake_ms == 0 || hm_view_braked(&state->view, &lite->id, &already)) {
+        return brake_ms != 0;
+    }
+    note(state, &lite->id,
+         &(struct hm_fallen_host){.name = lite->name,
+                                  .addr = lite->addr,
+                                  .keeper = lite->keeper,
+                                  .lease_ms = lite->lease_ms});
+    if (state->fallen_count >= HOSTS_MIN) {
+        const struct hm_shares *shares = shares_of(state);
+        held = hm_view_host(&state->view, &lite->id, &arena, &host) && brakes(shares, host.config);
+        if (held) {
+            mark(state, &lite->id, &braked, out);
+            bring_back(state, shares, braked.until_ms, out);
+        }
+    }
+    hm_arena_fini(&arena);
+    return held;
+}
+
+void hm_state_forget_fallen(struct hm_state *state, const struct hm_id *id)
+{
+    forget(state, id);
+}
+
+void hm_state_unbrake_lite(struct hm_state *state, const struct hm_id *id, struct hm_outcome *out)
+{
+    struct hm_braked braked;
+    if (hm_view_braked(&state->view, id, &braked)) {
+        unmark(state, id, out);
+    }
 }
 
 void hm_decide_release(struct hm_state *state, const struct hm_request_release *request,
@@ -326,7 +474,7 @@ void hm_decide_release(struct hm_state *state, const struct hm_request_release *
     uint64_t until_ms = request->until_ms < state->time_ms ? request->until_ms : state->time_ms;
     while (out->events < FAIL_EVENTS_MAX && hm_view_next_braked(&state->view, &host, &braked)) {
         if (braked.until_ms <= until_ms) {
-            release(state, &host, out);
+            release(state, &host, &braked.name, out);
         }
     }
 }
@@ -341,7 +489,7 @@ void hm_state_unbrake(struct hm_state *state, const struct hm_member *member,
         if (hm_id_equal(&host, &member->id)) {
             unmark(state, &host, out);
         } else if (hm_name_equal_nocase(&braked.name, &member->name)) {
-            release(state, &host, out);
+            release(state, &host, &braked.name, out);
         }
     }
 }

@@ -64,6 +64,8 @@ void hm_decide_keep(struct hm_state *state, const struct hm_request_keep *reques
     } else if (have_known && same_lite(&known, asker) &&
                !is_above(&request->state.version, &committed.version)) {
         hm_state_tell_refused(state, request->claims, claims, out); /* nothing to say again */
+        hm_state_forget_fallen(state, &asker->id);                  /* but that it lives */
+        hm_state_unbrake_lite(state, &asker->id, out);
         out->index = state->view.index;
     } else {
         hm_state_emit(state,
@@ -72,6 +74,8 @@ void hm_decide_keep(struct hm_state *state, const struct hm_request_keep *reques
                       out);
         uint64_t index = out->index;
         hm_state_change_claims(state, &asker->id, request->claims, claims, out);
+        hm_state_forget_fallen(state, &asker->id);
+        hm_state_unbrake_lite(state, &asker->id, out);
         out->index = index;
     }
     hm_arena_fini(&arena);
@@ -103,7 +107,11 @@ void hm_decide_lapse(struct hm_state *state, const struct hm_request_lapse *requ
     } else if (hm_view_host(&state->view, &id, &arena, &committed) &&
                is_above(&committed.version, &request->version)) {
         hm_state_refuse(out, HM_STALE, "%s has announced itself again", known.name.text);
-    } else {
+    } else if (!request->expired || !hm_state_brake_lapse(state, &known, request->brake_ms, out)) {
+        if (!request->expired) {
+            hm_state_forget_fallen(state, &id);
+        }
+        hm_state_unbrake_lite(state, &id, out);
         hm_state_emit(state,
                       &(struct hm_message){
                           .kind = HM_MSG_lite_gone,

@@ -16,8 +16,9 @@ struct hm_state {
     struct hm_fallen *fallen; /* hosts that failed lately, oldest first; `host` is owned */
     size_t fallen_count;
     size_t fallen_capacity;
-    uint64_t oldest;  /* oldest <= view.index + 1 */
-    uint64_t time_ms; /* log time of the request that is decided */
+    struct hm_shares *shares; /* what they take of each service, as last counted; NULL: not yet */
+    uint64_t oldest;          /* oldest <= view.index + 1 */
+    uint64_t time_ms;         /* log time of the request that is decided */
     struct hm_id origin;
 };
 
@@ -88,6 +89,17 @@ void hm_decide_release(struct hm_state *state, const struct hm_request_release *
  * another of its name goes. */
 void hm_state_unbrake(struct hm_state *state, const struct hm_member *member,
                       struct hm_outcome *out);
+/* The lease of a lite host is over. True: it stays for brake_ms (0: never), as suspect. What went
+ * before in the same accident comes back. */
+bool hm_state_brake_lapse(struct hm_state *state, const struct hm_lite *lite, uint32_t brake_ms,
+                          struct hm_outcome *out);
+/* A host was heard again, or went of its own will: that it failed does not count any more. */
+void hm_state_forget_fallen(struct hm_state *state, const struct hm_id *id);
+/* What was kept of a lite host is its own again, or goes. */
+void hm_state_unbrake_lite(struct hm_state *state, const struct hm_id *id, struct hm_outcome *out);
+/* What serves what is not as it was when the shares were counted, because of this event. */
+void hm_state_note_shares(struct hm_state *state, const struct hm_message *body);
+void hm_state_free_shares(struct hm_state *state);
 /* For a snapshot, and back; copies. */
 void hm_state_set_fallen(struct hm_state *state, const struct hm_fallen *fallen, size_t count);
 

@@ -68,13 +68,11 @@ static void hear(struct lite_session *session, hm_ms now, struct hm_reader *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     hm_ms now = 1000;
-    struct lite_session session = {.id = {{1}},
-                                   .name = hm_name_of("lite"),
-                                   .version = {1, 2},
-                                   .interval_ms = 1000,
-                                   .joins = {{.addr = {4, {127, 0, 0, 1}, 9610}}},
-                                   .join_count = 1};
+    struct lite_session session = {
+        .id = {{1}}, .name = hm_name_of("lite"), .version = {1, 2}, .interval_ms = 1000};
+    const struct hm_addr joins[] = {{4, {127, 0, 0, 1}, 9610}, {4, {127, 0, 0, 2}, 9610}};
     struct hm_reader in = hm_reader_of((struct hm_bytes){data, size});
+    lite_session_set_joins(&session, joins, 1);
     lite_session_start(&session, now);
     while (hm_reader_left(&in) > 1) {
         uint8_t step = hm_get_u8(&in);
@@ -84,6 +82,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             lite_session_unreachable(&session, now);
         } else {
             hear(&session, now, &in);
+        }
+        if (step == 0x7e) { /* the names stand for others now, or for nobody */
+            lite_session_set_joins(&session, joins, (size_t)now / 16 % 3);
         }
         if (session.give_up_at == HM_NEVER && step == 0x7f) {
             (void)lite_session_withdraw(&session, now);

@@ -173,6 +173,11 @@ def test_check_config():
         assert any(line.startswith(f"{file}:3:14: ") for line in said), said
         assert any(line.startswith(f"{file}:5:1: ") and "dns" in line for line in said), said
         expect(2, "run", "-c", file, said=f"{file}:2:9")
+        # 'log' is near, but no role.
+        file.write_text("key: /k\nroles: [lgo]\nmiddlewares: [hots]\n")
+        said = expect(2, "check-config", file).stderr
+        assert f"{file}:2:9: unknown role 'lgo': known are " in said, said
+        assert f"{file}:3:15: unknown middleware 'hots': known are " in said, said
         file.write_text("key: [/k\n")
         expect(2, "check-config", file, said=f"{file}:")
         file.write_text("key: /k\nroles: [host]\n")

@@ -16,9 +16,10 @@ ZONE = "lite.test"
 class Lite:
     """A running hivemind-lite; on leaving the block it is killed."""
 
-    def __init__(self, cluster, name, *arguments, device=None, interval="1", key=None):
+    def __init__(self, cluster, name, *arguments, device=None, interval="1", key=None,
+                 prefix=()):
         self.log = cluster.dir / f"{name}.{device or 'lite'}.log"
-        self.command = [LITE, "--name", name, "--interval", interval, "--key", key or cluster.key,
+        self.command = [*prefix, LITE, "--name", name, "--interval", interval, "--key", key or cluster.key,
                         "--device", device or name, *arguments]
         self.process = None
 
@@ -45,12 +46,12 @@ class Lite:
 class Answering(Cluster):
     """A control node and two DNS servers."""
 
-    def __init__(self):
+    def __init__(self, control=""):
         super().__init__()
         ports = free_ports(6)
         self.join = f"127.0.0.1:{ports[0]}"
         self.dns = {}
-        self.add("c1", ports[0], "control", "control: {bootstrap: true}\n").start()
+        self.add("c1", ports[0], "control", f"control: {{bootstrap: true{control}}}\n").start()
         for number, name in enumerate(("d1", "d2")):
             self.dns[name] = ports[2 + number]
             self.add(name, ports[4 + number], "dns", f"join: [{self.join}]\ndns:\n  "
@@ -164,6 +165,36 @@ def test_both_die():
             cluster.answers("video", set(), servers=(other,))
 
 
+def test_the_brake_holds_for_many():
+    """They lose touch together: it may be the network. One that is heard again is as ever, one that
+    says that it goes is gone, the others go when the brake ends."""
+    with Answering(", removal_brake: 6s") as cluster:
+        devices = [Lite(cluster, f"cam{number}", "--join", cluster.join, "--service", "video:8080",
+                        "--address", f"127.0.0.{number}") for number in range(1, 5)]
+        every = {f"127.0.0.{number}" for number in range(1, 5)}
+        for device in devices:
+            device.__enter__()
+        try:
+            cluster.answers("video", every)
+            for device in devices[1:]:
+                device.process.send_signal(signal.SIGSTOP)
+            until("the brake holds", lambda: cluster.nodes["c1"].facts()["braked"] == "3")
+            cluster.answers("video", every)
+            told = {one["host"]: one["reason"] for one in cluster.nodes["d1"].json("services", "video")}
+            assert "removal brake" in told["cam2"] and "brake" not in told["cam1"], told
+            devices[1].process.send_signal(signal.SIGCONT)
+            until("one is back", lambda: cluster.nodes["c1"].facts()["braked"] == "2")
+            devices[2].process.send_signal(signal.SIGCONT)
+            assert devices[2].stop() == 0
+            cluster.answers("video", every - {"127.0.0.3"})
+            cluster.answers("video", {"127.0.0.1", "127.0.0.2"})
+            assert cluster.nodes["c1"].facts()["braked"] == "0"
+        finally:
+            for device in devices:
+                device.process.send_signal(signal.SIGCONT)
+                device.__exit__(None, None, None)
+
+
 def test_without_quorum_it_still_goes():
     with Answering() as cluster:
         with Lite(cluster, "cam", "--join", cluster.join, "--service", "video:8080") as lite:
@@ -197,10 +228,38 @@ def test_it_says_why_not():
             cluster.answers("video", HERE)  # one that answers is enough
 
 
+def test_names_are_looked_up():
+    """Again and again, until one of them stands for a member. In a mount namespace of its own, whose
+    /etc/hosts is written here."""
+    with Answering() as cluster:
+        port = cluster.join.rsplit(":", 1)[1]
+        with Lite(cluster, "cam", "--join", "member.invalid", "--service", "video:8080",
+                  "--once") as lite:
+            assert lite.process.wait(30) == 4
+            assert lite.said("nobody to ask: member.invalid ("), lite.log.read_text()
+        with Lite(cluster, "cam", "--join", f"localhost:{port}", "--service", "video:8080"):
+            cluster.answers("video", HERE)
+        hosts = cluster.dir / "hosts"
+        hosts.write_text("127.0.0.1 other.test\n")
+        mount = f"mount --bind {hosts} /etc/hosts"
+        if subprocess.run(["unshare", "-m", "sh", "-c", mount], check=False).returncode:
+            print("not tried: names that change; there are no mount namespaces here")
+            return
+        with Lite(cluster, "dog", "--join", f"member.invalid:{port}", "--service", "bark:8080",
+                  prefix=["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh"]) as lite:
+            until("it finds nobody", lambda: lite.said("nobody to ask: member.invalid"))
+            hosts.write_text("127.0.0.1 member.invalid\n")
+            cluster.answers("bark", HERE)
+
+
 def test_the_command_line():
-    for arguments, said in (([], "--join IP[:PORT] of a member is needed"),
+    for arguments, said in (([], "--join HOST[:PORT] of a member is needed"),
                             (["--join", "127.0.0.1"], "--service NAME:PORT is needed"),
-                            (["--join", "nowhere"], "'nowhere' is no address"),
+                            (["--join", "no where"], "'no where' is no address or name"),
+                            (["--join", "10.0.0.300"], "'10.0.0.300' is no address or name"),
+                            (["--join", "a:0"], "'a:0' is no address or name"),
+                            (["--join", "a:9610x"], "'a:9610x' is no address or name"),
+                            (["--join", "a..b"], "'a..b' is no address or name"),
                             (["--service", "web"], "'web' is not NAME:PORT"),
                             (["--service", "web:0"], "'web:0' is not NAME:PORT"),
                             (["--service", "a-very-long-name-indeed:1"], "at most 15"),

@@ -2,6 +2,7 @@
 """A majority of the control plane is lost for good: a survivor goes on, the others are fenced and
 come back, and whoever asks DNS sees nothing of it. On real processes."""
 
+import json
 import shutil
 import threading
 
@@ -47,6 +48,11 @@ def start(cluster, roles="control"):
     return nodes, join, dns, host, server
 
 
+def rcode(server, name):
+    reply = dnsquery.ask(server, name, dnsquery.A)
+    return reply[0] if reply else None
+
+
 def lose_majority(nodes):
     """Kills the first and the last; the one in between survives."""
     first, survivor, last = nodes
@@ -84,18 +90,28 @@ def test_a_survivor_goes_on():
         assert done.returncode == 0, done
 
         # An old voter with its disk is fenced, stays so over a restart, and comes back anew.
+        old = ("127.0.0.1", free_ports(1)[0])  # it answered for the zone, too
+        assert "roles: [control]" in last.text
+        last.file.write_text(last.text.replace("roles: [control]", "roles: [control, dns]") +
+                             f"dns:\n  listen: [\"{old[0]}:{old[1]}\"]\n  zones:\n"
+                             "    - name: corp.internal\n")
         last.start()
         until("it is fenced", lambda: "fenced" in last.ask("status").stdout)
+        until("it answers nothing any more",
+              lambda: rcode(old, "web.corp.internal") == dnsquery.SERVFAIL)
         refused = last.ask("members", "--all")
         assert refused.returncode == 1 and "control rejoin" in refused.stderr, refused
         assert last.stop() == 0
         last.start()
         until("it is still fenced", lambda: "fenced" in last.ask("control status").stdout)
+        assert rcode(old, "web.corp.internal") == dnsquery.SERVFAIL
+        assert last.facts()["dns.complete"] == "no: fenced", last.facts()
         assert by_name(survivor).keys() == {"c2"}, by_name(survivor)
         assert host.ask("control rejoin", "--yes").returncode == 1
-        done = last.ask("control rejoin", "--yes")
-        assert done.returncode == 0, done
+        done = last.ask("control rejoin", "--yes", "--format", "json")
+        assert done.returncode == 0 and json.loads(done.stdout) == {"rejoins": True}, done
         until("it is a member again", last.is_healthy)
+        until("it answers again", lambda: rcode(old, "web.corp.internal") == dnsquery.NOERROR)
         assert (last.data / "aside-1" / "identity").exists()
         assert list((last.data / "aside-1").glob("journal-*"))
         # One that lost its disk is new.

@@ -205,6 +205,7 @@ size_t start(struct cluster *cluster, const char *name, const struct hm_module *
                                       .join_count = 1,
                                       .bootstrap = bootstrap,
                                       .serve_joins = true,
+                                      .rings = cluster->rings,
                                       /* A journal is the simulator's matter. */
                                       .durable = module != &control_module,
                                       .seed = cluster->seed + 1000 * (number + 1),

@@ -32,6 +32,7 @@ struct packet {
 struct cluster {
     hm_ms now;
     uint64_t seed;
+    uint32_t rings; /* 0: as everywhere */
     struct hm_node *nodes[NODES_MAX];
     struct hm_node_config configs[NODES_MAX];
     const struct hm_module *modules[NODES_MAX][1];

@@ -291,6 +291,141 @@ static void test_a_snapshot_in_between(void **unused)
     }
 }
 
+/* ---- lite hosts ---- */
+
+static struct hm_lite lite_of(uint8_t number)
+{
+    struct hm_lite lite = {.id = id_of(number),
+                           .addr = {.family = 4, .ip = {10, 0, 1, number}, .port = 4000},
+                           .keeper = id_of(1),
+                           .lease_ms = 15000};
+    char name[16];
+    snprintf(name, sizeof name, "cam%u", number);
+    lite.name = hm_name_of(name);
+    return lite;
+}
+
+static void keep(struct world *world, uint8_t number, uint64_t seq)
+{
+    struct hm_service offered = {.name = hm_name_of("video"), .port = 80, .weight = 1};
+    struct hm_buf config = {0};
+    hm_message_encode(
+        &config, &(struct hm_message){.kind = HM_MSG_host_config,
+                                      .host_config = {.services = &offered, .services_count = 1}});
+    struct hm_message request = {
+        .kind = HM_MSG_request_keep,
+        .request_keep = {
+            .lite = lite_of(number),
+            .state = {.host = id_of(number), .version = {1, seq}, .config = hm_buf_view(&config)}}};
+    assert_int_equal(apply(world, &request).status, HM_OK);
+    hm_buf_fini(&config);
+}
+
+static void lapse(struct world *world, uint8_t number, uint64_t seq, bool expired)
+{
+    struct hm_message request = {.kind = HM_MSG_request_lapse,
+                                 .request_lapse = {.id = id_of(number),
+                                                   .name = lite_of(number).name,
+                                                   .version = {1, seq},
+                                                   .expired = expired,
+                                                   .brake_ms = BRAKE_MS}};
+    assert_int_equal(apply(world, &request).status, HM_OK);
+}
+
+static bool is_lite(const struct world *world, uint8_t number)
+{
+    struct hm_lite lite;
+    struct hm_name name = lite_of(number).name;
+    return hm_view_lite(hm_state_view(world->state), &name, &lite);
+}
+
+static void keep_five(struct world *world)
+{
+    found(world, 0);
+    for (uint8_t i = 51; i <= 55; i++) {
+        keep(world, i, 2);
+    }
+}
+
+/* They fall silent one after the other, as their leases end. */
+static void test_lite_hosts_that_lapse_together_stay(void **unused)
+{
+    (void)unused;
+    struct world world;
+    keep_five(&world);
+    lapse(&world, 51, 3, true);
+    world.now_ms += 1000;
+    lapse(&world, 52, 3, true);
+    assert_false(is_served(&world, 51) || is_lite(&world, 52)); /* two may well be dead */
+    world.now_ms += 1000;
+    lapse(&world, 53, 3, true);
+    for (uint8_t i = 51; i <= 53; i++) {
+        assert_true(is_served(&world, i) && is_lite(&world, i) && is_braked(&world, i));
+    }
+    world.now_ms += 100;
+    lapse(&world, 54, 3, true);
+    lapse(&world, 54, 3, true); /* whoever goes on with its lease finds it silent, too */
+    assert_true(is_served(&world, 54) && is_braked(&world, 54) && !is_braked(&world, 55));
+    keep(&world, 51, 2); /* heard again, with nothing new to say */
+    assert_true(is_served(&world, 51) && !is_braked(&world, 51));
+    lapse(&world, 51, 3, true);
+    assert_true(is_served(&world, 51) && is_braked(&world, 51));
+    keep(&world, 52, 4); /* heard again */
+    assert_true(is_served(&world, 52) && is_lite(&world, 52) && !is_braked(&world, 52));
+    lapse(&world, 53, 5, false); /* heard again to say that it goes */
+    assert_false(is_served(&world, 53) || is_lite(&world, 53) || is_braked(&world, 53));
+    world.now_ms += BRAKE_MS;
+    assert_int_equal(release(&world), 4); /* 51 and 54: each with its mark */
+    for (uint8_t i = 51; i <= 55; i++) {
+        bool lives = i == 52 || i == 55;
+        assert_true(is_served(&world, i) == lives && is_lite(&world, i) == lives);
+        assert_false(is_braked(&world, i));
+    }
+    close_state(&world);
+}
+
+static void test_lite_hosts_that_go_are_no_accident(void **unused)
+{
+    (void)unused;
+    struct world world;
+    keep_five(&world);
+    for (uint8_t i = 51; i <= 53; i++) { /* of their own will */
+        lapse(&world, i, 3, false);
+    }
+    lapse(&world, 54, 3, true);
+    assert_false(is_served(&world, 54));
+    keep(&world, 51, 4);
+    lapse(&world, 51, 5, true); /* over and over the same one */
+    keep(&world, 51, 6);
+    lapse(&world, 51, 7, true);
+    assert_false(is_served(&world, 51));
+    close_state(&world);
+}
+
+/* Members and lite hosts of one service are one accident; and what was counted is counted anew
+ * when others come. */
+static void test_members_and_lite_hosts_together(void **unused)
+{
+    (void)unused;
+    struct world world;
+    found(&world, 1);
+    keep(&world, 51, 2);
+    join(&world, 21, "v1");
+    join(&world, 22, "v2");
+    serve(&world, 21, "video");
+    serve(&world, 22, "video");
+    fail_hosts(&world, 21, 2);
+    assert_false(is_served(&world, 21) || is_served(&world, 22));
+    lapse(&world, 51, 3, true);
+    assert_true(is_braked(&world, 51) && is_braked(&world, 21) && is_braked(&world, 22));
+    for (uint8_t i = 61; i <= 68; i++) { /* now there are enough of them */
+        keep(&world, i, 2);
+    }
+    lapse(&world, 61, 3, true);
+    assert_false(is_served(&world, 61));
+    close_state(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +436,9 @@ int main(void)
         cmocka_unit_test(test_two_hosts_are_no_disaster),
         cmocka_unit_test(test_a_host_that_is_back),
         cmocka_unit_test(test_a_snapshot_in_between),
+        cmocka_unit_test(test_lite_hosts_that_lapse_together_stay),
+        cmocka_unit_test(test_lite_hosts_that_go_are_no_accident),
+        cmocka_unit_test(test_members_and_lite_hosts_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -584,6 +584,27 @@ static bool was_logged(struct running *running, const char *text)
     return strstr((const char *)running->ctx.logs.data, text) != NULL;
 }
 
+/* Neither what it had is answered any more, nor that there is no such name. */
+static void test_a_fenced_node_answers_nothing(void **state)
+{
+    (void)state;
+    struct running running = {0};
+    set_catalog();
+    start(&running, free_port(), "zones: [{name: corp.internal}]\n");
+    put_zone(&running, "corp.internal", 9, NULL);
+    complete(&running);
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 9 IN A 10.0.0.5");
+    change(&running, HM_CHANGE_ENDED, "");
+    assert_true(was_logged(&running, "zones ended reason=\"this node is fenced\""));
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    expect_fact(&running, "dns.complete=no: fenced\n");
+    change(&running, HM_CHANGE_SERVICE, "web");
+    complete(&running);
+    expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    expect(&running, "nobody.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
+    stop(&running);
+}
+
 static void test_what_is_committed_is_served(void **state)
 {
     (void)state;
@@ -764,6 +785,7 @@ int main(void)
         cmocka_unit_test(test_from_a_bootstrap_to_answers),
         cmocka_unit_test(test_a_founder_has_nobody_to_wait_for),
         cmocka_unit_test(test_a_cluster_without_state_is_believed_in_time),
+        cmocka_unit_test(test_a_fenced_node_answers_nothing),
         cmocka_unit_test(test_what_is_committed_is_served),
         cmocka_unit_test(test_who_comes_second_looks_again),
         cmocka_unit_test(test_zones_come_and_go_by_a_reload),

@@ -303,11 +303,10 @@ static void start_lite(struct world *world, size_t number, uint64_t boot)
                                       .name = hm_name_of(name),
                                       .version = {boot, 2},
                                       .config = hm_buf_view(&world->config),
-                                      .interval_ms = INTERVAL_MS,
-                                      .join_count = 2}};
-    for (size_t i = 0; i < 2; i++) {
-        lite->session.joins[i].addr = net_peer((number + i) % KEEPERS).addr;
-    }
+                                      .interval_ms = INTERVAL_MS}};
+    struct hm_addr joins[] = {net_peer(number % KEEPERS).addr,
+                              net_peer((number + 1) % KEEPERS).addr};
+    lite_session_set_joins(&lite->session, joins, 2);
     lite_session_start(&lite->session, world->net.now);
 }
 
@@ -511,6 +510,40 @@ static void assert_calm(const struct world *world)
 
 /* ---- what is expected ---- */
 
+/* Its names stand for nobody at first, then for one who is not there, then for others. */
+static void test_whom_to_ask_may_be_found_later(void **unused)
+{
+    (void)unused;
+    struct lite_session session = {.interval_ms = INTERVAL_MS};
+    struct hm_buf payload = {0};
+    struct hm_addr addrs[] = {net_peer(1).addr, net_peer(2).addr};
+    enum lite_news news;
+    hm_ms now = 1000;
+    lite_session_start(&session, now);
+    for (size_t rounds = 0; rounds < 4; rounds++) {
+        hm_ms at = lite_session_deadline(&session);
+        assert_true(rounds == 0 || (at > now && at <= now + INTERVAL_MS)); /* no loop, no sleep */
+        now = at;
+        assert_false(lite_session_tick(&session, now, &payload, &news));
+        assert_int_equal(news, LITE_SILENT);
+        assert_int_equal(payload.size, 0);
+    }
+    lite_session_set_joins(&session, addrs, 1);
+    for (size_t sends = 0; sends < 3; sends++) {
+        now = lite_session_deadline(&session);
+        assert_true(lite_session_tick(&session, now, &payload, &news));
+        assert_true(hm_addr_equal(&session.current, &addrs[0]));
+    }
+    now = lite_session_deadline(&session);
+    assert_false(lite_session_tick(&session, now, &payload, &news));
+    assert_int_equal(news, LITE_SILENT);
+    lite_session_set_joins(&session, addrs, 2); /* the silent one is asked last */
+    now = lite_session_deadline(&session);
+    assert_true(lite_session_tick(&session, now, &payload, &news));
+    assert_true(hm_addr_equal(&session.current, &addrs[1]));
+    hm_buf_fini(&payload);
+}
+
 static void test_all_are_kept_and_go(void **unused)
 {
     (void)unused;
@@ -540,7 +573,7 @@ static void test_a_lost_keeper_is_no_outage(void **unused)
 {
     (void)unused;
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        struct world *world = found(seed, (uint32_t)(seed % 3) * 50);
+        struct world *world = found(seed, (uint32_t)(seed % 3) * 30);
         uint32_t loss = world->net.loss_permille;
         run_for(world, 6000);
         world->net.loss_permille = 0;
@@ -619,6 +652,37 @@ static void test_without_quorum_they_end_and_return(void **unused)
         assert_calm(world);
         finish(world);
     }
+}
+
+/* Without a quorum nobody counts them all: a keeper goes by its own. One of many is gone soon, most
+ * of them at once stay for the time of the brake. */
+static void test_without_quorum_many_are_held(void **unused)
+{
+    (void)unused;
+    struct world *world = found(1, 0);
+    run_for(world, 6000);
+    run_for(world, CALM_MS);
+    assert_calm(world);
+    world->quorum = false;
+    for (size_t i = 0; i < LITES; i++) {
+        world->lites[i].dead = true;
+    }
+    run_for(world, LEASE_MS + 5000);
+    size_t held = 0;
+    size_t checked = 0;
+    for (size_t i = 0; i < LITES; i++) {
+        size_t keeper = KEEPERS;
+        (void)lease_of(world, i, &keeper);
+        checked += world->keepers[keeper].engine.leases >= 3;
+        held += world->keepers[keeper].engine.leases >= 3 && world->keepers[0].served[i];
+    }
+    assert_true(checked > 0);
+    assert_int_equal(held, checked);
+    run_for(world, HM_KEEPER_BRAKE_MS);
+    for (size_t i = 0; i < LITES; i++) {
+        assert_false(world->keepers[0].served[i]);
+    }
+    finish(world);
 }
 
 /* Anything may happen; when it ends, all is as it should be. */
@@ -791,10 +855,12 @@ static void test_what_makes_no_sense_is_refused(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whom_to_ask_may_be_found_later),
         cmocka_unit_test(test_all_are_kept_and_go),
         cmocka_unit_test(test_a_lost_keeper_is_no_outage),
         cmocka_unit_test(test_a_keeper_that_returns_takes_nothing),
         cmocka_unit_test(test_without_quorum_they_end_and_return),
+        cmocka_unit_test(test_without_quorum_many_are_held),
         cmocka_unit_test(test_chaos_ends_in_calm),
         cmocka_unit_test(test_the_load_is_even_and_only_a_lost_share_moves),
         cmocka_unit_test(test_what_makes_no_sense_is_refused),

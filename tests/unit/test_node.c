@@ -159,6 +159,27 @@ static void test_an_announcement_is_reported(void **state)
 }
 
 /* The goal is a second from the leader's death to the next committed event, whenever it dies. */
+/* The control node that is asked for the consumers has just died: the next one is asked at once. */
+static void test_a_report_waits_for_no_dead_control_node(void **state)
+{
+    (void)state;
+    for (size_t dead = 0; dead < 3; dead++) {
+        struct cluster cluster = {0};
+        struct hm_arena arena = {0};
+        struct hm_message message;
+        start_seven(&cluster);
+        if (dead != leader_of(&cluster)) {
+            cluster.dead[dead] = true; /* its machine refuses */
+            hm_ms since = cluster.now;
+            const struct hm_change_report *report = announce_on(&cluster, 5, &arena, &message);
+            assert_int_equal(report->status, HM_OK);
+            assert_in_range(cluster.now - since, 0, 100);
+        }
+        hm_arena_fini(&arena);
+        finish(&cluster);
+    }
+}
+
 static void test_a_change_waits_for_the_election_alone(void **state)
 {
     (void)state;
@@ -580,6 +601,7 @@ int main(void)
         cmocka_unit_test(test_a_dead_leader_is_followed_by_another),
         cmocka_unit_test(test_without_quorum_nothing_is_removed),
         cmocka_unit_test(test_an_announcement_is_reported),
+        cmocka_unit_test(test_a_report_waits_for_no_dead_control_node),
         cmocka_unit_test(test_a_change_waits_for_the_election_alone),
         cmocka_unit_test(test_without_quorum_a_change_is_pushed),
         cmocka_unit_test(test_any_node_can_leave),

@@ -348,6 +348,36 @@ static void test_guests_come_and_go(void **state)
     hm_swim_fini(&swim);
 }
 
+/* Whom this node needs is watched for as long as it says so, and what was found of it is kept. */
+static void test_who_is_attended_stays_watched(void **state)
+{
+    (void)state;
+    struct hm_swim swim;
+    struct hm_effect effect;
+    struct hm_peer peer = net_peer(5);
+    hm_swim_init(&swim, &(struct hm_swim_config){.self = net_peer(0), .incarnation = BOOT(3)}, 1);
+    size_t gone = 0;
+    size_t pings = 0;
+    for (hm_ms now = 100; now < 60000; now += 10) {
+        if (now % 5000 == 100) {
+            hm_swim_attend(&swim, now, &peer);
+        }
+        hm_swim_tick(&swim, now);
+        while (hm_swim_output(&swim, &effect)) {
+            gone += effect.kind == HM_EFFECT_NOTIFY && effect.notice == HM_SWIM_GONE;
+            pings += gone && effect.kind == HM_EFFECT_SEND;
+        }
+        assert_true(now < 5000 || hm_swim_state(&swim, &peer.id) == HM_SWIM_STATE_GONE);
+    }
+    assert_int_equal(gone, 1);
+    assert_in_range(pings, 11, 24); /* a ping and a suspicion that it may refute, each time */
+    for (hm_ms now = 60000; now < 71000; now += 10) {
+        hm_swim_tick(&swim, now);
+    }
+    assert_int_equal(swim.count, 0);
+    hm_swim_fini(&swim);
+}
+
 static void test_refusals_are_fast(void **state)
 {
     (void)state;
@@ -582,6 +612,7 @@ int main(void)
         cmocka_unit_test(test_probes_are_spread),
         cmocka_unit_test(test_who_stood_still_blames_nobody),
         cmocka_unit_test(test_guests_come_and_go),
+        cmocka_unit_test(test_who_is_attended_stays_watched),
         cmocka_unit_test(test_refusals_are_fast),
         cmocka_unit_test(test_healthy_under_loss_is_never_reported),
         cmocka_unit_test(test_one_way_loss),

@@ -40,7 +40,10 @@ struct hm_module {
     enum hm_module_kind kind;
     const char *name;
     const char *const *performs; /* role names, NULL at the end; NULL: none */
-    const char *const *requires; /* roles of which a live node is needed to be ready */
+    /* Roles of which a live node is needed to be ready: a member that this node has heard. It is
+     * not ready any more when all that have the role were removed, or were found gone by this node
+     * itself for two seconds, as may be while there is no quorum to remove them. */
+    const char *const *requires;
     /* Roles whose nodes it wants to know; what it publishes is pushed to those of them that
      * consume. A node knows few others. */
     const char *const *bootstraps;

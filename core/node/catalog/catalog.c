@@ -208,7 +208,9 @@ void hm_catalog_refresh(struct hm_catalog *catalog, const struct hm_id *host)
         set_braked(catalog, entry, member == &was);
         take_member(catalog, entry, member);
         take_committed(catalog, entry);
-    } else if (entry && !recorded) {
+    } else if (entry && recorded) {
+        set_braked(catalog, entry, false);
+    } else if (entry) {
         drop(catalog, entry);
     }
 }
@@ -223,8 +225,10 @@ void hm_catalog_refresh_lite(struct hm_catalog *catalog, const struct hm_name *n
     struct hm_catalog_entry *entry = hm_catalog_entry_find(&catalog->entries, &lite.id);
     struct hm_member like = {.id = lite.id, .name = lite.name, .addr = lite.addr};
     entry = entry ? entry : hm_catalog_entry_add(&catalog->entries, &lite.id);
+    struct hm_braked braked;
     entry->seen = true;
     entry->host.keeper = lite.keeper;
+    set_braked(catalog, entry, hm_view_braked(catalog->view, &lite.id, &braked));
     take_member(catalog, entry, &like);
     take_committed(catalog, entry);
 }

@@ -31,6 +31,7 @@ enum hm_change_kind {
     HM_CHANGE_RECORD,  /* a record of another scope: `scope`, `key` */
     HM_CHANGE_MEMBERS, /* the nodes of a role came, went or moved: `name` */
     HM_CHANGE_ALL,     /* everything: after a bootstrap */
+    HM_CHANGE_ENDED,   /* nothing of it counts any more: this node is fenced, and serves nothing */
 };
 
 struct hm_change_note {

@@ -62,7 +62,9 @@ static void recorded(struct hm_node *node, const struct hm_lite *lite)
         hm_reconcile_admit(&node->reconcile, node->now, &lite->id);
     }
     if (hm_view_host(node->view, &lite->id, &arena, &state)) {
+        struct hm_braked braked;
         hm_keeper_recorded(&node->keeper, node->now, lite, &state.version);
+        hm_keeper_braked(&node->keeper, &lite->id, hm_view_braked(node->view, &lite->id, &braked));
     }
     hm_arena_fini(&arena);
 }

@@ -69,6 +69,23 @@ static bool pass_on(struct hm_node *node, const struct hm_message *submit)
     return true;
 }
 
+/* How long the brake holds is the leader's to say: a keeper does not know. */
+static struct hm_bytes complete(const struct hm_node *node, struct hm_bytes request,
+                                struct hm_buf *completed)
+{
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    struct hm_reader in = hm_reader_of(request);
+    if (hm_get_varint(&in) == HM_MSG_request_lapse &&
+        hm_message_decode_only(request, HM_MSG_request_lapse, &arena, &message) == HM_OK) {
+        message.request_lapse.brake_ms = (uint32_t)node->config.removal_brake_ms;
+        hm_message_encode(completed, &message);
+        request = hm_buf_view(completed);
+    }
+    hm_arena_fini(&arena);
+    return request;
+}
+
 /* Whatever comes of it is told straight to the session: whoever passed it on has calls of its own.
  */
 void hm_node_on_submit(struct hm_node *node, const struct hm_request *request)
@@ -85,7 +102,10 @@ void hm_node_on_submit(struct hm_node *node, const struct hm_request *request)
     hm_node_close_request(node, request->token);
     enum hm_status status = hm_node_may_submit(node, &request->from, submit);
     if (status == HM_OK) {
-        status = hm_node_propose(node, &submit->session, submit->seq, submit->request, &pending);
+        struct hm_buf completed = {0};
+        status = hm_node_propose(node, &submit->session, submit->seq,
+                                 complete(node, submit->request, &completed), &pending);
+        hm_buf_fini(&completed);
     }
     if (status == HM_OK || (status == HM_NOT_LEADER && pass_on(node, request->message))) {
         return;

@@ -55,6 +55,7 @@ static void fence(struct hm_node *node, uint64_t generation)
     hm_node_log(node, HM_LOG_ERROR, "fenced", "epoch=%llu met_epoch=%llu reason=\"%s\"",
                 (unsigned long long)node->view->epoch, (unsigned long long)number_of(generation),
                 hm_node_fence_text());
+    node->upward->fenced(node);
 }
 
 /* Bootstraps anew, from those who are further. */

@@ -113,6 +113,7 @@ struct hm_node {
     struct hm_joins *joins;         /* control/joins.h */
     struct hm_recovery *recovery;   /* control/recovery.h */
     struct hm_slices *slices;       /* member/slices.h */
+    struct hm_required *required;   /* member/required.h */
     struct hm_news *news;           /* member/emit.h */
     struct hm_facts *facts;         /* modules.h */
     struct hm_commands *commands;   /* commands.h */

@@ -54,16 +54,3 @@ const char *hm_node_next_wanted_role(const struct hm_node *node, size_t *cursor)
     }
     return NULL;
 }
-
-const char *hm_node_missing_role(const struct hm_node *node)
-{
-    for (size_t i = 0; i < node->config.module_count; i++) {
-        const char *const *role = node->modules[i].module->requires;
-        for (; role && *role; role++) {
-            if (hm_members_count_role(&node->view->members, *role) == 0) {
-                return *role;
-            }
-        }
-    }
-    return NULL;
-}

@@ -9,7 +9,5 @@ const char *hm_node_next_bootstrap_role(const struct hm_node *node, size_t *curs
 /* Walks the roles whose nodes this node must know: those, what its modules require, `control`, and
  * for a consumer `host`. One may come twice. */
 const char *hm_node_next_wanted_role(const struct hm_node *node, size_t *cursor);
-/* A role that a module requires and no member has; NULL: nothing is missing. */
-const char *hm_node_missing_role(const struct hm_node *node);
 
 #endif

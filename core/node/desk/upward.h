@@ -30,6 +30,8 @@ struct hm_upward {
     void (*event)(struct hm_node *node, const struct hm_event *event);
     /* The view of a control node was replaced by a snapshot. */
     void (*replaced)(struct hm_node *node);
+    /* This node is fenced: what its roles know counts no more. */
+    void (*fenced)(struct hm_node *node);
 };
 
 #endif

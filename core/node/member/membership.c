@@ -7,9 +7,9 @@
 #include "core/node/control/verdict.h"
 #include "core/node/desk/acts.h"
 #include "core/node/desk/peers.h"
-#include "core/node/desk/roles.h"
 #include "core/node/desk/standing.h"
 #include "core/node/member/joining.h"
+#include "core/node/member/required.h"
 #include "core/node/member/slices.h"
 
 #define REPORT_AGAIN_MS 1000u
@@ -124,6 +124,7 @@ static void notice(struct hm_node *node, const struct hm_effect *effect)
     const struct hm_id *id = &effect->peer.id;
     hm_node_doubt_keeper(node, id,
                          effect->notice != HM_SWIM_ALIVE && effect->notice != HM_SWIM_BACK);
+    hm_node_look_for_required(node);
     switch (effect->notice) {
     case HM_SWIM_DOUBT:
         tell_suspicion(node, effect, false);

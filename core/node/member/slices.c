@@ -6,6 +6,7 @@
 #include "core/node/desk/acts.h"
 #include "core/node/desk/peers.h"
 #include "core/node/desk/roles.h"
+#include "core/node/member/required.h"
 
 #include <string.h>
 
@@ -260,6 +261,7 @@ void hm_node_refresh_slices(struct hm_node *node)
         return;
     }
     node->slices->changed = false;
+    hm_node_look_for_required(node);
     if (node->is_control && node->view->cluster &&
         (!node->slice.started || !hm_slice_is_whole(&node->slice))) {
         look_up_slice(node);
