@@ -212,12 +212,13 @@ static uint64_t generation_of(const struct hm_message *message)
     }
 }
 
-/* A node without any log takes part in whatever it is told of first. */
+/* A node without any log takes part in whatever recovery it is told of; also when those who are
+ * left behind have asked for its vote before. */
 static bool is_of_generation(struct hm_raft *raft, const struct hm_peer *from,
                              const struct hm_message *message)
 {
     uint64_t theirs = generation_of(message);
-    if (raft->term == 0 && raft->voters_count == 0 && raft_log_last(&raft->log) == 0 &&
+    if (raft->voters_count == 0 && raft_log_last(&raft->log) == 0 && !raft->installing &&
         raft->generation == 0 && theirs) {
         raft->generation = theirs;
         raft->hard_dirty = true;

@@ -8,14 +8,13 @@ struct hm_sessions;
 
 /* A committed request, as the machine gets it. What it points to lives for the call. */
 struct hm_log_entry {
-    uint64_t index;          /* counts the entries of the log: dense, from 1 */
-    uint64_t time_ms;        /* log time: Unix milliseconds, never going back */
-    struct hm_id session;    /* the writer; none: nobody in particular */
-    uint64_t seq;            /* within the session; 0: not deduplicated */
-    struct hm_bytes request; /* opaque to the log */
-    struct hm_sessions
-        *sessions; /* the log's writers; a machine may end some (hm_sessions_remove) */
-    bool refused;  /* of a repeated one: the answer was no */
+    uint64_t index;               /* counts the entries of the log: dense, from 1 */
+    uint64_t time_ms;             /* log time: Unix milliseconds, never going back */
+    struct hm_id session;         /* the writer; none: nobody in particular */
+    uint64_t seq;                 /* within the session; 0: not deduplicated */
+    struct hm_bytes request;      /* opaque to the log */
+    struct hm_sessions *sessions; /* the log's writers; a machine may begin and end some */
+    bool refused;                 /* of a repeated one: the answer was no */
 };
 
 /* What became of a request. */

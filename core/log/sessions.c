@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define WINDOW_BITS 64u
-
 /* The place of `id`, or where it would stand. */
 static size_t place_of(const struct hm_sessions *sessions, const struct hm_id *id)
 {
@@ -54,8 +52,8 @@ enum hm_status hm_sessions_note(struct hm_sessions *sessions, const struct hm_id
     session->used_ms = now_ms;
     if (seq > session->last_seq) {
         uint64_t step = seq - session->last_seq;
-        session->window = step < WINDOW_BITS ? session->window << step : 0;
-        session->refused = step < WINDOW_BITS ? session->refused << step : 0;
+        session->window = step < HM_SESSION_WINDOW ? session->window << step : 0;
+        session->refused = step < HM_SESSION_WINDOW ? session->refused << step : 0;
         session->window |= 1;
         session->last_seq = seq;
         session->last_status = HM_OK;
@@ -63,7 +61,7 @@ enum hm_status hm_sessions_note(struct hm_sessions *sessions, const struct hm_id
         return HM_OK;
     }
     uint64_t back = session->last_seq - seq;
-    if (back >= WINDOW_BITS) {
+    if (back >= HM_SESSION_WINDOW) {
         return HM_SESSION_EXPIRED;
     }
     uint64_t bit = (uint64_t)1 << back;
@@ -78,8 +76,8 @@ void hm_sessions_answered(struct hm_sessions *sessions, const struct hm_id *id, 
                           const struct hm_outcome *outcome)
 {
     struct hm_session *session = find(sessions, id);
-    uint64_t back = session ? session->last_seq - seq : WINDOW_BITS;
-    if (back >= WINDOW_BITS) {
+    uint64_t back = session ? session->last_seq - seq : HM_SESSION_WINDOW;
+    if (back >= HM_SESSION_WINDOW) {
         return;
     }
     if (back == 0) {
@@ -92,14 +90,26 @@ void hm_sessions_answered(struct hm_sessions *sessions, const struct hm_id *id, 
 bool hm_sessions_refused(const struct hm_sessions *sessions, const struct hm_id *id, uint64_t seq)
 {
     const struct hm_session *session = find(sessions, id);
-    uint64_t back = session ? session->last_seq - seq : WINDOW_BITS;
-    return back < WINDOW_BITS && (session->refused >> back & 1);
+    uint64_t back = session ? session->last_seq - seq : HM_SESSION_WINDOW;
+    return back < HM_SESSION_WINDOW && (session->refused >> back & 1);
 }
 
 const struct hm_session *hm_sessions_find(const struct hm_sessions *sessions,
                                           const struct hm_id *id)
 {
     return find(sessions, id);
+}
+
+void hm_sessions_begin(struct hm_sessions *sessions, const struct hm_id *id, uint64_t seq,
+                       uint64_t now_ms)
+{
+    hm_sessions_remove(sessions, id);
+    if (seq && sessions->count < HM_SESSIONS_MAX) {
+        struct hm_session *session = add(sessions, id, now_ms);
+        session->last_seq = seq;
+        session->window = 1;
+        session->used_ms = now_ms;
+    }
 }
 
 void hm_sessions_remove(struct hm_sessions *sessions, const struct hm_id *id)

@@ -4,7 +4,8 @@
 
 #include "core/log/machine.h"
 
-#define HM_SESSIONS_MAX 32768u
+#define HM_SESSIONS_MAX   32768u
+#define HM_SESSION_WINDOW 64u /* seqs of a session that are remembered */
 
 /* All zero is a valid empty table. */
 struct hm_sessions {
@@ -28,6 +29,10 @@ bool hm_sessions_refused(const struct hm_sessions *sessions, const struct hm_id 
 /* NULL when there is none; valid until the next change. */
 const struct hm_session *hm_sessions_find(const struct hm_sessions *sessions,
                                           const struct hm_id *id);
+/* A session that begins anew at this seq, which is used up: those more than 63 below it, of an
+ * earlier time, are too old from the start. Nothing happens where there is no room for it. */
+void hm_sessions_begin(struct hm_sessions *sessions, const struct hm_id *id, uint64_t seq,
+                       uint64_t now_ms);
 void hm_sessions_remove(struct hm_sessions *sessions, const struct hm_id *id);
 /* Forgets those last used before `limit_ms` of log time. */
 void hm_sessions_expire(struct hm_sessions *sessions, uint64_t limit_ms);

@@ -159,6 +159,8 @@ static void decide_join(struct hm_state *state, const struct hm_request_join *re
         hm_state_unbrake(state, asker, out);
         joined.member_joined.member.joined = state->view.index + 1;
         emit_member(state, &joined, asker, out);
+        /* What it asked for before it was removed, and repeats, may have happened then. */
+        hm_sessions_begin(state->sessions, &asker->id, request->seq, state->time_ms);
     }
 }
 
@@ -170,7 +172,8 @@ static void decide_joins(struct hm_state *state, const struct hm_request_joins *
         const struct hm_joiner *joiner = &request->joiners[i];
         struct hm_outcome one = {.status = HM_OK};
         state->origin = joiner->member.id;
-        decide_join(state, &(struct hm_request_join){joiner->member, joiner->cluster}, &one);
+        decide_join(state, &(struct hm_request_join){joiner->member, joiner->cluster, joiner->seq},
+                    &one);
         out->events += one.events;
         out->index = one.index ? one.index : out->index;
         if (one.status != HM_OK) {

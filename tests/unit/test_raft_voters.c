@@ -200,6 +200,35 @@ static void test_what_changes_refuse(void **state)
     assert_int_equal(count, HM_RAFT_VOTERS_MAX);
 }
 
+/* Without a log, and asked for its vote by those whom a recovery left behind: it follows those who
+ * recovered all the same. */
+static void test_who_has_nothing_follows_a_recovery(void **state)
+{
+    (void)state;
+    struct hm_peer left_behind = {.id = {{2}}};
+    struct hm_peer recovered = {.id = {{3}}};
+    const uint64_t generation = (UINT64_C(65537) << 32) + 5;
+    struct hm_raft *raft =
+        hm_raft_new(&(struct hm_raft_config){.self = {.id = {{1}}}, .seed = 7}, 0);
+    struct hm_message request = {
+        .kind = HM_MSG_vote_request,
+        .vote_request = {.term = 4, .last_index = 9, .last_term = 3, .transfer = true}};
+    assert_int_equal(hm_raft_input(raft, 10, &left_behind, &request), HM_OK);
+    assert_int_equal(hm_raft_term(raft), 4);
+    struct hm_message append = {
+        .kind = HM_MSG_append,
+        .append = {.generation = generation, .term = 5, .prev_index = 7, .prev_term = 5}};
+    assert_int_equal(hm_raft_input(raft, 20, &recovered, &append), HM_OK);
+    assert_int_equal(hm_raft_generation(raft), generation);
+    struct hm_id leader = hm_raft_leader(raft);
+    assert_true(hm_id_equal(&leader, &recovered.id));
+    /* And the others no more. */
+    request.vote_request.term = 9;
+    assert_int_equal(hm_raft_input(raft, 30, &left_behind, &request), HM_OK);
+    assert_int_equal(hm_raft_term(raft), 5);
+    hm_raft_free(raft);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_elections_of_all_shapes),
         cmocka_unit_test(test_all_sequences_of_changes),
         cmocka_unit_test(test_what_changes_refuse),
+        cmocka_unit_test(test_who_has_nothing_follows_a_recovery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

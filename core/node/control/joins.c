@@ -103,7 +103,7 @@ static bool propose_batch(struct hm_node *node)
             more = joins->items[i].alone; /* it goes by itself */
             joins->items[i].batch = batch;
             list->joiners[list->joiners_count++] =
-                (struct hm_joiner){join.join.member, join.join.cluster};
+                (struct hm_joiner){join.join.member, join.join.cluster, join.join.seq};
         }
     }
     struct hm_buf body = {0};

@@ -1,6 +1,7 @@
 /* Requests of this node on their way into the log, and commands that others must answer. */
 #include "core/node/desk/submit.h"
 
+#include "core/log/sessions.h"
 #include "core/node/desk/acts.h"
 #include "core/node/desk/calls.h"
 #include "core/node/desk/peers.h"
@@ -63,6 +64,21 @@ void hm_node_call_lost(struct hm_node *node, const struct hm_addr *addr)
 
 /* ---- our own requests ---- */
 
+/* seq rises over restarts too: a repeated one would be taken for a retry. */
+static uint64_t seq_of(const struct hm_node *node)
+{
+    return (node->boot << 32) + node->submit_seq;
+}
+
+uint64_t hm_node_begin_session(struct hm_node *node)
+{
+    if (node->submit_seq == 0) {
+        return 0;
+    }
+    node->submit_seq += HM_SESSION_WINDOW;
+    return seq_of(node);
+}
+
 uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
                         enum hm_call_kind kind, uint64_t user, hm_ms deadline)
 {
@@ -70,13 +86,12 @@ uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
     struct hm_call *call = hm_calls_add(&node->calls, kind, user);
     call->deadline = deadline;
     hm_message_encode(&body, request);
-    /* seq rises over restarts too: a repeated one would be taken for a retry. */
-    uint64_t seq = (node->boot << 32) + ++node->submit_seq;
+    node->submit_seq++;
     hm_message_encode(&call->message,
                       &(struct hm_message){.kind = HM_MSG_submit,
                                            .submit = {.call = call->id,
                                                       .session = node->id,
-                                                      .seq = seq,
+                                                      .seq = seq_of(node),
                                                       .request = hm_buf_view(&body)}});
     hm_buf_fini(&body);
     uint64_t id = call->id;

@@ -8,6 +8,9 @@
 /* The first tries to reach a leader come soon after each other. */
 #define HM_RETRY_STEP_MS 50u
 
+/* For a join that lets this node in again: requests from now on are above the seq that it tells,
+ * with what it asked for before out of reach below it. 0: nothing was asked for before. */
+uint64_t hm_node_begin_session(struct hm_node *node);
 /* Puts a request into the log from any node: retried until it is answered. Returns the call. */
 uint64_t hm_node_submit(struct hm_node *node, const struct hm_message *request,
                         enum hm_call_kind kind, uint64_t user, hm_ms deadline);

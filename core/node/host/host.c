@@ -111,7 +111,9 @@ void hm_node_host_submitted(struct hm_node *node, const struct hm_call *call,
     hm_node_log(node, HM_LOG_WARN, "host config not committed", "status=%s reason=\"%.*s\"",
                 hm_status_name((enum hm_status)answer->status), (int)answer->reason.size,
                 (const char *)answer->reason.data);
-    own->submit_at = node->now + REFUSED_WAIT_MS;
+    /* Asked for before it was out: asked again as of now. */
+    bool stale = answer->status == HM_SESSION_EXPIRED;
+    own->submit_at = node->now + (stale ? 0 : REFUSED_WAIT_MS);
     if (answer->status == HM_REMOVED && node->phase == HM_PHASE_MEMBER) {
         hm_node_begin_joining(node);
     }

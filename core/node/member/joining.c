@@ -11,6 +11,7 @@
 #include "core/node/desk/peers.h"
 #include "core/node/desk/roles.h"
 #include "core/node/desk/standing.h"
+#include "core/node/desk/submit.h"
 #include "core/node/member/slices.h"
 
 #define BACKOFF_MOST_MS 5000u
@@ -25,6 +26,7 @@ uint64_t hm_node_send_join(struct hm_node *node, const struct hm_peer *to)
                               .join = {.call = ++node->calls.last_id,
                                        .member = hm_node_own_member(node, roles),
                                        .cluster = node->cluster,
+                                       .seq = hm_node_begin_session(node),
                                        .wanted = wanted}};
     size_t cursor = 0;
     for (const char *role;
@@ -71,7 +73,8 @@ static void let_self_in(struct hm_node *node)
     hm_message_encode(
         &body, &(struct hm_message){.kind = HM_MSG_request_join,
                                     .request_join = {.member = hm_node_own_member(node, roles),
-                                                     .cluster = node->cluster}});
+                                                     .cluster = node->cluster,
+                                                     .seq = hm_node_begin_session(node)}});
     (void)!hm_node_propose(node, &node->id, 0, hm_buf_view(&body), &pending);
     hm_buf_fini(&body);
 }
