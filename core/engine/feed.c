@@ -3,22 +3,16 @@
 #include "core/base/assert.h"
 #include "core/base/memory.h"
 #include "core/base/plant.h"
+#include "core/engine/feed_internal.h"
 
 #include <string.h>
 
-#define PULL_TIMEOUT_MS   300u
 #define SWAPPED_MS        10u  /* two pushes may have changed places */
 #define PATIENCE_MS       40u  /* a push may be on its way */
 #define PATIENCE_MOST_MS  320u /* where it mostly was: all are slow */
-#define SETTLE_MS         30u  /* neighbours are new: those that we are new to learn of us */
-#define REPEATS_TO_QUIET  3u
-#define LEAD_MS           4u /* who is so much earlier, again and again, is nearer to a source */
-#define LEADS_TO_SWAP     3u
-#define TELL_GAP_MS       400u /* those who wish places are told no oftener, but at once at first */
-#define TELLERS           2u /* neighbours that say how far they are: the one that pushes may fail */
-#define RING_FIRST        8u  /* events held before the ring grows */
-#define FORWARD_RANGE_MAX 16u /* a longer range is caught up, not news: neighbours pull it */
-#define ANSWER_EVENTS     64u /* as many, and as long, are pushed to who pulls them */
+#define RING_FIRST        8u   /* events held before the ring grows */
+#define FORWARD_RANGE_MAX 16u  /* a longer range is caught up, not news: neighbours pull it */
+#define ANSWER_EVENTS     64u  /* as many, and as long, are pushed to who pulls them */
 #define ANSWER_BYTES      4096u
 
 /* ---- setting up ---- */
@@ -97,22 +91,12 @@ void hm_feed_set_history(struct hm_feed *feed, const struct hm_id *history)
     feed->history = *history;
 }
 
-static struct hm_feed_link *link_of(const struct hm_feed *feed, const struct hm_id *id)
-{
-    for (size_t i = 0; i <= feed->count; i++) {
-        if (hm_id_equal(&feed->links[i].id, id)) {
-            return &feed->links[i];
-        }
-    }
-    return NULL;
-}
-
 void hm_feed_set_neighbours(struct hm_feed *feed, hm_ms now, const struct hm_peer *peers,
                             size_t count)
 {
     struct hm_feed_link *links = hm_alloc(count + 1, sizeof *links);
     for (size_t i = 0; i < count; i++) {
-        const struct hm_feed_link *old = link_of(feed, &peers[i].id);
+        const struct hm_feed_link *old = feed_link_of(feed, &peers[i].id);
         if (old) {
             links[i] = *old; /* with what it wished while it was a stranger */
         }
@@ -129,22 +113,13 @@ void hm_feed_set_neighbours(struct hm_feed *feed, hm_ms now, const struct hm_pee
 /* The link of a sender; one that is no neighbour gets the last, shared one. */
 static struct hm_feed_link *meet(struct hm_feed *feed, const struct hm_peer *from)
 {
-    struct hm_feed_link *link = link_of(feed, &from->id);
+    struct hm_feed_link *link = feed_link_of(feed, &from->id);
     if (!link) {
         link = &feed->links[feed->count];
         *link = (struct hm_feed_link){.id = from->id};
         feed->stranger = from->addr;
     }
     return link;
-}
-
-static struct hm_peer peer_of(const struct hm_feed *feed, const struct hm_feed_link *link)
-{
-    struct hm_peer peer = {.id = link->id};
-    if (link == &feed->links[feed->count]) {
-        peer.addr = feed->stranger;
-    }
-    return peer;
 }
 
 /* ---- places ---- */
@@ -403,7 +378,7 @@ static void pull(struct hm_feed *feed, hm_ms now)
     struct hm_message message = {.kind = HM_MSG_feed_pull};
     message.feed_pull.feed = feed->config.feed;
     message.feed_pull.after = feed->place;
-    struct hm_peer peer = peer_of(feed, link);
+    struct hm_peer peer = feed_peer_of(feed, link);
     hm_outbox_send(&feed->outbox, &peer, &message);
     link->ours = HM_FEED_EVENTS; /* a pull wakes the link */
     link->repeats = 0;
@@ -432,146 +407,11 @@ static bool pull_is_answered(struct hm_feed *feed, const struct hm_peer *by)
     return true;
 }
 
-/* ---- who pushes ----
- *
- * One neighbour pushes events to us, two more only say how far they are: events come once, and when
- * they do not come we know it soon. A neighbour is silent until it is told what we wish. */
-
-static size_t count_ours(const struct hm_feed *feed, enum hm_feed_wished wish)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < feed->count; i++) {
-        count += feed->links[i].ours == wish;
-    }
-    return count;
-}
-
-/* A neighbour of which nothing was wished, drawn evenly among those that are furthest. */
-static struct hm_feed_link *choose_silent(struct hm_feed *feed)
-{
-    struct hm_feed_link *chosen = NULL;
-    uint64_t seen = 0;
-    for (size_t i = 0; i < feed->count; i++) {
-        struct hm_feed_link *link = &feed->links[i];
-        if (link->ours != HM_FEED_NOTHING || link->refused ||
-            (chosen && hm_feed_is_ahead(chosen->place, link->place))) {
-            continue;
-        }
-        seen = chosen && hm_feed_is_ahead(link->place, chosen->place) ? 0 : seen;
-        if (hm_random_below(&feed->random, ++seen) == 0) {
-            chosen = link;
-        }
-    }
-    return chosen;
-}
-
-static void wish(struct hm_feed *feed, struct hm_feed_link *link, enum hm_feed_wished wish)
-{
-    struct hm_message message = {.kind = HM_MSG_feed_wish};
-    struct hm_peer peer = peer_of(feed, link);
-    message.feed_wish.feed = feed->config.feed;
-    message.feed_wish.wish = (uint8_t)wish;
-    message.feed_wish.after = feed->place;
-    hm_outbox_send(&feed->outbox, &peer, &message);
-    link->ours = (uint8_t)wish;
-    link->repeats = 0;
-}
-
-static void settle(struct hm_feed *feed, hm_ms now)
-{
-    struct hm_feed_link *link = link_of(feed, &feed->asked);
-    feed->settle_at = HM_NEVER;
-    if (feed->config.source) {
-        return; /* Raft brings it */
-    }
-    if (link && !hm_id_is_none(&feed->asked)) { /* it did not answer */
-        link->refused = true;
-        link->ours = HM_FEED_NOTHING;
-    }
-    feed->asked = (struct hm_id){0};
-    if (count_ours(feed, HM_FEED_EVENTS) == 0) {
-        link = choose_silent(feed);
-        if (link) {
-            feed->asked = link->id;
-            wish(feed, link, HM_FEED_EVENTS);
-        }
-        for (size_t i = 0; !link && i < feed->count; i++) {
-            feed->links[i].refused = false;
-        }
-        feed->settle_at = feed->count ? now + PULL_TIMEOUT_MS : HM_NEVER;
-    }
-    while (count_ours(feed, HM_FEED_PLACES) < TELLERS && (link = choose_silent(feed))) {
-        wish(feed, link, HM_FEED_PLACES);
-    }
-}
-
-/* Whom we asked to push has answered. */
-static void asked_is_answered(struct hm_feed *feed, hm_ms now, struct hm_feed_link *link,
-                              bool pushes)
-{
-    if (hm_id_is_none(&feed->asked) || !hm_id_equal(&feed->asked, &link->id)) {
-        return;
-    }
-    feed->asked = (struct hm_id){0};
-    feed->settle_at = HM_NEVER;
-    if (!pushes) { /* it does not know us yet */
-        link->refused = true;
-        link->ours = HM_FEED_NOTHING;
-        feed->settle_at = now + SETTLE_MS;
-    }
-}
-
-/* One of those who tell knew of the next event before it was pushed to us. */
-static void note_lead(struct hm_feed *feed, hm_ms now, const struct hm_feed_link *link)
-{
-    if (link->ours == HM_FEED_PLACES && feed->lead_at == HM_NEVER &&
-        hm_feed_is_ahead(link->place, feed->place)) {
-        feed->lead = link->id;
-        feed->lead_at = now;
-    }
-}
-
-/* The next event was pushed. The tree stays low: whoever is nearer to a source takes over. */
-static void compare_lead(struct hm_feed *feed, hm_ms now)
-{
-    bool led = feed->lead_at != HM_NEVER && now - feed->lead_at >= LEAD_MS;
-    feed->leads = led ? (uint8_t)(feed->leads + 1) : 0;
-    feed->lead_at = HM_NEVER;
-    if (feed->leads >= LEADS_TO_SWAP) {
-        struct hm_feed_link *link = link_of(feed, &feed->lead);
-        feed->leads = 0;
-        if (link && link->ours == HM_FEED_PLACES) {
-            wish(feed, link, HM_FEED_EVENTS); /* the other brings only repeats then */
-        }
-    }
-}
-
-/* Says how far we are to those who wished to know, once for all that has come. */
-static void tell_place(struct hm_feed *feed)
-{
-    struct hm_message message = {.kind = HM_MSG_feed_place};
-    message.feed_place.feed = feed->config.feed;
-    message.feed_place.place = feed->place;
-    for (size_t i = 0; i < feed->count; i++) {
-        const struct hm_feed_link *link = &feed->links[i];
-        bool wished =
-            link->theirs == HM_FEED_PLACES || (feed->tells_all && link->theirs == HM_FEED_EVENTS);
-        if (wished && hm_feed_is_ahead(feed->place, link->place)) {
-            struct hm_peer peer = peer_of(feed, link);
-            message.feed_place.pushes = link->theirs == HM_FEED_EVENTS;
-            hm_outbox_send(&feed->outbox, &peer, &message);
-        }
-    }
-    feed->tell_at = HM_NEVER;
-    feed->tell_next = feed->now + TELL_GAP_MS;
-    feed->tells_all = false;
-}
-
 void hm_feed_tick(struct hm_feed *feed, hm_ms now)
 {
     feed->now = now;
     if (now >= feed->pull_until) {
-        struct hm_feed_link *link = link_of(feed, &feed->puller);
+        struct hm_feed_link *link = feed_link_of(feed, &feed->puller);
         feed->pull_until = HM_NEVER;
         feed->pull_at = now;
         if (link) {
@@ -582,7 +422,7 @@ void hm_feed_tick(struct hm_feed *feed, hm_ms now)
         pull(feed, now);
     }
     if (feed->started && now >= feed->settle_at) {
-        settle(feed, now);
+        feed_settle(feed, now);
     }
 }
 
@@ -602,7 +442,7 @@ void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *f
     if (place.position == 0) {
         return; /* it does not carry the feed */
     }
-    struct hm_feed_link *link = link_of(feed, &from->id);
+    struct hm_feed_link *link = feed_link_of(feed, &from->id);
     if (!link && !hm_feed_is_ahead(place, feed->place)) {
         return;
     }
@@ -621,7 +461,7 @@ void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *f
 /* How far we are, and whether we push to it. */
 static void send_place(struct hm_feed *feed, const struct hm_peer *to)
 {
-    const struct hm_feed_link *link = link_of(feed, &to->id);
+    const struct hm_feed_link *link = feed_link_of(feed, &to->id);
     struct hm_message message = {.kind = HM_MSG_feed_place};
     message.feed_place.feed = feed->config.feed;
     message.feed_place.place = feed->place;
@@ -688,7 +528,7 @@ static bool holds_after(const struct hm_feed *feed, struct hm_place after)
 static enum hm_status answer_pull(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
                                   struct hm_place after)
 {
-    struct hm_feed_link *link = link_of(feed, &from->id);
+    struct hm_feed_link *link = feed_link_of(feed, &from->id);
     if (link) {
         link->theirs = HM_FEED_EVENTS;
         reach(link, after);
@@ -710,18 +550,6 @@ static enum hm_status answer_pull(struct hm_feed *feed, hm_ms now, const struct 
         send_range(feed, from, after);
     }
     return HM_OK;
-}
-
-/* A duplicate came over this link; one that brings nothing else is asked to stop. */
-static void repeated(struct hm_feed *feed, struct hm_feed_link *link)
-{
-    bool needed = link->ours == HM_FEED_EVENTS && count_ours(feed, HM_FEED_EVENTS) == 1;
-    if (++link->repeats < REPEATS_TO_QUIET || (needed && !feed->config.source)) {
-        return;
-    }
-    bool tells = link->ours == HM_FEED_PLACES || count_ours(feed, HM_FEED_PLACES) < TELLERS;
-    bool neighbour = link != &feed->links[feed->count];
-    wish(feed, link, tells && neighbour && !feed->config.source ? HM_FEED_PLACES : HM_FEED_NOTHING);
 }
 
 /* Delivers what came early and has its turn now. */
@@ -786,11 +614,11 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
         if (place.epoch > feed->place.epoch) {
             want_pull(feed, now); /* the answer tells whether our history is theirs */
         }
-        repeated(feed, link);
+        feed_repeated(feed, link);
         return HM_STALE;
     }
     if (feed->config.source) {
-        repeated(feed, link); /* Raft brings it */
+        feed_repeated(feed, link); /* Raft brings it */
         return HM_STALE;
     }
     if (hm_plant("feed_skips_gap")) {
@@ -805,7 +633,7 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
         if (keep_early(feed, event, place)) {
             link->repeats = 0;
         } else {
-            repeated(feed, link);
+            feed_repeated(feed, link);
         }
         return HM_OK;
     }
@@ -814,7 +642,7 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
         return HM_STALE;
     }
     link->repeats = 0;
-    compare_lead(feed, now);
+    feed_compare_lead(feed, now);
     take_next(feed, event, &from->id, true);
     take_early(feed);
     return HM_OK;
@@ -858,10 +686,10 @@ static enum hm_status take_range(struct hm_feed *feed, hm_ms now, const struct h
 static enum hm_status take_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
                                  const struct hm_feed_place *told)
 {
-    struct hm_feed_link *link = link_of(feed, &from->id);
+    struct hm_feed_link *link = feed_link_of(feed, &from->id);
     bool answer = pull_is_answered(feed, from);
     if (link) {
-        asked_is_answered(feed, now, link, told->pushes);
+        feed_answered(feed, now, link, told->pushes);
     }
     if (answer && link) {
         link->place = told->place; /* its own word, even if we thought it further */
@@ -869,7 +697,7 @@ static enum hm_status take_place(struct hm_feed *feed, hm_ms now, const struct h
     }
     hm_feed_peer_place(feed, now, from, told->place);
     if (link) {
-        note_lead(feed, now, link);
+        feed_note_lead(feed, now, link);
     }
     if (is_behind(feed)) {
         want_pull(feed, now + (answer ? SWAPPED_MS : feed->patience_ms));
@@ -978,7 +806,7 @@ struct hm_place hm_feed_place(const struct hm_feed *feed)
 bool hm_feed_output(struct hm_feed *feed, struct hm_effect *out)
 {
     if (feed->now >= feed->tell_at && hm_outbox_is_empty(&feed->outbox)) {
-        tell_place(feed);
+        feed_tell_place(feed);
     }
     return hm_outbox_pop(&feed->outbox, out);
 }
