@@ -248,14 +248,20 @@ static const struct hm_event *decode(struct hm_feed *feed, struct hm_bytes bytes
     return &message->feed_event.event;
 }
 
+/* Is there reason to doubt the tree? */
+static bool floods(const struct hm_feed *feed)
+{
+    return feed->now < feed->flood_until;
+}
+
 static void push_onward(struct hm_feed *feed, struct hm_place place, struct hm_bytes bytes,
                         const struct hm_id *except)
 {
     for (size_t i = 0; i < feed->count; i++) {
         const struct hm_feed_link *link = &feed->links[i];
         bool has_it = !hm_feed_is_ahead(place, link->place);
-        if (link->theirs == HM_FEED_EVENTS && !has_it &&
-            !(except && hm_id_equal(except, &link->id))) {
+        bool wished = link->theirs == HM_FEED_EVENTS || floods(feed);
+        if (wished && !has_it && !(except && hm_id_equal(except, &link->id))) {
             struct hm_effect effect = {
                 .kind = HM_EFFECT_SEND, .peer = {.id = link->id}, .message = bytes};
             hm_outbox_push(&feed->outbox, &effect, NULL);
@@ -291,6 +297,7 @@ static void take_next(struct hm_feed *feed, const struct hm_event *event,
     if (feed->tell_at == HM_NEVER) {
         feed->tell_at = feed->tell_next;
     }
+    forward = forward || floods(feed);
     feed->tells_all = feed->tells_all || !forward;
     if (forward) {
         push_onward(feed, place, bytes, except);
@@ -452,7 +459,7 @@ void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *f
         return;
     }
     if (hm_feed_is_ahead(place, feed->place)) {
-        want_pull(feed, now + feed->patience_ms);
+        want_pull(feed, now + (floods(feed) ? SWAPPED_MS : feed->patience_ms));
     }
 }
 
@@ -700,7 +707,7 @@ static enum hm_status take_place(struct hm_feed *feed, hm_ms now, const struct h
         feed_note_lead(feed, now, link);
     }
     if (is_behind(feed)) {
-        want_pull(feed, now + (answer ? SWAPPED_MS : feed->patience_ms));
+        want_pull(feed, now + (answer || floods(feed) ? SWAPPED_MS : feed->patience_ms));
     }
     return HM_OK;
 }

@@ -86,6 +86,7 @@ struct hm_feed {
     struct hm_id asked;      /* that is to push, and has not answered; or none */
     struct hm_id lead;       /* who was the first to tell of the next event */
     hm_ms lead_at;           /* when; HM_NEVER: nobody yet */
+    hm_ms flood_until;       /* events go to all: of late a neighbour did not answer */
     uint8_t leads;           /* so often in a row it was far ahead of the push */
     struct hm_id puller;     /* of whom we pull */
     hm_ms pull_at;           /* when to pull, once we know that we are behind */
@@ -119,6 +120,10 @@ enum hm_status hm_feed_input(struct hm_feed *feed, hm_ms now, const struct hm_pe
 /* `from` showed how far it is (in a ping or ack). */
 void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
                         struct hm_place place);
+
+/* This neighbour does not answer. Another is wished to push in its place; and since it may be one
+ * of many, the tree is not trusted for the next seconds: every event goes to all neighbours. */
+void hm_feed_doubt(struct hm_feed *feed, hm_ms now, const struct hm_id *neighbour);
 
 /* Does `a` lie beyond `b`? Any place of a later epoch does. */
 bool hm_feed_is_ahead(struct hm_place a, struct hm_place b);

@@ -7,6 +7,7 @@
 #define LEAD_MS          4u /* who is so much earlier, again and again, is nearer to a source */
 #define LEADS_TO_SWAP    3u
 #define TELL_GAP_MS      400u /* those who wish places are told no oftener, but at once at first */
+#define FLOOD_MS         10000u
 #define TELLERS          2u /* neighbours that say how far they are: the one that pushes may fail */
 
 struct hm_feed_link *feed_link_of(const struct hm_feed *feed, const struct hm_id *id)
@@ -114,6 +115,36 @@ void feed_answered(struct hm_feed *feed, hm_ms now, struct hm_feed_link *link, b
         link->ours = HM_FEED_NOTHING;
         feed->settle_at = now + SETTLE_MS;
     }
+}
+
+/* All may push until repeats tell who need not: one that is chosen alone may itself be fed by us.
+ */
+static void wish_of_all(struct hm_feed *feed)
+{
+    for (size_t i = 0; i < feed->count; i++) {
+        struct hm_feed_link *link = &feed->links[i];
+        if (link->ours != HM_FEED_EVENTS && !link->refused) {
+            wish(feed, link, HM_FEED_EVENTS);
+        }
+    }
+}
+
+void hm_feed_doubt(struct hm_feed *feed, hm_ms now, const struct hm_id *neighbour)
+{
+    struct hm_feed_link *link = feed_link_of(feed, neighbour);
+    if (!link || link == &feed->links[feed->count]) {
+        return;
+    }
+    bool pushed = link->ours == HM_FEED_EVENTS;
+    feed->now = now;
+    feed->flood_until = now + FLOOD_MS;
+    feed->asked = hm_id_equal(&feed->asked, neighbour) ? (struct hm_id){0} : feed->asked;
+    link->ours = HM_FEED_NOTHING;
+    link->refused = true;
+    if (pushed && !feed->config.source) {
+        wish_of_all(feed);
+    }
+    feed->settle_at = now;
 }
 
 /* One of those who tell knew of the next event before it was pushed to us. */

@@ -293,6 +293,7 @@ static void notice(struct scale *scale, uint32_t number, const struct hm_effect 
                                               .suspected = effect->notice == HM_SWIM_SUSPECT,
                                               .by = id_of(number)};
         to_control(scale, number, &message);
+        hm_feed_doubt(&scale->nodes[number].feed, scale->now, &effect->peer.id);
         break;
     case HM_SWIM_GONE:
     case HM_SWIM_BACK:

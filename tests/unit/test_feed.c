@@ -302,6 +302,38 @@ static void test_pusher_dies(void **state)
     end(world);
 }
 
+/* Many die at once, and those beside them find it out: with the next event nobody waits for
+ * a tree that is broken, and whoever was pushed to by a dead one has found another. */
+static void test_doubt_floods(void **state)
+{
+    (void)state;
+    struct world *world = found(11, 0, 0);
+    run(world, 500);
+    publish_many(world, 1, 1, 10, 80);
+    for (size_t i = SOURCES; i < NODES; i += 5) {
+        world->nodes[i].dead = true;
+    }
+    for (size_t i = 0; i < NODES; i++) {
+        struct node *node = &world->nodes[i];
+        for (size_t peer = 0; peer < node->peer_count && !node->dead; peer++) {
+            if (world->nodes[net_node(&node->peers[peer].id)].dead) {
+                hm_feed_doubt(&node->feed, world->net.now, &node->peers[peer].id);
+            }
+        }
+    }
+    run(world, 12);
+    struct hm_event next = event_at(1, 11);
+    publish(world, &next);
+    run(world, 120); /* without doubt it takes a ping for most: 400 ms and more */
+    expect_all_at(world, 1, 11);
+    run(world, 12000);
+    world->pushes = 0;
+    publish_many(world, 1, 12, 21, 80);
+    expect_all_at(world, 1, 21);
+    assert_true(world->pushes < 10 * NODES); /* a tree again */
+    end(world);
+}
+
 /* The same with nodes dying in the middle: the tree mends through pulls. */
 static void test_tree_mends(void **state)
 {
@@ -518,6 +550,7 @@ int main(void)
         cmocka_unit_test(test_all_get_all_under_loss),
         cmocka_unit_test(test_tree_grows),
         cmocka_unit_test(test_pusher_dies),
+        cmocka_unit_test(test_doubt_floods),
         cmocka_unit_test(test_tree_mends),
         cmocka_unit_test(test_absent_catches_up_in_ranges),
         cmocka_unit_test(test_too_far_behind),
