@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define LAST_WISH_MS 8000 /* after the healing; then nothing is asked for, so that all agree */
+
 static void client_try(struct group_client *client);
 
 static void client_next(void *context, uint64_t number, struct hm_bytes bytes)
@@ -46,7 +48,7 @@ static void client_told(void *context, uint64_t op, struct hm_bytes bytes)
     checker->acked_length = length > checker->acked_length ? length : checker->acked_length;
     sim_trace(&group->world, "client %zu: %s done, length %llu", client->number,
               client->reads ? "read" : "append", (unsigned long long)length);
-    if (group->world.now < group->options.until + 8000) {
+    if (group->world.now < group->options.until + LAST_WISH_MS) {
         sim_after(&group->world, sim_between(&group->world, 1, group->options.pause_max),
                   client_next, client, 0);
     }
@@ -230,8 +232,10 @@ static void administer(void *context, uint64_t number, struct hm_bytes bytes)
         group_pump(leader);
     }
     bool grown = group->checker.member_count >= group->options.nodes;
-    sim_after(&group->world, sim_between(&group->world, 20, grown ? 1500 : 100), administer, group,
-              0);
+    if (group->world.now < group->options.until + LAST_WISH_MS) {
+        sim_after(&group->world, sim_between(&group->world, 20, grown ? 1500 : 100), administer,
+                  group, 0);
+    }
 }
 
 void admin_start(struct group *group)
