@@ -141,25 +141,29 @@ void writers_start(struct cluster *cluster)
 
 /* ---- what a copy holds ---- */
 
-/* Entries in the order of their seqs, none left out unless a majority was lost, and what was
- * acknowledged at its index. */
+/* Each once, in the order of their seqs and none left out, and what was acknowledged at its index.
+ * When a majority was lost with some of them, one of which a survivor still had the request may
+ * come behind a later one. */
 static void check_page(struct cluster_writer *writer, const struct cluster_node *node,
                        const struct hm_log_page *page)
 {
     struct sim_world *world = &writer->cluster->world;
     char text[32];
+    bool seen[WRITER_SEQS_MAX] = {false};
     uint64_t last = 0;
     size_t held = 0;
     for (uint32_t i = 0; i < page->items_count; i++) {
         const struct hm_log_item *item = &page->items[i];
-        bool follows = writer->cluster->recoveries ? item->seq > last : item->seq == last + 1;
-        if (item->index != i + 1 || !follows || item->seq > writer->seq ||
+        bool follows = item->seq == last + 1 ||
+                       (writer->cluster->recoveries && item->seq && item->seq < WRITER_SEQS_MAX);
+        if (item->index != i + 1 || !follows || item->seq > writer->seq || seen[item->seq] ||
             !hm_bytes_equal(item->data, value_of(writer, item->seq, text))) {
             sim_fail(world, "%s: log %s has number %llu of the writer as entry %llu",
                      node->config.name.text, writer->log.text, (unsigned long long)item->seq,
                      (unsigned long long)item->index);
             return;
         }
+        seen[item->seq] = true;
         last = item->seq;
         held += last <= writer->acked && writer->index[last];
         if (last <= writer->acked && writer->index[last] && writer->index[last] != item->index) {
