@@ -1,5 +1,6 @@
 /* What an event says, for people: names and addresses where the message has ids and structs. */
 #include "core/cli/cli.h"
+#include "core/state/members.h"
 
 #define ID_DIGITS 8 /* enough to tell hosts apart; --format json has the whole id */
 
@@ -15,9 +16,7 @@ static void put_member(struct hm_buf *out, const struct hm_member *member)
     hm_buf_printf(out, "%s (", member->name.text);
     put_id(out, &member->id);
     hm_buf_printf(out, ") at %s, ", hm_addr_format(&member->addr, addr));
-    for (uint32_t i = 0; i < member->roles_count; i++) {
-        hm_buf_printf(out, "%s%s", i ? "+" : "", member->roles[i].name.text);
-    }
+    hm_member_put_roles(member, '+', out);
 }
 
 static void put_service(struct hm_buf *out, const struct hm_service *service)

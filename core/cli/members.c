@@ -1,4 +1,5 @@
 /* hivemind members: who is in the cluster. */
+#include "core/state/members.h"
 #include "core/cli/cli.h"
 
 #include <stdio.h>
@@ -8,13 +9,6 @@ static const struct argp_option options[] = {
     {"role", 'r', "ROLE", 0, "Only those with this role", 0},
     {0},
 };
-
-static void append_roles(const struct hm_member *member, struct hm_buf *out)
-{
-    for (uint32_t i = 0; i < member->roles_count; i++) {
-        hm_buf_printf(out, "%s%s", i ? "," : "", member->roles[i].name.text);
-    }
-}
 
 static void print_table(const struct hm_members_reply *reply)
 {
@@ -26,7 +20,7 @@ static void print_table(const struct hm_members_reply *reply)
         struct hm_buf roles = {0};
         char addr[HM_ADDR_TEXT_BYTES];
         char id[HM_ID_TEXT_BYTES];
-        append_roles(&view->member, &roles);
+        hm_member_put_roles(&view->member, ',', &roles);
         hm_sheet_put(&sheet, "%s", view->member.name.text);
         hm_sheet_put(&sheet, "%s", hm_addr_format(&view->member.addr, addr));
         hm_sheet_put(&sheet, "%.*s", (int)roles.size, (const char *)roles.data);

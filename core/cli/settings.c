@@ -276,12 +276,36 @@ static void take_tree(struct hm_settings *settings, struct hm_conf *conf)
     }
 }
 
+/* Nothing asks a section that is not written for the keys that it requires, as it may be there for
+ * a module that is not loaded. */
+static void require_section(const struct hm_module *module, const struct hm_conf_node *root,
+                            struct hm_conf_errors *errors)
+{
+    const struct hm_conf_schema *schema = module->schema;
+    const char *what = module->kind == HM_MODULE_ROLE ? "roles" : "middlewares";
+    for (size_t i = 0; i < schema->count; i++) {
+        const struct hm_conf_key *key = &schema->keys[i];
+        if (key->required) {
+            hm_conf_error(errors, &hm_conf_get(root, what)->origin,
+                          "%.*s %s needs %s: write %s: {%s: ..}, %s", (int)strlen(what) - 1, what,
+                          module->name, key->name, module->name, key->name, key->help);
+            return;
+        }
+    }
+}
+
 /* What the tables cannot say the modules do. */
 static void ask_modules(const struct hm_settings *settings, struct hm_conf_errors *errors)
 {
     for (size_t i = 0; i < settings->module_count; i++) {
-        if (settings->modules[i]->check) {
-            settings->modules[i]->check(settings->sections[i], settings->root, errors);
+        const struct hm_module *module = settings->modules[i];
+        size_t before = errors->count;
+        if (module->check) {
+            module->check(settings->sections[i], settings->root, errors);
+        }
+        if (module->schema && errors->count == before &&
+            !hm_conf_is_set(settings->root, module->name)) {
+            require_section(module, settings->root, errors);
         }
     }
 }

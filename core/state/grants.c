@@ -1,6 +1,8 @@
 /* Which service has a unique key: the first that asks for one that is free and allowed, until
  * nobody holds it for that service any more. What is granted stays so when less is allowed later: a
- * rule that was not there when it was granted takes no service out of work. */
+ * rule that was not there when it was granted takes no service out of work. Neither does a wish
+ * that is refused: a host's service that asks for one keeps what it had, until it asks for nothing
+ * that is refused. */
 #include "core/state/state_internal.h"
 
 #include <stdio.h>
@@ -144,6 +146,78 @@ static void release_claims(struct hm_state *state, const struct hm_claim *old, u
     }
 }
 
+/* ---- what a refused wish leaves ---- */
+
+static bool asks_key(const struct hm_claim *claims, uint32_t count, struct hm_bytes key)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (hm_bytes_equal(claims[i].key, key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Will it be refused, once what nobody holds any more is released? */
+static bool is_refused(const struct hm_state *state, const struct allowed *allowed,
+                       const struct hm_claim *claim)
+{
+    const struct hm_record *record = find_vhost(state, claim->key);
+    struct hm_name owner = {0};
+    if (!record) {
+        return !is_allowed(state, allowed, claim->key);
+    }
+    if (record->value.size >= sizeof owner.text) {
+        return true; /* not a service's name */
+    }
+    memcpy(owner.text, record->value.data, record->value.size);
+    owner.size = (uint8_t)record->value.size;
+    return !hm_name_equal(&owner, &claim->owner) &&
+           hm_claims_held(&state->claims, claim->key, &owner);
+}
+
+/* Is a claim of those that `refused` marks of this owner? */
+static bool is_disappointed(const struct hm_claim *claims, const bool *refused, uint32_t count,
+                            const struct hm_name *owner)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (refused[i] && hm_name_equal(&claims[i].owner, owner)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds to what the host asks for, which is in the table, what it had and keeps because a wish of
+ * the same service is refused; another service of the host may take it over. False: nothing. */
+static bool keep_granted(struct hm_state *state, const struct hm_id *host,
+                         const struct hm_claim *claims, uint32_t count, const struct hm_claim *old,
+                         uint32_t old_count)
+{
+    struct hm_arena arena = {0};
+    bool *refused = hm_arena_alloc(&arena, count, sizeof *refused);
+    struct hm_claim *all = hm_arena_alloc(&arena, count + old_count, sizeof *all);
+    struct allowed allowed = find_allowed(state);
+    uint32_t total = 0;
+    for (; total < count; total++) {
+        refused[total] = is_refused(state, &allowed, &claims[total]);
+        all[total] = claims[total];
+    }
+    for (uint32_t i = 0; i < old_count && total < HM_STATE_CLAIMS_MAX; i++) {
+        const struct hm_record *record = find_vhost(state, old[i].key);
+        if (record && hm_bytes_equal(record->value, name_bytes(&old[i].owner)) &&
+            is_disappointed(claims, refused, count, &old[i].owner) &&
+            !asks_key(claims, count, old[i].key)) {
+            all[total++] = old[i];
+        }
+    }
+    if (total > count) {
+        hm_claims_set(&state->claims, host, all, total);
+    }
+    hm_arena_fini(&arena);
+    return total > count;
+}
+
 void hm_state_change_claims(struct hm_state *state, const struct hm_id *host,
                             const struct hm_claim *claims, uint32_t count, struct hm_outcome *out)
 {
@@ -155,12 +229,17 @@ void hm_state_change_claims(struct hm_state *state, const struct hm_id *host,
         old[i] = (struct hm_claim){.key = hm_bytes_copy(held[i].key), .owner = held[i].owner};
     }
     hm_claims_set(&state->claims, host, claims, count);
+    bool kept = keep_granted(state, host, claims, count, old, old_count);
     release_claims(state, old, old_count, out);
     for (uint32_t i = 0; i < count; i++) {
         struct allowed allowed = find_allowed(state); /* a grant moves the records */
         grant(state, &allowed, &claims[i], out);
     }
     hm_state_tell_refused(state, claims, count, out);
+    if (kept) {
+        size_t used = strlen(out->reason);
+        snprintf(out->reason + used, sizeof out->reason - used, "; what was granted before stays");
+    }
     for (uint32_t i = 0; i < old_count; i++) {
         hm_bytes_free(old[i].key);
     }

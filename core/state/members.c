@@ -356,6 +356,16 @@ bool hm_member_has_role(const struct hm_member *member, const char *role)
     return false;
 }
 
+void hm_member_put_roles(const struct hm_member *member, char between, struct hm_buf *out)
+{
+    for (uint32_t i = 0; i < member->roles_count; i++) {
+        if (i > 0) {
+            hm_put_u8(out, (uint8_t)between);
+        }
+        hm_buf_append_text(out, member->roles[i].name.text);
+    }
+}
+
 const struct hm_member *hm_members_next(const struct hm_members *members, const char *role,
                                         struct hm_members_walk *walk)
 {

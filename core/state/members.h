@@ -61,6 +61,8 @@ uint32_t hm_members_number(const struct hm_member *member);
 #define HM_MEMBER_CONSUMES      2u
 
 bool hm_member_has_role(const struct hm_member *member, const char *role);
+/* Appends its roles for people, with `between` between them. */
+void hm_member_put_roles(const struct hm_member *member, char between, struct hm_buf *out);
 /* Walks those with a role, in no order: starts from all zero, NULL at the end. The table must not
  * change meanwhile. */
 struct hm_members_walk {

@@ -39,7 +39,8 @@ void hm_state_emit_record(struct hm_state *state, const char *scope, struct hm_b
 /* ---- grants.c ---- */
 
 /* A host asks for these keys from now on: releases what it no longer holds, grants what is free and
- * allowed, and tells by the outcome's reason of the first that is refused. */
+ * allowed, and tells by the outcome's reason of the first that is refused. A service of it that is
+ * refused one keeps what it had been granted. */
 void hm_state_change_claims(struct hm_state *state, const struct hm_id *host,
                             const struct hm_claim *claims, uint32_t count, struct hm_outcome *out);
 /* The reason alone. */

@@ -36,7 +36,7 @@ if "$root/bin/hivemind" check-config "$place/node.yaml" 2>"$place/said"; then
     echo "role webhook wants no command"
     exit 1
 fi
-grep -q 'webhook: {command: /path}' "$place/said"
+grep -q 'node.yaml:3:1: role webhook needs command: write webhook: {command: ..}, the program to run' "$place/said"
 
 if command -v systemd-analyze >/dev/null; then
     unit=$place/hivemind@test.service

@@ -130,12 +130,20 @@ def test_virtual_hosts_outside_are_refused():
         # While no zone limits it everything is granted, and stays so.
         assert announce(host, "old", 79, "--vhost", "old.example").returncode == 0
         servers.start()
-        assert announce(host, "shop", 80, "--vhost", "shop.corp.internal").returncode == 0
-        until("it is served", lambda: ask(server, "shop.corp.internal", A)[0] == NOERROR)
+        assert announce(host, "shop", 80, "--vhost", "buy.corp.internal").returncode == 0
+        until("it is served", lambda: ask(server, "buy.corp.internal", A)[0] == NOERROR)
         done = announce(host, "web", 81, "--vhost", "shop.example")
         assert done.returncode == 1 and "committed at" in done.stdout, done
         assert "shop.example is outside vhosts_allow (corp.internal)" in done.stderr, done.stderr
         until("the service itself is served", lambda: ttl(server, "web.corp.internal") == 5)
+        # What was granted stays when its replacement is not, until another one is.
+        done = announce(host, "shop", 80, "--vhost", "new.example")
+        assert done.returncode == 1 and "what was granted before stays" in done.stderr, done
+        assert ask(server, "buy.corp.internal", A)[0] == NOERROR
+        done = announce(host, "shop", 80, "--vhost", "new.corp.internal")
+        assert "new." not in done.stderr and "stays" not in done.stderr, done  # web's is told still
+        until("it is replaced", lambda: ask(server, "new.corp.internal", A)[0] == NOERROR and
+              ask(server, "buy.corp.internal", A)[0] != NOERROR)
         events = host.ask("events").stdout
         assert "vhosts old.example is of service old" in events and "shop.example is" not in events
         # The file that allows it commits it, and who asked for it has it.

@@ -109,14 +109,43 @@ def test_commands_are_bounded():
                 assert node.ask("emit", f"e{number}").returncode == 0
             fact = node.facts()["webhook"]
             assert fact == "running=4 waiting=64 done=0 failed=0 dropped=2", fact
-            assert node.logged("event dropped")
+            assert node.logged("command dropped")
         finally:
             pids = cluster.dir / "pids"
             until("all that run have said who they are",
                   lambda: pids.exists() and len(pids.read_text().split()) == 4)
-            node.kill()
+            code = node.stop()  # which waits for none of them
             for pid in pids.read_text().split():
                 os.kill(int(pid), 9)
+        assert code == 0, code
+
+
+def test_commands_that_fail_are_counted():
+    """One that ends badly, and one that is not there."""
+    with Cluster() as cluster:
+        place = cluster.dir / "stage"
+        place.mkdir()
+        modules = build_role(place)
+        command = cluster.dir / "fail.sh"
+        command.write_text(f"#!/bin/sh\necho $SERF_USER_EVENT >>{cluster.dir}/said\n"
+                           "[ $SERF_USER_EVENT = good ]\n")
+        command.chmod(0o755)
+        node = cluster.add("c1", free_ports(1)[0], "control, webhook",
+                           f"modules: [{modules}]\nwebhook: {{command: {command}}}\n"
+                           "control: {bootstrap: true}\n").start()
+        until("it is there", node.is_healthy)
+
+        def counts(text):
+            until(text, lambda: node.facts()["webhook"] == f"running=0 waiting=0 {text} dropped=0")
+
+        for name in ("good", "bad", "good"):
+            assert node.ask("emit", name).returncode == 0
+        counts("done=3 failed=1")
+        command.unlink()
+        assert node.ask("emit", "gone").returncode == 0
+        counts("done=3 failed=2")
+        assert node.logged("not run")
+        assert sorted((cluster.dir / "said").read_text().split()) == ["bad", "good", "good"]
 
 
 def test_bad_events_are_refused():

@@ -3,6 +3,7 @@
 #include "core/base/memory.h"
 #include "core/log/replica.h"
 #include "core/state/state.h"
+#include "tests/unit/state_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,112 +11,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#define CLUSTER 77u
-
-static struct hm_id id_of(uint8_t number)
-{
-    return (struct hm_id){{number}};
-}
-
-/* Each state stands in a replica, as in a log. */
-static struct hm_replica replicas[2];
-
-static struct hm_replica *replica_of(const struct hm_state *state)
-{
-    for (size_t i = 0; i < sizeof replicas / sizeof *replicas; i++) {
-        if (replicas[i].context == state) {
-            return &replicas[i];
-        }
-    }
-    return NULL;
-}
-
-static struct hm_state *new_state(void)
-{
-    struct hm_state *state = hm_state_new();
-    hm_replica_init(replica_of(NULL), &hm_state_machine, state);
-    return state;
-}
-
-static void free_state(struct hm_state *state)
-{
-    struct hm_replica *replica = replica_of(state);
-    hm_replica_fini(replica);
-    replica->context = NULL;
-    hm_state_free(state);
-}
-
-static struct hm_outcome apply(struct hm_state *state, uint8_t session, uint64_t seq,
-                               const struct hm_message *request)
-{
-    struct hm_buf body = {0};
-    struct hm_outcome outcome;
-    hm_message_encode(&body, request);
-    struct hm_log_request entry = {.session = id_of(session),
-                                   .seq = seq,
-                                   .time_ms = 1000 + seq,
-                                   .request = hm_buf_view(&body)};
-    hm_replica_apply(replica_of(state), &entry, 0, &outcome);
-    hm_buf_fini(&body);
-    return outcome;
-}
-
-static struct hm_member member_of(uint8_t number, const char *name)
-{
-    return (struct hm_member){.id = id_of(number),
-                              .name = hm_name_of(name),
-                              .addr = {.family = 4, .ip = {10, 0, 0, number}, .port = 9610},
-                              .boot = 1,
-                              .feature = HM_FEATURE_LEVEL};
-}
-
-static struct hm_outcome join(struct hm_state *state, uint8_t number, const char *name)
-{
-    return apply(state, number, 0,
-                 &(struct hm_message){.kind = HM_MSG_request_join,
-                                      .request_join = {.member = member_of(number, name)}});
-}
-
-static struct hm_state *founded(void)
-{
-    struct hm_state *state = new_state();
-    struct hm_outcome outcome =
-        apply(state, 1, 0,
-              &(struct hm_message){.kind = HM_MSG_request_found,
-                                   .request_found = {.cluster = CLUSTER,
-                                                     .history = id_of(99),
-                                                     .founder = member_of(1, "c1")}});
-    assert_int_equal(outcome.status, HM_OK);
-    assert_int_equal(outcome.events, 2);
-    return state;
-}
-
-static struct hm_outcome change_host(struct hm_state *state, uint8_t number, uint64_t seq,
-                                     const char *vhost, const char *service)
-{
-    struct hm_claim claim = {.key = hm_bytes_of_text(vhost), .owner = hm_name_of(service)};
-    struct hm_message request = {.kind = HM_MSG_request_host,
-                                 .request_host = {.state = {.host = id_of(number),
-                                                            .version = {1, seq},
-                                                            .config = hm_bytes_of_text("config")},
-                                                  .claims = &claim,
-                                                  .claims_count = vhost[0] ? 1 : 0}};
-    return apply(state, number, 0, &request);
-}
-
-static const char *owner_of(const struct hm_state *state, const char *vhost)
-{
-    static char text[64];
-    struct hm_name scope = hm_name_of(HM_SCOPE_VHOSTS);
-    const struct hm_record *record =
-        hm_records_find(&hm_state_view(state)->records, &scope, hm_bytes_of_text(vhost));
-    if (!record) {
-        return "nobody";
-    }
-    snprintf(text, sizeof text, "%.*s", (int)record->value.size, (const char *)record->value.data);
-    return text;
-}
 
 static void test_joins_are_decided(void **unused)
 {
@@ -238,31 +133,6 @@ static void test_the_feature_level_rises_when_all_support_it(void **unused)
     free_state(state);
 }
 
-static void test_a_vhost_belongs_to_the_first_until_nobody_holds_it(void **unused)
-{
-    (void)unused;
-    struct hm_state *state = founded();
-    join(state, 2, "a");
-    join(state, 3, "b");
-    join(state, 4, "c");
-    assert_int_equal(change_host(state, 2, 1, "shop.test", "shop").status, HM_OK);
-    assert_int_equal(change_host(state, 3, 1, "shop.test", "shop").status, HM_OK);
-    struct hm_outcome refused = change_host(state, 4, 1, "shop.test", "evil");
-    assert_int_equal(refused.status, HM_OK); /* the config is taken, the claim is not */
-    assert_string_equal(refused.reason, "shop.test belongs to service shop");
-    assert_string_equal(owner_of(state, "shop.test"), "shop");
-    change_host(state, 2, 2, "", "");
-    assert_string_equal(owner_of(state, "shop.test"), "shop");
-    struct hm_node_ref gone = {id_of(3)};
-    apply(state, 1, 0,
-          &(struct hm_message){.kind = HM_MSG_request_fail,
-                               .request_fail = {.nodes = &gone, .nodes_count = 1}});
-    assert_string_equal(owner_of(state, "shop.test"), "evil");
-    change_host(state, 4, 2, "", "");
-    assert_string_equal(owner_of(state, "shop.test"), "nobody");
-    free_state(state);
-}
-
 static void test_old_versions_change_nothing(void **unused)
 {
     (void)unused;
@@ -274,15 +144,6 @@ static void test_old_versions_change_nothing(void **unused)
     assert_int_equal(late.index, index);
     assert_int_equal(change_host(state, 9, 1, "", "").status, HM_REMOVED);
     free_state(state);
-}
-
-static struct hm_message write_of(struct hm_change *change, struct hm_condition *condition)
-{
-    return (struct hm_message){.kind = HM_MSG_request_write,
-                               .request_write = {.conditions = condition,
-                                                 .conditions_count = condition ? 1 : 0,
-                                                 .changes = change,
-                                                 .changes_count = 1}};
 }
 
 static void test_conditions_and_retries(void **unused)
@@ -535,81 +396,6 @@ static void test_strangers_open_no_session(void **unused)
     assert_int_equal(replica_of(state)->sessions.count, 1);
     hm_buf_fini(&before);
     hm_buf_fini(&after);
-    free_state(state);
-}
-
-static struct hm_outcome allow(struct hm_state *state, uint64_t seq, const char *key,
-                               const char *suffix)
-{
-    struct hm_change change = {.scope = hm_name_of(HM_SCOPE_VHOSTS_ALLOW),
-                               .key = hm_bytes_of_text(key),
-                               .present = suffix != NULL,
-                               .value = hm_bytes_of_text(suffix ? suffix : "")};
-    struct hm_message write = write_of(&change, NULL);
-    struct hm_outcome outcome = apply(state, 1, seq, &write);
-    assert_int_equal(outcome.status, HM_OK);
-    return outcome;
-}
-
-static void test_what_is_allowed_is_granted(void **unused)
-{
-    (void)unused;
-    struct hm_state *state = founded();
-    join(state, 2, "a");
-    join(state, 3, "b");
-    change_host(state, 2, 1, "old.example", "old"); /* nobody limits anything yet */
-    allow(state, 1, "corp corp.internal", "corp.internal");
-    allow(state, 2, "lab corp.internal", "corp.internal");
-    allow(state, 3, "lab lab.internal", "lab.internal");
-    struct hm_outcome refused = change_host(state, 3, 1, "shop.example", "shop");
-    assert_int_equal(refused.status, HM_OK); /* the config is taken, the claim is not */
-    assert_int_equal(refused.events, 1);
-    assert_string_equal(refused.reason,
-                        "shop.example is outside vhosts_allow (corp.internal, lab.internal)");
-    assert_string_equal(owner_of(state, "shop.example"), "nobody");
-    static const struct {
-        const char *key;
-        const char *owner;
-    } rows[] = {
-        {"corp.internal", "web"},     {"a.b.corp.internal", "web"}, {"x.lab.internal", "web"},
-        {"xcorp.internal", "nobody"}, {".internal", "nobody"},      {"corp.internal.x", "nobody"},
-        {"internal", "nobody"},
-    };
-    uint64_t seq = 2;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        change_host(state, 3, seq++, rows[i].key, "web");
-        assert_string_equal(owner_of(state, rows[i].key), rows[i].owner);
-    }
-    /* What was granted before stays until its host lets it go; then it is free for nobody. */
-    assert_string_equal(owner_of(state, "old.example"), "old");
-    change_host(state, 3, seq++, "old.example", "new");
-    assert_string_equal(change_host(state, 2, 2, "old.example", "old").reason, "");
-    change_host(state, 2, 3, "", "");
-    assert_string_equal(owner_of(state, "old.example"), "nobody");
-    free_state(state);
-}
-
-static void test_who_waits_is_granted_what_is_allowed_later(void **unused)
-{
-    (void)unused;
-    struct hm_state *state = founded();
-    for (uint8_t i = 2; i < 5; i++) {
-        join(state, i, (const char *[]){"a", "b", "c"}[i - 2]);
-    }
-    allow(state, 1, "z", "corp.internal");
-    change_host(state, 4, 1, "shop.example", "late");
-    change_host(state, 3, 1, "shop.example", "first");
-    change_host(state, 2, 1, "shop.elsewhere", "x");
-    struct hm_outcome widened = allow(state, 2, "y", "example");
-    assert_int_equal(widened.events, 2);
-    assert_int_equal(widened.index + 1, hm_state_view(state)->index); /* its own change's */
-    assert_string_equal(owner_of(state, "shop.example"), "first");    /* in order of hosts */
-    assert_string_equal(owner_of(state, "shop.elsewhere"), "nobody");
-    /* Less is allowed: nothing is taken away. Nothing is limited any more: all is granted. */
-    assert_int_equal(allow(state, 3, "y", NULL).events, 1);
-    assert_string_equal(owner_of(state, "shop.example"), "first");
-    assert_int_equal(allow(state, 4, "z", NULL).events, 2);
-    assert_string_equal(owner_of(state, "shop.elsewhere"), "x");
     free_state(state);
 }
 
@@ -866,7 +652,6 @@ int main(void)
         cmocka_unit_test(test_joins_are_decided_each_by_itself),
         cmocka_unit_test(test_a_restart_elsewhere_is_a_change),
         cmocka_unit_test(test_the_feature_level_rises_when_all_support_it),
-        cmocka_unit_test(test_a_vhost_belongs_to_the_first_until_nobody_holds_it),
         cmocka_unit_test(test_old_versions_change_nothing),
         cmocka_unit_test(test_conditions_and_retries),
         cmocka_unit_test(test_a_snapshot_is_the_whole_state),
@@ -877,8 +662,6 @@ int main(void)
         cmocka_unit_test(test_scopes_are_bounded),
         cmocka_unit_test(test_a_survivor_goes_on),
         cmocka_unit_test(test_strangers_open_no_session),
-        cmocka_unit_test(test_what_is_allowed_is_granted),
-        cmocka_unit_test(test_who_waits_is_granted_what_is_allowed_later),
         cmocka_unit_test(test_a_failure_takes_no_consumers_place),
         cmocka_unit_test(test_few_failed_consumers_are_kept),
         cmocka_unit_test(test_lite_hosts_have_names_and_keepers),

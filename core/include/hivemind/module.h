@@ -61,7 +61,8 @@ struct hm_module {
     void (*check)(const struct hm_conf_node *section, const struct hm_conf_node *root,
                   struct hm_conf_errors *errors);
     /* Reads the configuration (`section` and `root` are NULL where there is none: defaults), before
-     * anything runs; a sentence in `error` when it refuses. */
+     * anything runs; a sentence in `error` when it refuses. A configuration file without a key that
+     * the schema requires, or without the section, is refused before. */
     enum hm_status (*init)(struct hm_module_ctx *ctx, const struct hm_conf_node *section,
                            const struct hm_conf_node *root, struct hm_buf *error);
     /* The node starts; its id is known. */
@@ -146,5 +147,39 @@ const struct hm_module_io *hm_module_io(const struct hm_module_ctx *ctx);
 /* Appends "NAME (pid N)" of a process whose UDP socket or TCP listener stands in the way of `addr`;
  * false when it is not to be seen (it is another user's). For sentences about a port in use. */
 bool hm_module_port_holder(const struct hm_addr *addr, bool tcp, struct hm_buf *out);
+
+/* Commands that a role runs: at most `at_once` of them at a time, begun in the order in which they
+ * were asked for. At most `waiting_max` wait for a place. The node waits for none of them; what
+ * does not end keeps its place for ever. */
+struct hm_module_runner;
+
+struct hm_module_variable {
+    const char *name;
+    struct hm_bytes value; /* ends before its first 0 byte, which an environment cannot hold */
+};
+
+struct hm_module_command {
+    const char *path; /* absolute; it gets no arguments */
+    /* All of its environment besides a PATH. */
+    const struct hm_module_variable *variables;
+    size_t variable_count;
+    struct hm_bytes input; /* on its standard input, then that ends */
+};
+
+/* What is sure to fit in a pipe that nobody reads yet. */
+#define HM_MODULE_INPUT_BYTES_MAX 4096u
+
+/* Lives until hm_module_runner_free, which is called in fini at the latest and leaves what still
+ * runs alone. */
+struct hm_module_runner *hm_module_runner_new(struct hm_module_ctx *ctx, size_t at_once,
+                                              size_t waiting_max);
+/* Copies the command. HM_FULL when too many wait, HM_TOO_LARGE for the input: then it is logged,
+ * counted as dropped, and will not be run. One that cannot be run later is logged and counted as
+ * failed, as is one that ends with another code than 0. */
+enum hm_status hm_module_runner_run(struct hm_module_runner *runner,
+                                    const struct hm_module_command *command);
+/* A fact `key` for the hook `status`: running, waiting, done, failed, dropped. */
+void hm_module_runner_fact(const struct hm_module_runner *runner, const char *key);
+void hm_module_runner_free(struct hm_module_runner *runner);
 
 #endif
