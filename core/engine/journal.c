@@ -740,6 +740,19 @@ bool hm_journal_is_held(const struct hm_journal *journal, uint32_t *log)
     return false;
 }
 
+bool hm_journal_is_forgotten(const struct hm_journal *journal, uint32_t log)
+{
+    bool forgotten = false;
+    for (size_t i = 0; i < journal->log_count; i++) {
+        forgotten |= journal->logs[i].log == log && journal->logs[i].forgotten;
+    }
+    for (size_t i = 0; i < journal->pending_count; i++) {
+        forgotten |=
+            journal->pending[i].log == log && journal->pending[i].kind == HM_MSG_log_forget;
+    }
+    return forgotten;
+}
+
 uint64_t hm_journal_bytes(const struct hm_journal *journal)
 {
     uint64_t bytes = 0;

@@ -94,6 +94,9 @@ void hm_journal_retry(struct hm_journal *journal);
  */
 HM_MUST_USE bool hm_journal_is_held(const struct hm_journal *journal, uint32_t *log);
 
+/* A log_forget of this log was written, or was found in the segments. */
+HM_MUST_USE bool hm_journal_is_forgotten(const struct hm_journal *journal, uint32_t log);
+
 /* Bytes of the segments, as a measure for when to take a snapshot. */
 uint64_t hm_journal_bytes(const struct hm_journal *journal);
 

@@ -169,6 +169,11 @@ void hm_logs_forget(struct hm_logs *logs, uint32_t log)
     }
 }
 
+bool hm_logs_is_forgotten(const struct hm_logs *logs, uint32_t log)
+{
+    return logs->journal && hm_journal_is_forgotten(logs->journal, log);
+}
+
 struct recovery {
     struct hm_logs *logs;
     hm_ms now;

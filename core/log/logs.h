@@ -43,8 +43,10 @@ struct hm_participant *hm_logs_open(struct hm_logs *logs, hm_ms now,
 HM_MUST_USE enum hm_status hm_logs_begin(struct hm_logs *logs, hm_ms now, uint32_t log,
                                          const struct hm_message *snapshot);
 /* Ends this process's part in a log for good: what is stored of it is given up. The log may not be
- * opened again. */
+ * opened again while hm_logs_is_forgotten. */
 void hm_logs_forget(struct hm_logs *logs, uint32_t log);
+/* The journal still has records of a log that was forgotten: it may not be opened. */
+HM_MUST_USE bool hm_logs_is_forgotten(const struct hm_logs *logs, uint32_t log);
 /* NULL: not open. */
 struct hm_participant *hm_logs_find(const struct hm_logs *logs, uint32_t log);
 
