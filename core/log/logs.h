@@ -21,7 +21,8 @@ struct hm_logs_config {
     bool sides;             /* hm_logs_side_output is asked, too */
 };
 
-/* What a log found in the journal is to be opened with; false: this process has no use for it. */
+/* What a log found in the journal is to be opened with; false: this process has no use for it, and
+ * it stays there as it is, for who may have it after a later start. */
 typedef bool hm_logs_open_hook(void *context, uint32_t log, struct hm_participant_config *out);
 
 struct hm_logs *hm_logs_new(const struct hm_logs_config *config);
