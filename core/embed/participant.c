@@ -389,6 +389,12 @@ static enum hm_status begin_anew(struct hivemind_participant *participant)
                           "log %s is founded by its peers, but this server is not among them",
                           participant->name.text);
     }
+    if (hm_logs_is_forgotten(server->logs, participant->log)) {
+        return embed_fail(server, HM_CONFLICT,
+                          "log %s was closed, and the directory is not rid of it yet: use another "
+                          "name, or open it after a later start",
+                          participant->name.text);
+    }
     embed_participant_config(participant, &config);
     struct hm_participant *opened = hm_logs_open(server->logs, now, &config);
     HM_ASSERT(opened != NULL);
@@ -428,6 +434,45 @@ void embed_begun(struct hivemind_participant *participant)
 {
     hm_bytes_free(participant->snapshot);
     participant->snapshot = (struct hm_bytes){0};
+}
+
+/* Nothing hangs on what it remembers: it is out of the log and nothing can bring that back, or
+ * nobody else is in. */
+static bool is_free_to_go(const struct hivemind_participant *participant)
+{
+    const struct hm_raft *raft = participant->raft;
+    size_t count;
+    (void)hm_raft_voters(raft, &count);
+    bool settled = hm_raft_commit(raft) == hm_raft_last_index(raft);
+    return participant->removed || (settled && (!embed_is_in(participant) ||
+                                                (count == 1 && find_self(participant)->voting)));
+}
+
+enum hm_status hivemind_close(struct hivemind_participant *participant)
+{
+    struct hivemind_server *server = participant->server;
+    if (server->stepping) {
+        return embed_fail(server, HM_BUSY, "log %s is closed within a step",
+                          participant->name.text);
+    }
+    if (participant->raft && !is_free_to_go(participant)) {
+        return embed_fail(server, HM_DENIED,
+                          "this server is a member of log %s: it is to be removed first",
+                          participant->name.text);
+    }
+    size_t at = 0;
+    while (server->participants[at] != participant) {
+        at++;
+    }
+    server->participant_count--;
+    memmove(server->participants + at, server->participants + at + 1,
+            (server->participant_count - at) * sizeof(struct hivemind_participant *));
+    if (participant->raft) {
+        hm_logs_forget(server->logs, participant->log);
+    }
+    embed_participant_free(participant);
+    embed_wake(server); /* the disk */
+    return HM_OK;
 }
 
 void embed_participant_free(struct hivemind_participant *participant)

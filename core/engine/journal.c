@@ -296,6 +296,24 @@ static void write_forget(struct hm_journal *journal, const struct hm_message *pe
     hm_message_encode(&queue(journal, log, HM_MSG_log_forget)->message, persist);
 }
 
+void hm_journal_move(struct hm_journal *journal, const struct hm_bytes *moved, size_t count)
+{
+    HM_ASSERT(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        struct hm_message message;
+        enum hm_status status =
+            hm_message_decode_only(moved[i], HM_MSG_log_moved, &journal->arena, &message);
+        HM_ASSERT(status == HM_OK);
+        const struct hm_log_moved *piece = &message.log_moved;
+        struct journal_pending *added = queue(journal, piece->log, HM_MSG_log_moved);
+        added->last_index = piece->first_index + piece->entries_count - 1;
+        added->move = JOURNAL_MOVE | (i == 0 ? JOURNAL_MOVE_FIRST : 0) |
+                      (i + 1 == count ? JOURNAL_MOVE_LAST : 0);
+        hm_buf_append(&added->message, moved[i].data, moved[i].size);
+        hm_arena_clear(&journal->arena);
+    }
+}
+
 static void write(struct hm_journal *journal, const struct hm_message *persist,
                   struct hm_bytes encoded, uint64_t number)
 {
@@ -409,6 +427,16 @@ static void roll(struct hm_journal *journal, struct hm_buf *body, size_t first_m
     hm_put_u32(record, hm_crc32c(0, hm_buf_view(record)));
 }
 
+static void note_move(struct hm_journal *journal, struct journal_log *log,
+                      const struct journal_pending *pending)
+{
+    journal_cover(last_segment(journal), pending->log, pending->last_index);
+    if (pending->move & JOURNAL_MOVE_FIRST) {
+        log->moving_to = last_segment(journal)->number;
+    }
+    log->moved |= (pending->move & JOURNAL_MOVE_LAST) != 0;
+}
+
 /* The state that the record leaves behind: what is repeated at the head of the next segment. */
 static void note(struct hm_journal *journal, const struct journal_pending *pending)
 {
@@ -418,6 +446,8 @@ static void note(struct hm_journal *journal, const struct journal_pending *pendi
         log->hard_state = pending->hard_state;
     } else if (pending->kind == HM_MSG_log_append && pending->last_index) {
         journal_cover(last_segment(journal), pending->log, pending->last_index);
+    } else if (pending->kind == HM_MSG_log_moved) {
+        note_move(journal, log, pending);
     } else if (pending->kind == HM_MSG_log_snapshot && pending->last_index > log->snapshot_index) {
         log->snapshot_index = pending->last_index;
         log->snapshot_term = pending->snapshot_term;
@@ -516,6 +546,13 @@ static void form_record(struct hm_journal *journal)
     journal->offset += record->size;
 }
 
+/* Do entries of the log up to there have to be found in that segment? */
+static bool holds(const struct journal_log *log, const struct journal_segment *segment,
+                  uint64_t snapshot_index, uint64_t last_index)
+{
+    return !log->forgotten && snapshot_index < last_index && segment->number >= log->held_from;
+}
+
 static bool is_covered(struct hm_journal *journal, const struct journal_segment *segment)
 {
     for (size_t i = 0; i < segment->cover_count; i++) {
@@ -524,7 +561,7 @@ static bool is_covered(struct hm_journal *journal, const struct journal_segment 
             continue;
         }
         const struct journal_log *log = journal_log_of(journal, cover->log);
-        if (!log->forgotten && log->durable_snapshot_index < cover->last_index) {
+        if (holds(log, segment, log->durable_snapshot_index, cover->last_index)) {
             return false;
         }
     }
@@ -623,7 +660,10 @@ uint64_t hm_journal_done(struct hm_journal *journal, enum hm_status status)
     if (journal->flight == JOURNAL_RECORDS) {
         journal->durable = journal->flight_number;
         for (size_t i = 0; i < journal->log_count; i++) {
-            journal->logs[i].durable_snapshot_index = journal->logs[i].snapshot_index;
+            struct journal_log *log = &journal->logs[i];
+            log->durable_snapshot_index = log->snapshot_index;
+            log->held_from = log->moved ? log->moving_to : log->held_from;
+            log->moved = false;
         }
         hm_buf_fini(&journal->snapshot);
     } else if (journal->flight == JOURNAL_ALLOCATE) {
@@ -704,7 +744,7 @@ void hm_journal_retry(struct hm_journal *journal)
     journal->failed = journal->spare_refused = false;
 }
 
-/* Is a snapshot that covers this on its way to the disk? */
+/* Is a snapshot that covers this, or another place of it, on its way to the disk? */
 static bool is_snapshot_coming(const struct hm_journal *journal, const struct journal_cover *cover)
 {
     for (size_t i = 0; i < journal->side_count; i++) {
@@ -716,7 +756,7 @@ static bool is_snapshot_coming(const struct hm_journal *journal, const struct jo
     for (size_t i = 0; i < journal->pending_count; i++) {
         const struct journal_pending *pending = &journal->pending[i];
         if (pending->log == cover->log &&
-            (pending->kind == HM_MSG_log_forget ||
+            (pending->kind == HM_MSG_log_forget || pending->move ||
              (pending->kind == HM_MSG_log_snapshot && pending->last_index >= cover->last_index))) {
             return true;
         }
@@ -730,14 +770,28 @@ bool hm_journal_is_held(const struct hm_journal *journal, uint32_t *log)
         const struct journal_cover *cover = &journal->segments[0].covers[i];
         for (size_t at = 0; at < journal->log_count; at++) {
             const struct journal_log *held = &journal->logs[at];
-            if (held->log == cover->log && !held->forgotten &&
-                held->snapshot_index < cover->last_index && !is_snapshot_coming(journal, cover)) {
+            if (held->log == cover->log &&
+                holds(held, &journal->segments[0], held->snapshot_index, cover->last_index) &&
+                !is_snapshot_coming(journal, cover)) {
                 *log = cover->log;
                 return true;
             }
         }
     }
     return false;
+}
+
+bool hm_journal_is_forgotten(const struct hm_journal *journal, uint32_t log)
+{
+    bool forgotten = false;
+    for (size_t i = 0; i < journal->log_count; i++) {
+        forgotten |= journal->logs[i].log == log && journal->logs[i].forgotten;
+    }
+    for (size_t i = 0; i < journal->pending_count; i++) {
+        forgotten |=
+            journal->pending[i].log == log && journal->pending[i].kind == HM_MSG_log_forget;
+    }
+    return forgotten;
 }
 
 uint64_t hm_journal_bytes(const struct hm_journal *journal)

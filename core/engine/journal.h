@@ -94,6 +94,14 @@ void hm_journal_retry(struct hm_journal *journal);
  */
 HM_MUST_USE bool hm_journal_is_held(const struct hm_journal *journal, uint32_t *log);
 
+/* Writes entries that are durable already once more, behind all others, for a log of which nobody
+ * here can take a snapshot: then it holds no older segment. `moved`: encoded log_moved messages
+ * with all entries behind its snapshot, in order; at least one. */
+void hm_journal_move(struct hm_journal *journal, const struct hm_bytes *moved, size_t count);
+
+/* A log_forget of this log was written, or was found in the segments. */
+HM_MUST_USE bool hm_journal_is_forgotten(const struct hm_journal *journal, uint32_t log);
+
 /* Bytes of the segments, as a measure for when to take a snapshot. */
 uint64_t hm_journal_bytes(const struct hm_journal *journal);
 

@@ -47,6 +47,16 @@ struct journal_log {
     size_t run_capacity;
     uint64_t next_index; /* behind the last entry that was written or queued */
     bool forgotten;
+    uint64_t moving_to; /* segment of the first entry of a move */
+    bool moved;         /* the last one is in a record that was formed */
+    uint64_t held_from; /* no older segment has entries that count; 0: they all may */
+};
+
+enum journal_move {
+    JOURNAL_NO_MOVE = 0,
+    JOURNAL_MOVE = 1,
+    JOURNAL_MOVE_FIRST = 2,
+    JOURNAL_MOVE_LAST = 4
 };
 
 struct journal_pending {
@@ -58,6 +68,7 @@ struct journal_pending {
     struct hm_buf snapshot; /* log_snapshot: content of its file */
     struct hm_log_hard_state hard_state;
     uint64_t snapshot_term;
+    unsigned move; /* log_moved: enum journal_move */
 };
 
 /* A snapshot that leaves the entries of its log where they are: its file is replaced beside the

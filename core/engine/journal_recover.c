@@ -246,6 +246,13 @@ static bool holds(const struct replay *replay, uint64_t index, uint64_t term)
            replay->entries[index - replay->base - 1].term == term;
 }
 
+static void replay_entry(struct replay *replay, const struct hm_entry *entry)
+{
+    replay->entries =
+        hm_grow(replay->entries, replay->count, &replay->capacity, sizeof *replay->entries);
+    replay->entries[replay->count++] = *entry;
+}
+
 static enum hm_status replay_append(struct recovery *recovery, const struct found *segment,
                                     uint64_t offset, const struct hm_log_append *append)
 {
@@ -272,9 +279,42 @@ static enum hm_status replay_append(struct recovery *recovery, const struct foun
     }
     replay->count = (size_t)(append->first_index - 1 - replay->base);
     for (uint32_t i = 0; i < append->entries_count; i++) {
-        replay->entries =
-            hm_grow(replay->entries, replay->count, &replay->capacity, sizeof *replay->entries);
-        replay->entries[replay->count++] = append->entries[i];
+        replay_entry(replay, &append->entries[i]);
+    }
+    return HM_OK;
+}
+
+/* The entries that the log has already stay, and what follows them: a crash may have come before
+ * the rest of the move. What its first piece follows is the snapshot, so nothing is missing before
+ * it, whatever went with the segments that it was moved out of. */
+static enum hm_status replay_moved(struct recovery *recovery, const struct found *segment,
+                                   uint64_t offset, const struct hm_log_moved *moved)
+{
+    struct replay *replay = replay_of(recovery, moved->log);
+    uint64_t covered = replay->has_snapshot ? replay->snapshot.last_index : 0;
+    if (moved->first_index == 0 || moved->first_index > UINT64_MAX / 2) {
+        return DAMAGED(recovery, "%s at byte %" PRIu64 ": moved entries without a possible index",
+                       segment->file->name, offset);
+    }
+    if (moved->first_index <= covered + 1) {
+        hm_buf_clear(&replay->damage);
+    } else if (moved->first_index > replay->base + replay->count + 1) {
+        return LACKS(replay,
+                     "%s at byte %" PRIu64 ": moved entries of log %" PRIu32 " before %" PRIu64
+                     " are missing",
+                     segment->file->name, offset, moved->log, moved->first_index);
+    }
+    if (moved->first_index > replay->base + replay->count + 1) {
+        replay->base = moved->first_index - 1;
+        replay->count = 0;
+    }
+    for (uint32_t i = 0; i < moved->entries_count; i++) {
+        uint64_t index = moved->first_index + i;
+        if (index <= replay->base || holds(replay, index, moved->entries[i].term)) {
+            continue;
+        }
+        replay->count = (size_t)(index - 1 - replay->base);
+        replay_entry(replay, &moved->entries[i]);
     }
     return HM_OK;
 }
@@ -312,6 +352,8 @@ static enum hm_status replay_record(struct recovery *recovery, const struct foun
             replay->hard_state = message.log_hard_state;
         } else if (status == HM_OK && message.kind == HM_MSG_log_append) {
             status = replay_append(recovery, segment, offset, &message.log_append);
+        } else if (status == HM_OK && message.kind == HM_MSG_log_moved) {
+            status = replay_moved(recovery, segment, offset, &message.log_moved);
         } else if (status == HM_OK && message.kind == HM_MSG_log_snapshot) {
             status = replay_mark(recovery, segment, offset, &message.log_snapshot);
         } else if (status == HM_OK && message.kind == HM_MSG_log_forget) {
@@ -331,6 +373,9 @@ static enum hm_status replay_record(struct recovery *recovery, const struct foun
         if (message.kind == HM_MSG_log_append && message.log_append.entries_count) {
             journal_cover(covers, message.log_append.log,
                           message.log_append.first_index + message.log_append.entries_count - 1);
+        } else if (message.kind == HM_MSG_log_moved && message.log_moved.entries_count) {
+            journal_cover(covers, message.log_moved.log,
+                          message.log_moved.first_index + message.log_moved.entries_count - 1);
         }
     }
     return HM_OK;

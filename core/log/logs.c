@@ -19,6 +19,17 @@ struct open_log {
     struct hm_participant *participant;
 };
 
+/* A log of the journal that nobody here has use for: kept as it is, for who may have it later. Its
+ * entries are moved on when they hold up the segments of the others. */
+struct idle_log {
+    uint32_t id;
+    uint64_t snapshot_index;
+    struct hm_bytes *moved; /* log_moved, encoded: all behind the snapshot */
+    size_t moved_count;
+    size_t moved_capacity;
+    size_t bytes;
+};
+
 struct hm_logs {
     struct hm_logs_config config;
     struct hm_random random;
@@ -26,6 +37,9 @@ struct hm_logs {
     struct open_log *items;     /* by rising id */
     size_t count;
     size_t capacity;
+    struct idle_log *idle;
+    size_t idle_count;
+    size_t idle_capacity;
     uint64_t wall_offset; /* wall clock - now, modulo 2^64 */
     bool wall_known;
     size_t turn;          /* whose effects come next */
@@ -58,7 +72,14 @@ void hm_logs_free(struct hm_logs *logs)
     for (size_t i = 0; i < logs->count; i++) {
         hm_participant_free(logs->items[i].participant);
     }
+    for (size_t i = 0; i < logs->idle_count; i++) {
+        for (size_t at = 0; at < logs->idle[i].moved_count; at++) {
+            hm_bytes_free(logs->idle[i].moved[at]);
+        }
+        hm_free(logs->idle[i].moved);
+    }
     hm_journal_free(logs->journal);
+    hm_free(logs->idle);
     hm_free(logs->items);
     hm_free(logs->writes);
     hm_free(logs);
@@ -169,6 +190,11 @@ void hm_logs_forget(struct hm_logs *logs, uint32_t log)
     }
 }
 
+bool hm_logs_is_forgotten(const struct hm_logs *logs, uint32_t log)
+{
+    return logs->journal && hm_journal_is_forgotten(logs->journal, log);
+}
+
 struct recovery {
     struct hm_logs *logs;
     hm_ms now;
@@ -199,6 +225,43 @@ static uint32_t log_of(const struct hm_message *message)
     }
 }
 
+static struct idle_log *find_idle(struct hm_logs *logs, uint32_t log)
+{
+    for (size_t i = 0; i < logs->idle_count; i++) {
+        if (logs->idle[i].id == log) {
+            return &logs->idle[i];
+        }
+    }
+    return NULL;
+}
+
+static void keep_idle(struct hm_logs *logs, const struct hm_message *message)
+{
+    struct idle_log *idle = find_idle(logs, log_of(message));
+    if (!idle) {
+        logs->idle = hm_grow(logs->idle, logs->idle_count, &logs->idle_capacity, sizeof *idle);
+        idle = &logs->idle[logs->idle_count++];
+        *idle = (struct idle_log){.id = log_of(message)};
+    }
+    if (message->kind == HM_MSG_log_snapshot) {
+        idle->snapshot_index = message->log_snapshot.last_index;
+    } else if (message->kind == HM_MSG_log_append) {
+        struct hm_buf moved = {0};
+        const struct hm_log_append *append = &message->log_append;
+        hm_message_encode(
+            &moved, &(struct hm_message){.kind = HM_MSG_log_moved,
+                                         .log_moved = {.log = append->log,
+                                                       .first_index = append->first_index,
+                                                       .entries = append->entries,
+                                                       .entries_count = append->entries_count}});
+        idle->moved =
+            hm_grow(idle->moved, idle->moved_count, &idle->moved_capacity, sizeof *idle->moved);
+        idle->moved[idle->moved_count++] = hm_bytes_copy(hm_buf_view(&moved));
+        idle->bytes += moved.size;
+        hm_buf_fini(&moved);
+    }
+}
+
 static void restore(void *context, const struct hm_message *message)
 {
     struct recovery *recovery = context;
@@ -207,6 +270,9 @@ static void restore(void *context, const struct hm_message *message)
     struct hm_participant_config config = {.raft.log = log};
     if (!participant && recovery->open(recovery->context, log, &config)) {
         participant = hm_logs_open(recovery->logs, recovery->now, &config);
+    }
+    if (!participant) {
+        keep_idle(recovery->logs, message);
     }
     if (participant && hm_raft_restore(hm_participant_raft(participant), message) != HM_OK) {
         recovery->damaged = true;
@@ -339,7 +405,27 @@ static uint64_t journal_bytes_most(const struct hm_logs *logs)
         const struct hm_kept *kept = &hm_participant_replica(logs->items[i].participant)->kept;
         bytes += 2 * (kept->bytes + hm_kept_count(kept) * KEPT_ENTRY_BYTES);
     }
+    for (size_t i = 0; i < logs->idle_count; i++) {
+        bytes += 2 * logs->idle[i].bytes;
+    }
     return bytes;
+}
+
+static void move_on(struct hm_logs *logs, const struct idle_log *idle)
+{
+    if (idle->moved_count) {
+        hm_journal_move(logs->journal, idle->moved, idle->moved_count);
+        return;
+    }
+    /* What holds was cut, or is in the snapshot. */
+    struct hm_buf none = {0};
+    hm_message_encode(&none,
+                      &(struct hm_message){
+                          .kind = HM_MSG_log_moved,
+                          .log_moved = {.log = idle->id, .first_index = idle->snapshot_index + 1}});
+    struct hm_bytes piece = hm_buf_view(&none);
+    hm_journal_move(logs->journal, &piece, 1);
+    hm_buf_fini(&none);
 }
 
 /* A log to which little is written would keep the segments of all others. */
@@ -351,7 +437,11 @@ static void let_go(struct hm_logs *logs)
         return;
     }
     struct hm_participant *participant = hm_logs_find(logs, log);
+    const struct idle_log *idle = participant ? NULL : find_idle(logs, log);
     enum hm_status status = participant ? hm_participant_compact(participant) : HM_NOT_FOUND;
+    if (idle) {
+        move_on(logs, idle);
+    }
     (void)status; /* not possible yet: the next time */
 }
 

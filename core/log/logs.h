@@ -21,7 +21,8 @@ struct hm_logs_config {
     bool sides;             /* hm_logs_side_output is asked, too */
 };
 
-/* What a log found in the journal is to be opened with; false: this process has no use for it. */
+/* What a log found in the journal is to be opened with; false: this process has no use for it, and
+ * it stays there as it is, for who may have it after a later start. */
 typedef bool hm_logs_open_hook(void *context, uint32_t log, struct hm_participant_config *out);
 
 struct hm_logs *hm_logs_new(const struct hm_logs_config *config);
@@ -43,8 +44,10 @@ struct hm_participant *hm_logs_open(struct hm_logs *logs, hm_ms now,
 HM_MUST_USE enum hm_status hm_logs_begin(struct hm_logs *logs, hm_ms now, uint32_t log,
                                          const struct hm_message *snapshot);
 /* Ends this process's part in a log for good: what is stored of it is given up. The log may not be
- * opened again. */
+ * opened again while hm_logs_is_forgotten. */
 void hm_logs_forget(struct hm_logs *logs, uint32_t log);
+/* The journal still has records of a log that was forgotten: it may not be opened. */
+HM_MUST_USE bool hm_logs_is_forgotten(const struct hm_logs *logs, uint32_t log);
 /* NULL: not open. */
 struct hm_participant *hm_logs_find(const struct hm_logs *logs, uint32_t log);
 

@@ -12,7 +12,7 @@ import subprocess
 
 import dnsquery
 from cluster import ENVIRONMENT, HIVEMIND, Cluster, free_ports, hivemind, main, until
-from test_control import voters
+from test_control import control_plane, voters
 from test_recovery import start
 
 EPOCH = 65536
@@ -223,6 +223,30 @@ def test_a_backup_misses_nothing():
         good(nodes[2], "control backup", file, "--local")
         told, logs = told_of(file)
         assert told["local"] and logs["audit"]["index"] == 8, told
+
+
+def test_who_lacks_a_log_names_who_has_all():
+    with Cluster() as cluster:
+        nodes, _ = control_plane(cluster)
+        file = cluster.dir / "backup"
+        good(nodes[0], "log create", "audit")
+        good(nodes[0], "log append", "audit", "one")
+        lacking = nodes[2]
+        others = [node.name for node in nodes[:2]]
+        good(nodes[0], "log remove", "audit", lacking.name)
+
+        def told():
+            done = lacking.ask("control backup", file)
+            return done if "does not carry log audit" in done.stderr else None
+
+        done = until("it knows that it is kept out", told)
+        named = done.stderr.strip().rsplit(": ", 1)[1].split(", ")
+        assert done.returncode == 3 and sorted(named) == sorted(others), done
+        good(nodes[0], "control backup", file)
+        good(nodes[0], "log create", "other")
+        for node in nodes[:2]:
+            good(nodes[0], "log remove", "other", node.name)
+        bad(nodes[0].ask("control backup", file), 3, "other", "no control node carries all")
 
 
 def test_a_second_restore_is_told_from_the_first():

@@ -468,6 +468,7 @@ static void on_chained(void *context, const struct hivemind_outcome *outcome)
     host->outcomes[host->outcome_count++] = *outcome;
     assert_int_equal(hivemind_step(host->server), HM_BUSY);
     assert_int_equal(hivemind_server_free(host->server), HM_BUSY);
+    assert_int_equal(hivemind_close(host->logs[0]), HM_BUSY);
     if (host->outcome_count < 5) {
         assert_int_equal(hivemind_submit(host->logs[0], "n", 1, on_chained, host), HM_OK);
     }
@@ -517,6 +518,72 @@ static void test_logs_do_not_mix(void **unused)
         assert_int_equal(world_state(world.hosts[i], 0).index, 10);
         assert_int_equal(world_state(world.hosts[i], 1).index, 10);
     }
+    world_end(&world);
+}
+
+/* ---- out of a log ---- */
+
+/* What it has not heard the end of, it submits again when it is in again: one entry all the same.
+ */
+static void test_who_was_removed_comes_again(void **unused)
+{
+    (void)unused;
+    struct world world;
+    world_start(&world, 3);
+    WAIT(&world, world_leader(&world, 0) != NULL);
+    struct host *host = world_follower(&world);
+    struct hivemind_peer self = world_peer(host->number);
+    struct hivemind_id session = hivemind_session(host->logs[0]);
+    assert_int_equal(hivemind_submit_once(host->logs[0], session, 1, "paid", 4, NULL, NULL), HM_OK);
+    WAIT(&world, world_all_have(&world, 0, 1));
+    struct host *leader = world_leader(&world, 0);
+    assert_int_equal(hivemind_remove(host->logs[0], self.id, world_done, host), HM_OK);
+    WAIT(&world, world_state(host, 0).role == HIVEMIND_REMOVED && host->outcome_count == 1);
+    submit_and_wait(&world, leader, "meanwhile");
+    assert_string_equal(world_text(host, 0), "paid ");
+
+    assert_int_equal(hivemind_add(leader->logs[0], &self, world_done, leader), HM_OK);
+    WAIT(&world, world_state(host, 0).role == HIVEMIND_FOLLOWER && voters_of(host) == 3);
+    assert_int_equal(hivemind_submit_once(host->logs[0], session, 1, "paid", 4, world_done, host),
+                     HM_OK);
+    WAIT(&world, host->outcome_count == 2);
+    assert_int_equal(host->outcomes[1].status, HM_OK);
+    assert_int_equal(host->outcomes[1].index, 1);
+    submit_and_wait(&world, host, "again");
+    assert_string_equal(world_text(host, 0), "paid meanwhile again ");
+    world_end(&world);
+}
+
+static void test_a_log_is_closed_without_the_others(void **unused)
+{
+    (void)unused;
+    struct world world;
+    world_start(&world, 3);
+    for (int i = 0; i < 3; i++) {
+        world_open(world.hosts[i], 1, (struct hivemind_log_config){0}, 3);
+    }
+    WAIT(&world, world_leader(&world, 0) && world_leader(&world, 1));
+    struct host *host = world_leader(&world, 0);
+    struct hivemind_id self = world_peer(host->number).id;
+    assert_int_equal(hivemind_close(host->logs[0]), HM_DENIED);
+    assert_non_null(strstr(hivemind_error(host->server), "list"));
+    assert_int_equal(hivemind_remove(host->logs[0], self, world_done, host), HM_OK);
+    WAIT(&world, world_state(host, 0).role == HIVEMIND_REMOVED);
+    world_submit(host, 1, "owed");
+    assert_int_equal(hivemind_close(host->logs[0]), HM_OK);
+    host->logs[0] = NULL;
+    WAIT(&world, host->outcome_count == 2 && world_leader(&world, 0) != NULL);
+    struct host *leader = world_leader(&world, 0);
+    submit_and_wait(&world, leader, "goes on");
+    WAIT(&world, world_all_have(&world, 1, 1));
+    assert_string_equal(world_text(host, 1), "owed ");
+    /* From the beginning, with another memory. */
+    host->lists[0] = (struct list){0};
+    world_open(host, 0, (struct hivemind_log_config){.joins = true}, 3);
+    struct hivemind_peer peer = world_peer(host->number);
+    assert_int_equal(hivemind_add(host->logs[0], &peer, world_done, host), HM_OK);
+    WAIT(&world, world_state(host, 0).role == HIVEMIND_FOLLOWER);
+    assert_string_equal(world_text(host, 0), "goes on ");
     world_end(&world);
 }
 
@@ -705,6 +772,55 @@ static void test_the_descriptor_is_enough(void **unused)
     assert_int_equal(system(command), 0);
 }
 
+/* The directory forgets the log, and only that one. */
+static void test_what_is_closed_is_not_kept(void **unused)
+{
+    (void)unused;
+    static const uint8_t key[32] = {1};
+    struct host host = {0};
+    char error[256];
+    char directory[] = "/tmp/test_embed.XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    struct hivemind_server_config config = {
+        .id = hivemind_id_of("a"), .address = "127.0.0.1:0", .key = key, .directory = directory};
+    assert_int_equal(hivemind_server_new(&config, &host.server, error, sizeof error), HM_OK);
+    struct hivemind_peer self = {hivemind_id_of("a"), hivemind_server_address(host.server)};
+    open_alone(&host, 0, &self);
+    open_alone(&host, 1, &self);
+    assert_int_equal(hivemind_close(host.logs[0]), HM_OK); /* not begun */
+    open_alone(&host, 0, &self);
+    assert_int_equal(hivemind_start(host.server), HM_OK);
+    for (int i = 0; i < 2; i++) {
+        world_submit(&host, i, "kept");
+        serve_until(host.server, &host.outcome_count, (size_t)i + 1);
+    }
+    /* A log of one ends with its only member. */
+    struct hivemind_log_config again = {.name = "list", .machine = world_machine};
+    assert_int_equal(hivemind_close(host.logs[0]), HM_OK);
+    assert_int_equal(hivemind_open(host.server, &again, &self, 1, &host.logs[0]), HM_CONFLICT);
+    assert_non_null(strstr(hivemind_error(host.server), "was closed"));
+    world_submit(&host, 1, "too");
+    serve_until(host.server, &host.outcome_count, 3);
+    assert_int_equal(hivemind_server_free(host.server), HM_OK);
+
+    hm_buf_clear(&host.lists[1].text);
+    host.lists[1].applied = 0;
+    assert_int_equal(hivemind_server_new(&config, &host.server, error, sizeof error), HM_OK);
+    self.address = hivemind_server_address(host.server);
+    open_alone(&host, 1, &self);
+    assert_int_equal(hivemind_start(host.server), HM_OK);
+    assert_int_equal(hivemind_open(host.server, &again, &self, 1, &host.logs[0]), HM_CONFLICT);
+    assert_int_equal(hivemind_barrier(host.logs[1], world_done, &host), HM_OK);
+    serve_until(host.server, &host.outcome_count, 4);
+    assert_string_equal(world_text(&host, 1), "kept too ");
+    assert_int_equal(hivemind_server_free(host.server), HM_OK);
+    hm_buf_fini(&host.lists[0].text);
+    hm_buf_fini(&host.lists[1].text);
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    assert_int_equal(system(command), 0);
+}
+
 /* Nothing comes but time, and time is in the descriptor. */
 static void test_time_is_in_the_descriptor(void **unused)
 {
@@ -746,9 +862,12 @@ int main(void)
         cmocka_unit_test(test_who_was_away_is_brought_up),
         cmocka_unit_test(test_callbacks_may_call),
         cmocka_unit_test(test_logs_do_not_mix),
+        cmocka_unit_test(test_who_was_removed_comes_again),
+        cmocka_unit_test(test_a_log_is_closed_without_the_others),
         cmocka_unit_test(test_hostile_frames_change_nothing),
         cmocka_unit_test(test_no_message_of_a_stranger_ends_it),
         cmocka_unit_test(test_the_descriptor_is_enough),
+        cmocka_unit_test(test_what_is_closed_is_not_kept),
         cmocka_unit_test(test_time_is_in_the_descriptor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

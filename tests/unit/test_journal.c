@@ -1,144 +1,6 @@
 /* The journal against a small disk that crashes: what was durable is found again, a torn tail is
  * cut, damage is told with file and offset. */
-#include "core/base/memory.h"
-#include "core/base/random.h"
-#include "core/engine/journal.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-/* ---- a disk ---- */
-
-#define FILES_MAX    64
-#define SECTOR_BYTES 64u /* small, so that records tear in many places */
-
-struct disk {
-    struct hm_disk_file files[FILES_MAX];
-    size_t count;
-    uint64_t room; /* bytes that may still be allocated */
-    size_t ops;    /* done so far */
-};
-
-static struct hm_disk_file *disk_find(struct disk *disk, const char *name)
-{
-    for (size_t i = 0; i < disk->count; i++) {
-        if (strcmp(disk->files[i].name, name) == 0) {
-            return &disk->files[i];
-        }
-    }
-    return NULL;
-}
-
-static struct hm_disk_file *disk_create(struct disk *disk, const char *name, size_t size)
-{
-    assert_true(disk->count < FILES_MAX);
-    struct hm_disk_file *file = &disk->files[disk->count++];
-    memset(file, 0, sizeof *file);
-    snprintf(file->name, sizeof file->name, "%s", name);
-    file->content = (struct hm_bytes){hm_alloc(size, 1), size};
-    return file;
-}
-
-static void disk_remove(struct disk *disk, const char *name)
-{
-    struct hm_disk_file *file = disk_find(disk, name);
-    if (file) {
-        hm_bytes_free(file->content);
-        *file = disk->files[--disk->count];
-    }
-}
-
-static void disk_copy(struct disk *to, const struct disk *from)
-{
-    *to = *from;
-    for (size_t i = 0; i < to->count; i++) {
-        to->files[i].content = hm_bytes_copy(from->files[i].content);
-    }
-}
-
-static void disk_fini(struct disk *disk)
-{
-    while (disk->count) {
-        disk_remove(disk, disk->files[0].name);
-    }
-}
-
-static uint8_t *bytes_of(struct hm_disk_file *file)
-{
-    return (uint8_t *)file->content.data;
-}
-
-/* `torn`: of a write, each sector arrives or not. */
-static void disk_write(struct disk *disk, const struct hm_disk_op *op, struct hm_random *torn)
-{
-    struct hm_disk_file *file = disk_find(disk, op->file);
-    assert_non_null(file);
-    assert_true(op->offset + op->bytes.size <= file->content.size);
-    for (size_t i = 0; i < op->bytes.size; i++) {
-        static bool arrives = true;
-        if (torn && (i == 0 || (op->offset + i) % SECTOR_BYTES == 0)) {
-            arrives = hm_random_chance(torn, 500);
-        }
-        if (!torn || arrives) {
-            bytes_of(file)[op->offset + i] = op->bytes.data[i];
-        }
-    }
-}
-
-static enum hm_status disk_do(struct disk *disk, const struct hm_disk_op *op)
-{
-    disk->ops++;
-    switch (op->kind) {
-    case HM_DISK_ALLOCATE:
-        assert_null(disk_find(disk, op->file));
-        if (op->size > disk->room) {
-            disk_create(disk, op->file, (size_t)disk->room / 2);
-            return HM_NO_SPACE;
-        }
-        disk->room -= op->size;
-        disk_create(disk, op->file, op->size);
-        return HM_OK;
-    case HM_DISK_WRITE:
-        disk_write(disk, op, NULL);
-        return HM_OK;
-    case HM_DISK_SYNC:
-        assert_non_null(disk_find(disk, op->file));
-        return HM_OK;
-    case HM_DISK_REPLACE: {
-        disk_remove(disk, op->file);
-        struct hm_disk_file *file = disk_create(disk, op->file, op->bytes.size);
-        memcpy(bytes_of(file), op->bytes.data, op->bytes.size);
-        return HM_OK;
-    }
-    case HM_DISK_REMOVE:
-        disk_remove(disk, op->file);
-        return HM_OK;
-    }
-    return HM_IO;
-}
-
-/* Does what the journal wants until it wants nothing. Returns what is durable. */
-static uint64_t run(struct hm_journal *journal, struct disk *disk)
-{
-    struct hm_journal_batch batch;
-    uint64_t durable = 0;
-    while (hm_journal_output(journal, &batch)) {
-        enum hm_status status = HM_OK;
-        size_t syncs = 0;
-        for (size_t i = 0; i < batch.count && status == HM_OK; i++) {
-            syncs += batch.ops[i].kind == HM_DISK_SYNC;
-            status = disk_do(disk, &batch.ops[i]);
-        }
-        assert_true(syncs <= 1);
-        durable = hm_journal_done(journal, status);
-    }
-    return durable;
-}
+#include "tests/unit/journal_disk.h"
 
 /* ---- a model: what the logs hold, as text ---- */
 
@@ -316,10 +178,10 @@ static void test_what_was_written_is_found(void **state)
         while (history.steps < STEPS_MAX) {
             write_step(&history, journal);
             if (hm_random_chance(&history.random, 400)) {
-                run(journal, &disk);
+                disk_run(journal, &disk);
             }
             if (hm_random_chance(&history.random, 30)) { /* a restart */
-                uint64_t durable = run(journal, &disk);
+                uint64_t durable = disk_run(journal, &disk);
                 assert_true(durable == 0 || durable == history.steps);
                 hm_journal_free(journal);
                 journal = hm_journal_new(&small);
@@ -329,7 +191,7 @@ static void test_what_was_written_is_found(void **state)
                 assert_true(model_equal(&outcome.model, &history.models[history.steps]));
             }
         }
-        run(journal, &disk);
+        disk_run(journal, &disk);
         recover(&disk, &outcome);
         assert_int_equal(outcome.status, HM_OK);
         assert_true(model_equal(&outcome.model, &history.models[history.steps]));
@@ -356,14 +218,14 @@ static void test_covered_segments_go(void **state)
                 .kind = HM_MSG_log_append,
                 .log_append = {.first_index = i, .entries = &entry, .entries_count = 1}},
             i + 1);
-        assert_int_equal(run(journal, &disk), i + 1);
+        assert_int_equal(disk_run(journal, &disk), i + 1);
         if (i % 10 == 0) {
             hm_journal_write(
                 journal,
                 &(struct hm_message){.kind = HM_MSG_log_snapshot,
                                      .log_snapshot = {.last_index = i, .last_term = 1}},
                 i + 1);
-            run(journal, &disk);
+            disk_run(journal, &disk);
         }
         assert_true(disk.count <= 8);
     }
@@ -430,7 +292,7 @@ static void test_a_crash_at_every_operation(void **state)
         history.steps = 0;
         for (int i = 0; i < 20; i++) {
             write_step(&history, journal);
-            run(journal, &disk);
+            disk_run(journal, &disk);
         }
         hm_journal_free(journal);
         recover(&disk, &outcome);
@@ -451,7 +313,7 @@ static void write_sample(struct history *history, struct disk *disk)
     struct hm_journal *journal = hm_journal_new(&small);
     for (int i = 0; i < 60; i++) {
         write_kind(history, journal, i < 40 ? hm_random_below(&history->random, 20) : 10);
-        run(journal, disk);
+        disk_run(journal, disk);
     }
     hm_journal_free(journal);
 }
@@ -524,7 +386,7 @@ static void test_every_byte_flipped(void **state)
     for (size_t file = 0; file < disk.count; file++) {
         for (size_t at = 0; at < disk.files[file].content.size; at++) {
             uint8_t bit = (uint8_t)(1u << at % 8);
-            bytes_of(&disk.files[file])[at] ^= bit;
+            disk_bytes(&disk.files[file])[at] ^= bit;
             static struct outcome outcome;
             recover(&disk, &outcome);
             /* Everything, or all but the last batch, or refused. */
@@ -533,7 +395,7 @@ static void test_every_byte_flipped(void **state)
                 assert_true(place >= history.steps - 1 && place != SIZE_MAX);
             }
             check_hurt(&history, &disk, disk.files[file].name, last, counts);
-            bytes_of(&disk.files[file])[at] ^= bit;
+            disk_bytes(&disk.files[file])[at] ^= bit;
         }
     }
     assert_true(counts[0] > 1000);
@@ -612,7 +474,7 @@ static void test_a_full_disk_is_met_early_and_survived(void **state)
     for (; !hm_journal_failed(journal); index++) {
         assert_true(index < 100);
         write_entry(journal, index);
-        uint64_t now = run(journal, &disk);
+        uint64_t now = disk_run(journal, &disk);
         assert_true(now >= durable);
         durable = now;
     }
@@ -626,11 +488,11 @@ static void test_a_full_disk_is_met_early_and_survived(void **state)
 
     write_entry(journal, index);
     hm_journal_retry(journal);
-    assert_int_equal(run(journal, &disk), 6); /* still full */
+    assert_int_equal(disk_run(journal, &disk), 6); /* still full */
     assert_true(hm_journal_failed(journal));
     disk.room = 100 * 4096;
     hm_journal_retry(journal);
-    assert_int_equal(run(journal, &disk), index);
+    assert_int_equal(disk_run(journal, &disk), index);
     recover(&disk, &outcome);
     assert_int_equal(outcome.status, HM_OK);
     assert_int_equal(outcome.model.last[0], index);
@@ -648,14 +510,14 @@ static void test_a_message_larger_than_a_segment(void **state)
     write_entry(journal, 1);
     write_entry(journal, 2);
     write_entry(journal, 3);
-    run(journal, &disk);
+    disk_run(journal, &disk);
     hm_journal_write(journal,
                      &(struct hm_message){
                          .kind = HM_MSG_log_append,
                          .log_append = {.first_index = 4, .entries = &entry, .entries_count = 1}},
                      4);
     write_entry(journal, 5);
-    assert_int_equal(run(journal, &disk), 5);
+    assert_int_equal(disk_run(journal, &disk), 5);
     static struct outcome outcome;
     recover(&disk, &outcome);
     assert_int_equal(outcome.status, HM_OK);
@@ -724,7 +586,7 @@ static void test_a_snapshot_goes_beside_the_entries(void **state)
     for (uint64_t i = 1; i <= 3; i++) {
         write_entry(journal, i);
     }
-    assert_int_equal(run(journal, &disk), 3);
+    assert_int_equal(disk_run(journal, &disk), 3);
     assert_false(hm_journal_side_output(journal, &side));
     write_snapshot_at(journal, 2, 4);
     assert_false(hm_journal_output(journal, &batch));
@@ -732,7 +594,7 @@ static void test_a_snapshot_goes_beside_the_entries(void **state)
     assert_int_equal(side.count, 1);
     assert_int_equal(side.ops[0].kind, HM_DISK_REPLACE);
     write_entry(journal, 4);
-    assert_true(run(journal, &disk) >= 4);
+    assert_true(disk_run(journal, &disk) >= 4);
     expect(&disk, 0, 4);
     assert_false(hm_journal_side_output(journal, &batch));
     hm_journal_side_done(journal, HM_NO_SPACE); /* it is tried again */
@@ -741,10 +603,10 @@ static void test_a_snapshot_goes_beside_the_entries(void **state)
     assert_int_equal(disk_do(&disk, &side.ops[0]), HM_OK);
     expect(&disk, 2, 4);
     write_entry(journal, 5);
-    run(journal, &disk);
+    disk_run(journal, &disk);
     expect(&disk, 2, 5);
     hm_journal_side_done(journal, HM_OK);
-    run(journal, &disk);
+    disk_run(journal, &disk);
     expect(&disk, 2, 5);
     disk_remove(&disk, "snapshot-00000000");
     static struct outcome outcome;
@@ -768,7 +630,7 @@ static void test_what_replaces_a_snapshot_waits_for_it(void **state)
         struct hm_journal_batch side, batch;
         write_entry(journal, 1);
         write_entry(journal, 2);
-        run(journal, &disk);
+        disk_run(journal, &disk);
         write_snapshot_at(journal, 1, 3);
         assert_true(hm_journal_side_output(journal, &side));
         write_snapshot_at(journal, 2, 4);
@@ -777,7 +639,7 @@ static void test_what_replaces_a_snapshot_waits_for_it(void **state)
         assert_int_equal(disk_do(&disk, &side.ops[0]), HM_OK);
         hm_journal_side_done(journal, HM_OK);
         assert_false(hm_journal_side_output(journal, &side)); /* the second is of no use any more */
-        assert_int_equal(run(journal, &disk), 5);
+        assert_int_equal(disk_run(journal, &disk), 5);
         if (round) {
             assert_null(disk_find(&disk, "snapshot-00000000"));
         } else {
@@ -801,7 +663,7 @@ static void test_a_snapshot_written_again_is_told_durable(void **state)
     assert_true(hm_journal_side_output(journal, &side));
     assert_int_equal(disk_do(&disk, &side.ops[0]), HM_OK);
     hm_journal_side_done(journal, HM_OK);
-    assert_int_equal(run(journal, &disk), 2);
+    assert_int_equal(disk_run(journal, &disk), 2);
     expect(&disk, 9, 9);
     hm_journal_free(journal);
     disk_fini(&disk);
@@ -817,7 +679,7 @@ static void test_a_cut_behind_the_end_is_no_hole(void **state)
     struct hm_message cut = {.kind = HM_MSG_log_append, .log_append = {.first_index = 31}};
     write_entry(journal, 1);
     hm_journal_write(journal, &cut, 2);
-    run(journal, &disk);
+    disk_run(journal, &disk);
     recover(&disk, &outcome);
     assert_string_equal(outcome.error, "");
     assert_int_equal(outcome.model.last[0], 1);
@@ -826,7 +688,7 @@ static void test_a_cut_behind_the_end_is_no_hole(void **state)
                                           .log_snapshot = {.last_index = 30, .last_term = 1}},
                      3);
     write_entry(journal, 31);
-    run(journal, &disk);
+    disk_run(journal, &disk);
     recover(&disk, &outcome);
     assert_string_equal(outcome.error, "");
     assert_int_equal(outcome.model.snapshot[0], 30);
@@ -849,7 +711,7 @@ static void test_what_follows_a_snapshot_that_no_record_names(void **state)
         for (uint64_t i = 1; i <= before; i++) {
             write_entry(journal, i);
         }
-        run(journal, &disk);
+        disk_run(journal, &disk);
         hm_journal_write(journal,
                          &(struct hm_message){.kind = HM_MSG_log_snapshot,
                                               .log_snapshot = {.last_index = 9, .last_term = 7}},
@@ -863,11 +725,68 @@ static void test_what_follows_a_snapshot_that_no_record_names(void **state)
         recover_into(journal, &disk, &outcome);
         assert_int_equal(outcome.model.last[0], 9);
         write_entry(journal, 10);
-        run(journal, &disk);
+        disk_run(journal, &disk);
         hm_journal_free(journal);
         expect(&disk, 9, 10);
         disk_fini(&disk);
     }
+}
+
+#define MOVED_PIECES 6u
+
+/* Entries 1 to 12, as write_entry writes them, two to a piece. */
+static void move_entries(struct hm_journal *journal)
+{
+    static uint8_t filler[1000];
+    struct hm_bytes pieces[MOVED_PIECES];
+    struct hm_entry entries[2] = {{.term = 1, .body = {filler, sizeof filler}},
+                                  {.term = 1, .body = {filler, sizeof filler}}};
+    for (uint64_t i = 0; i < MOVED_PIECES; i++) {
+        struct hm_buf piece = {0};
+        hm_message_encode(&piece, &(struct hm_message){.kind = HM_MSG_log_moved,
+                                                       .log_moved = {.first_index = 2 * i + 1,
+                                                                     .entries = entries,
+                                                                     .entries_count = 2}});
+        pieces[i] = hm_bytes_copy(hm_buf_view(&piece));
+        hm_buf_fini(&piece);
+    }
+    hm_journal_move(journal, pieces, MOVED_PIECES);
+    for (size_t i = 0; i < MOVED_PIECES; i++) {
+        hm_bytes_free(pieces[i]);
+    }
+}
+
+/* A crash anywhere in a move takes no entry; after it the old segments go, also if the crash comes
+ * when only some of them are gone. */
+static void test_what_is_moved_is_always_whole(void **state)
+{
+    (void)state;
+    bool all = false;
+    size_t stop = 0;
+    for (; !all; stop++) {
+        struct disk disk = {.room = UINT64_MAX};
+        struct hm_journal *journal = hm_journal_new(&small);
+        struct hm_random torn;
+        uint64_t durable = 0;
+        uint32_t log;
+        hm_random_init(&torn, stop);
+        for (uint64_t i = 1; i <= 12; i++) {
+            write_entry(journal, i);
+            disk_run(journal, &disk);
+        }
+        assert_true(hm_journal_is_held(journal, &log) && log == 0);
+        move_entries(journal);
+        assert_false(hm_journal_is_held(journal, &log));
+        all = run_until(journal, &disk, disk.ops + stop, &torn, &durable);
+        expect(&disk, 0, 12);
+        if (all) {
+            assert_null(disk_find(&disk, "journal-0000000000000001"));
+            assert_null(disk_find(&disk, "journal-0000000000000002"));
+        }
+        hm_journal_free(journal);
+        disk_fini(&disk);
+    }
+    assert_true(stop > 2 * MOVED_PIECES);
 }
 
 int main(void)
@@ -888,6 +807,7 @@ int main(void)
         cmocka_unit_test(test_what_replaces_a_snapshot_waits_for_it),
         cmocka_unit_test(test_a_cut_behind_the_end_is_no_hole),
         cmocka_unit_test(test_what_follows_a_snapshot_that_no_record_names),
+        cmocka_unit_test(test_what_is_moved_is_always_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,6 +63,7 @@ struct process {
     size_t answer_count;
     size_t syncs;
     bool disk_works;
+    uint32_t useless;    /* a log that is not opened; 0: none */
     struct hm_keep keep; /* not zero: log 1 is a list that keeps so much */
 };
 
@@ -133,7 +134,7 @@ static bool use_log(void *context, uint32_t log, struct hm_participant_config *o
         out->machine = &hm_list_machine;
         out->keep = process->keep;
     }
-    return true;
+    return log == 0 || log != process->useless;
 }
 
 /* The first time it founds both logs; later it finds them in its files. */
@@ -557,6 +558,49 @@ static void test_a_forgotten_log_gives_back_its_room(void **unused)
     end(&process);
 }
 
+static void write_many(struct process *process, uint32_t log, size_t count)
+{
+    char text[201];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = 0;
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(propose(process, log, 0, 0, text, 0), HM_OK);
+        pump(process);
+        memset(process->lists[log].text, 0, sizeof process->lists[log].text);
+    }
+}
+
+/* A log that a process has no use for (any more) does not keep the segments of the others; it is
+ * found whole by who has. */
+static void test_a_log_without_use_holds_nothing_up(void **unused)
+{
+    (void)unused;
+    struct process process = {0};
+    start(&process);
+    write_many(&process, 0, 20); /* so that what follows is in several segments */
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(propose(&process, 1, 0, 0, "promised", 0), HM_OK);
+        pump(&process);
+        write_many(&process, 0, 20);
+    }
+    uint64_t term = hm_raft_term(hm_participant_raft(hm_logs_find(process.logs, 1)));
+    for (int round = 0; round < 2; round++) {
+        stop(&process);
+        process.useless = 1;
+        start(&process);
+        assert_null(hm_logs_find(process.logs, 1));
+        write_many(&process, 0, 1500);
+        assert_true(hm_logs_journal_bytes(process.logs) <
+                    (HM_LOGS_JOURNAL_BYTES / HM_JOURNAL_SEGMENT_BYTES + 4) * 4096);
+    }
+    stop(&process);
+    process.useless = 0;
+    start(&process);
+    assert_string_equal(process.lists[1].text, "promised promised promised ");
+    assert_true(hm_raft_term(hm_participant_raft(hm_logs_find(process.logs, 1))) > term);
+    end(&process);
+}
+
 /* Entries FIRST to LAST are kept, each with its own text and time. */
 static void assert_keeps(struct process *process, uint64_t first, uint64_t last)
 {
@@ -662,6 +706,7 @@ int main(void)
         cmocka_unit_test(test_a_retry_out_of_order_is_told_its_place),
         cmocka_unit_test(test_an_old_session_never_writes_again),
         cmocka_unit_test(test_a_forgotten_log_gives_back_its_room),
+        cmocka_unit_test(test_a_log_without_use_holds_nothing_up),
         cmocka_unit_test(test_what_is_kept_outlives_snapshots_and_restarts),
         cmocka_unit_test(test_a_quiet_log_gives_the_journal_free),
     };

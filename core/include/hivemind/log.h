@@ -209,14 +209,25 @@ struct hivemind_log_config {
     uint32_t keep_bytes;   /* and so many bytes of them; 0: 1 MiB, the most is 4 MiB */
 };
 
-/* A participant of a log that this server does not take part in yet; lives as long as the server.
+/* A participant of a log that this server does not take part in yet; lives as long as the server,
+ * or until hivemind_close.
  * After hivemind_start it is started at once, and must then be given its peers in `peers`.
  * HM_EXISTS: it takes part; HM_CONFLICT: the name is too like one that is open (their 32-bit hashes
- * are equal); HM_FULL; HM_BAD_ARGUMENT; HM_BAD_BYTES: no snapshot of this log. */
+ * are equal), or of one that was closed and that the journal still has to tell from it (then it can
+ * be opened after a later start); HM_FULL; HM_BAD_ARGUMENT; HM_BAD_BYTES: no snapshot of this log.
+ */
 HM_MUST_USE enum hm_status hivemind_open(struct hivemind_server *server,
                                          const struct hivemind_log_config *config,
                                          const struct hivemind_peer *peers, size_t peer_count,
                                          struct hivemind_participant **out);
+/* Ends this participant for good and gives back what the directory holds of it, while the server
+ * and its other participants go on: for a log that the program has done with. A callback that is
+ * owed does not come any more, and `participant` is not valid afterwards (nor the hivemind_names
+ * around it). What it has promised is forgotten with it, so a member is removed first
+ * (hivemind_remove, hivemind_state says HIVEMIND_REMOVED), unless it is the only one: then the log
+ * ends with it. Before hivemind_start it takes back hivemind_open. HM_BUSY: within a callback;
+ * HM_DENIED: it is a member, or cannot know yet that it is none. */
+HM_MUST_USE enum hm_status hivemind_close(struct hivemind_participant *participant);
 /* More peers, before hivemind_start. HM_EXISTS: it runs; HM_FULL; HM_BAD_ARGUMENT. */
 HM_MUST_USE enum hm_status hivemind_add_peers(struct hivemind_participant *participant,
                                               const struct hivemind_peer *peers, size_t count);

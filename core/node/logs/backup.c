@@ -5,6 +5,7 @@
 #include "core/node/desk/peers.h"
 #include "core/node/desk/requests.h"
 #include "core/node/desk/submit.h"
+#include "core/node/logs/carriers.h"
 #include "core/node/logs/named.h"
 
 #include <stdio.h>
@@ -32,6 +33,7 @@ static bool list_logs(const struct hm_node *node, struct hm_arena *arena,
                       struct hm_backup_head *head, struct hm_name *missing)
 {
     const struct hm_records *records = &node->view->records;
+    const struct hm_member *self = hm_members_find(&node->view->members, &node->id);
     struct hm_name scope = hm_name_of(HM_SCOPE_LOGS);
     head->logs = hm_arena_alloc(arena, HM_LOGS_MAX, sizeof *head->logs);
     head->logs[head->logs_count++].name = hm_name_of("events");
@@ -47,7 +49,9 @@ static bool list_logs(const struct hm_node *node, struct hm_arena *arena,
             continue;
         }
         one.log = record.id;
-        if (!hm_node_named(node, one.log)) {
+        /* Who is kept out of a log may still have an old copy of it. */
+        if (!hm_node_named(node, one.log) ||
+            (!head->local && self && !hm_node_is_carrier(&record, &one.name, self))) {
             *missing = one.name;
             return false;
         }
@@ -58,6 +62,25 @@ static bool list_logs(const struct hm_node *node, struct hm_arena *arena,
         head->logs[at] = one;
     }
     return true;
+}
+
+static void answer_lacking(struct hm_node *node, uint64_t token, const struct hm_name *missing)
+{
+    char who[256];
+    hm_node_name_carriers(node, who, sizeof who);
+    if (who[0]) {
+        hm_node_answer_status(
+            node, token, HM_NOT_FOUND,
+            "node %s does not carry log %s; run it on a control node that carries "
+            "all of them: %s",
+            node->config.name.text, missing->text, who);
+    } else {
+        hm_node_answer_status(
+            node, token, HM_NOT_FOUND,
+            "node %s does not carry log %s, and no control node carries all of "
+            "them: `hivemind log add` and the roles of a control node change that",
+            node->config.name.text, missing->text);
+    }
 }
 
 static void answer_piece(struct hm_node *node, uint64_t token, uint64_t offset)
@@ -89,11 +112,7 @@ static void answer_piece(struct hm_node *node, uint64_t token, uint64_t offset)
         hm_node_answer(node, token, &message);
     } else {
         drop(backup);
-        hm_node_answer_status(
-            node, token, HM_NOT_FOUND,
-            "node %s does not carry log %s; run it on a control node that carries "
-            "all of them (`hivemind log members %s`)",
-            node->config.name.text, missing.text, missing.text);
+        answer_lacking(node, token, &missing);
     }
     hm_arena_fini(&arena);
 }
