@@ -4,6 +4,7 @@
 #include "core/node/consumer/consumer.h"
 #include "core/node/consumer/keeping.h"
 #include "core/node/control/control.h"
+#include "core/node/control/recovery.h"
 #include "core/node/control/verdict.h"
 #include "core/node/desk/acts.h"
 #include "core/node/desk/calls.h"
@@ -193,6 +194,7 @@ static void pump(struct hm_node *node)
     hm_node_answer_event_waits(node);
     hm_node_answer_log_waits(node);
     hm_node_pump_backup(node);
+    hm_node_pump_recovery(node);
     hm_node_pump_disk(node);
     hm_node_check_ready(node);
 }

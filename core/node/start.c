@@ -196,6 +196,7 @@ void hm_node_free(struct hm_node *node)
     hm_free(node->commands->event_waits);
     hm_free(node->log_waits->items);
     hm_buf_fini(&node->backup->state);
+    hm_buf_fini(&node->recovery->reply);
     hm_free(node->backup->reads);
     hm_free(node->log_calls->lanes);
     hm_index_fini(&node->requests.by_token);

@@ -3,6 +3,7 @@
  * docs/RECOVERY.md tells people. */
 #include "core/node/control/recovery.h"
 
+#include "core/base/assert.h"
 #include "core/base/plant.h"
 #include "core/node/control/control_status.h"
 #include "core/node/desk/acts.h"
@@ -179,6 +180,11 @@ static enum hm_status may_recover(const struct hm_node *node, char *reason, size
                  node->config.name.text);
         return HM_NOT_FOUND;
     }
+    if (node->recovery->token) {
+        snprintf(reason, size, "node %s recovers already; its disk has yet to have it",
+                 node->config.name.text);
+        return HM_BUSY;
+    }
     if (node->phase != HM_PHASE_FENCED && hm_raft_has_quorum(raft, node->now)) {
         snprintf(
             reason, size,
@@ -203,6 +209,42 @@ static void list_fenced(const struct hm_node *node, struct hm_recover_reply *rep
             reply->fenced[reply->fenced_count++] = hm_node_describe_voter(node, &voters[i]);
         }
     }
+}
+
+/* Said of a recovery that a power cut could take back, it would be no answer. The survivor is the
+ * only voter: what is committed is on its disk. Its other logs follow the event log (see
+ * hm_node_sync_logs). */
+static void answer_when_durable(struct hm_node *node, uint64_t token, struct hm_message *message)
+{
+    struct hm_recovery *recovery = node->recovery;
+    recovery->token = token;
+    recovery->index = hm_raft_last_index(node->control.raft);
+    hm_buf_clear(&recovery->reply);
+    hm_message_encode(&recovery->reply, message);
+}
+
+void hm_node_pump_recovery(struct hm_node *node)
+{
+    struct hm_recovery *recovery = node->recovery;
+    struct hm_arena arena = {0};
+    struct hm_message message;
+    bool failed = recovery->token && hm_logs_disk_failed(node->control.logs);
+    if (!recovery->token || (!failed && hm_raft_commit(node->control.raft) < recovery->index)) {
+        return;
+    }
+    enum hm_status status = hm_message_decode_only(hm_buf_view(&recovery->reply),
+                                                   HM_MSG_recover_reply, &arena, &message);
+    HM_ASSERT(status == HM_OK);
+    if (failed) {
+        message.recover_reply.status = HM_IO;
+        message.recover_reply.reason = hm_bytes_of_text(
+            "the disk does not take it: the recovery has begun, and counts when the disk works "
+            "again; a restart before that takes it back");
+    }
+    hm_node_answer(node, recovery->token, &message);
+    recovery->token = 0;
+    hm_buf_fini(&recovery->reply);
+    hm_arena_fini(&arena);
 }
 
 void hm_node_on_recover(struct hm_node *node, const struct hm_request *request)
@@ -230,7 +272,11 @@ void hm_node_on_recover(struct hm_node *node, const struct hm_request *request)
     }
     reply->status = (uint16_t)status;
     reply->reason = hm_bytes_of_text(reason);
-    hm_node_answer(node, request->token, &message);
+    if (status == HM_OK && request->message->recover.now) {
+        answer_when_durable(node, request->token, &message);
+    } else {
+        hm_node_answer(node, request->token, &message);
+    }
 }
 
 /* ---- the others ---- */
