@@ -3,29 +3,21 @@
 #include "core/base/assert.h"
 #include "core/base/memory.h"
 #include "core/base/plant.h"
-#include "core/engine/feed_internal.h"
 
 #include <string.h>
 
-#define SWAPPED_MS        10u  /* two pushes may have changed places */
-#define PATIENCE_MS       40u  /* a push may be on its way */
-#define PATIENCE_MOST_MS  320u /* where it mostly was: all are slow */
-#define RING_FIRST        8u   /* events held before the ring grows */
-#define FORWARD_RANGE_MAX 16u  /* a longer range is caught up, not news: neighbours pull it */
-#define ANSWER_EVENTS     64u  /* as many, and as long, are pushed to who pulls them */
-#define ANSWER_BYTES      4096u
+#define PULL_TIMEOUT_MS   300u
+#define PULL_PATIENCE_MS  10u /* a push may be on its way, or two may have changed places */
+#define REPEATS_TO_QUIET  3u
+#define LOUD_MIN          2u  /* neighbours never told to be quiet: one may fail */
+#define RING_FIRST        8u  /* events held before the ring grows */
+#define FORWARD_RANGE_MAX 16u /* a longer range is caught up, not news: neighbours pull it */
 
 /* ---- setting up ---- */
 
 void hm_feed_init(struct hm_feed *feed, const struct hm_feed_config *config, uint64_t seed)
 {
-    *feed = (struct hm_feed){.config = *config,
-                             .patience_ms = PATIENCE_MS,
-                             .pull_at = HM_NEVER,
-                             .pull_until = HM_NEVER,
-                             .settle_at = HM_NEVER,
-                             .lead_at = HM_NEVER,
-                             .tell_at = HM_NEVER};
+    *feed = (struct hm_feed){.config = *config, .pull_at = HM_NEVER, .pull_until = HM_NEVER};
     feed->config.ring_events = config->ring_events ? config->ring_events : 4096;
     feed->config.ring_bytes = config->ring_bytes ? config->ring_bytes : 4u << 20;
     feed->links = hm_alloc(1, sizeof *feed->links);
@@ -91,35 +83,51 @@ void hm_feed_set_history(struct hm_feed *feed, const struct hm_id *history)
     feed->history = *history;
 }
 
-void hm_feed_set_neighbours(struct hm_feed *feed, hm_ms now, const struct hm_peer *peers,
-                            size_t count)
+static struct hm_feed_link *link_of(const struct hm_feed *feed, const struct hm_id *id)
+{
+    for (size_t i = 0; i <= feed->count; i++) {
+        if (hm_id_equal(&feed->links[i].id, id)) {
+            return &feed->links[i];
+        }
+    }
+    return NULL;
+}
+
+void hm_feed_set_neighbours(struct hm_feed *feed, const struct hm_peer *peers, size_t count)
 {
     struct hm_feed_link *links = hm_alloc(count + 1, sizeof *links);
     for (size_t i = 0; i < count; i++) {
-        const struct hm_feed_link *old = feed_link_of(feed, &peers[i].id);
+        const struct hm_feed_link *old = link_of(feed, &peers[i].id);
         if (old) {
-            links[i] = *old; /* with what it wished while it was a stranger */
+            links[i] = *old;
+            links[i].lazy = old->lazy && old != &feed->links[feed->count];
         }
         links[i].id = peers[i].id;
     }
     hm_free(feed->links);
     feed->links = links;
     feed->count = count;
-    if (feed->settle_at == HM_NEVER) {
-        feed->settle_at = now + hm_random_between(&feed->random, SETTLE_MS, 2 * SETTLE_MS);
-    }
 }
 
 /* The link of a sender; one that is no neighbour gets the last, shared one. */
 static struct hm_feed_link *meet(struct hm_feed *feed, const struct hm_peer *from)
 {
-    struct hm_feed_link *link = feed_link_of(feed, &from->id);
+    struct hm_feed_link *link = link_of(feed, &from->id);
     if (!link) {
         link = &feed->links[feed->count];
-        *link = (struct hm_feed_link){.id = from->id};
+        *link = (struct hm_feed_link){.id = from->id, .lazy = true};
         feed->stranger = from->addr;
     }
     return link;
+}
+
+static struct hm_peer peer_of(const struct hm_feed *feed, const struct hm_feed_link *link)
+{
+    struct hm_peer peer = {.id = link->id};
+    if (link == &feed->links[feed->count]) {
+        peer.addr = feed->stranger;
+    }
+    return peer;
 }
 
 /* ---- places ---- */
@@ -248,20 +256,13 @@ static const struct hm_event *decode(struct hm_feed *feed, struct hm_bytes bytes
     return &message->feed_event.event;
 }
 
-/* Is there reason to doubt the tree? */
-static bool floods(const struct hm_feed *feed)
-{
-    return feed->now < feed->flood_until;
-}
-
 static void push_onward(struct hm_feed *feed, struct hm_place place, struct hm_bytes bytes,
                         const struct hm_id *except)
 {
     for (size_t i = 0; i < feed->count; i++) {
         const struct hm_feed_link *link = &feed->links[i];
         bool has_it = !hm_feed_is_ahead(place, link->place);
-        bool wished = link->theirs == HM_FEED_EVENTS || floods(feed);
-        if (wished && !has_it && !(except && hm_id_equal(except, &link->id))) {
+        if (!link->lazy && !has_it && !(except && hm_id_equal(except, &link->id))) {
             struct hm_effect effect = {
                 .kind = HM_EFFECT_SEND, .peer = {.id = link->id}, .message = bytes};
             hm_outbox_push(&feed->outbox, &effect, NULL);
@@ -294,11 +295,6 @@ static void take_next(struct hm_feed *feed, const struct hm_event *event,
             .kind = HM_EFFECT_APPLY, .number = place.position, .message = bytes};
         hm_outbox_push(&feed->outbox, &effect, NULL);
     }
-    if (feed->tell_at == HM_NEVER) {
-        feed->tell_at = feed->tell_next;
-    }
-    forward = forward || floods(feed);
-    feed->tells_all = feed->tells_all || !forward;
     if (forward) {
         push_onward(feed, place, bytes, except);
     }
@@ -306,9 +302,9 @@ static void take_next(struct hm_feed *feed, const struct hm_event *event,
 
 void hm_feed_publish(struct hm_feed *feed, hm_ms now, const struct hm_event *event)
 {
+    (void)now;
     uint64_t position = place_of(feed, event).position;
     HM_ASSERT(feed->config.source && feed->started);
-    feed->now = now;
     hm_arena_clear(&feed->arena);
     if (position > feed->place.position + 1) { /* Raft began at a snapshot */
         hm_feed_start(feed, (struct hm_place){event->epoch, position - 1});
@@ -385,23 +381,12 @@ static void pull(struct hm_feed *feed, hm_ms now)
     struct hm_message message = {.kind = HM_MSG_feed_pull};
     message.feed_pull.feed = feed->config.feed;
     message.feed_pull.after = feed->place;
-    struct hm_peer peer = feed_peer_of(feed, link);
+    struct hm_peer peer = peer_of(feed, link);
     hm_outbox_send(&feed->outbox, &peer, &message);
-    link->ours = HM_FEED_EVENTS; /* a pull wakes the link */
+    link->quieted = false; /* a pull wakes the link */
     link->repeats = 0;
     feed->puller = link->id;
     feed->pull_until = now + PULL_TIMEOUT_MS;
-}
-
-/* Something came from whom we pull. Had it come meanwhile, those who push are slow, not gone. */
-static void learn_patience(struct hm_feed *feed, const struct hm_peer *from, bool news)
-{
-    if (feed->pull_until == HM_NEVER || !hm_id_equal(&feed->puller, &from->id)) {
-        return;
-    }
-    hm_ms more =
-        2 * feed->patience_ms < PATIENCE_MOST_MS ? 2 * feed->patience_ms : PATIENCE_MOST_MS;
-    feed->patience_ms = news ? PATIENCE_MS : more;
 }
 
 static bool pull_is_answered(struct hm_feed *feed, const struct hm_peer *by)
@@ -416,9 +401,8 @@ static bool pull_is_answered(struct hm_feed *feed, const struct hm_peer *by)
 
 void hm_feed_tick(struct hm_feed *feed, hm_ms now)
 {
-    feed->now = now;
     if (now >= feed->pull_until) {
-        struct hm_feed_link *link = feed_link_of(feed, &feed->puller);
+        struct hm_feed_link *link = link_of(feed, &feed->puller);
         feed->pull_until = HM_NEVER;
         feed->pull_at = now;
         if (link) {
@@ -428,9 +412,6 @@ void hm_feed_tick(struct hm_feed *feed, hm_ms now)
     if (feed->started && feed->pull_until == HM_NEVER && now >= feed->pull_at) {
         pull(feed, now);
     }
-    if (feed->started && now >= feed->settle_at) {
-        feed_settle(feed, now);
-    }
 }
 
 hm_ms hm_feed_deadline(const struct hm_feed *feed)
@@ -438,9 +419,7 @@ hm_ms hm_feed_deadline(const struct hm_feed *feed)
     if (!feed->started) {
         return HM_NEVER;
     }
-    hm_ms at = feed->pull_until != HM_NEVER ? feed->pull_until : feed->pull_at;
-    at = at < feed->settle_at ? at : feed->settle_at;
-    return at < feed->tell_at ? at : feed->tell_at;
+    return feed->pull_until != HM_NEVER ? feed->pull_until : feed->pull_at;
 }
 
 void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
@@ -449,7 +428,7 @@ void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *f
     if (place.position == 0) {
         return; /* it does not carry the feed */
     }
-    struct hm_feed_link *link = feed_link_of(feed, &from->id);
+    struct hm_feed_link *link = link_of(feed, &from->id);
     if (!link && !hm_feed_is_ahead(place, feed->place)) {
         return;
     }
@@ -459,44 +438,27 @@ void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *f
         return;
     }
     if (hm_feed_is_ahead(place, feed->place)) {
-        want_pull(feed, now + (floods(feed) ? SWAPPED_MS : feed->patience_ms));
+        want_pull(feed, now + PULL_PATIENCE_MS);
     }
 }
 
 /* ---- messages ---- */
 
-/* How far we are, and whether we push to it. */
-static void send_place(struct hm_feed *feed, const struct hm_peer *to)
+static void send_range_start(const struct hm_feed *feed, struct hm_message *message,
+                             struct hm_place after)
 {
-    const struct hm_feed_link *link = feed_link_of(feed, &to->id);
-    struct hm_message message = {.kind = HM_MSG_feed_place};
-    message.feed_place.feed = feed->config.feed;
-    message.feed_place.place = feed->place;
-    message.feed_place.pushes =
-        link && link != &feed->links[feed->count] && link->theirs == HM_FEED_EVENTS;
-    hm_outbox_send(&feed->outbox, to, &message);
+    *message = (struct hm_message){.kind = HM_MSG_feed_range};
+    message->feed_range.feed = feed->config.feed;
+    message->feed_range.after = after;
+    message->feed_range.latest = feed->place;
 }
 
-/* Little that was missed is pushed like news: no stream needs to be opened for it. */
-static bool push_range(struct hm_feed *feed, const struct hm_peer *to, struct hm_place after)
+/* An empty range: nothing but how far we are. */
+static void send_place(struct hm_feed *feed, const struct hm_peer *to)
 {
-    size_t bytes = 0;
-    if (feed->place.position - after.position > ANSWER_EVENTS) {
-        return false;
-    }
-    for (uint64_t position = after.position; position < feed->place.position;) {
-        bytes += held_at(feed, ++position)->bytes.size;
-    }
-    if (bytes > ANSWER_BYTES) {
-        return false;
-    }
-    for (uint64_t position = after.position; position < feed->place.position;) {
-        struct hm_effect effect = {
-            .kind = HM_EFFECT_SEND, .peer = *to, .message = held_at(feed, ++position)->bytes};
-        hm_outbox_push(&feed->outbox, &effect, NULL);
-    }
-    send_place(feed, to);
-    return true;
+    struct hm_message message;
+    send_range_start(feed, &message, feed->place);
+    hm_outbox_send(&feed->outbox, to, &message);
 }
 
 static void send_range(struct hm_feed *feed, const struct hm_peer *to, struct hm_place after)
@@ -516,28 +478,18 @@ static void send_range(struct hm_feed *feed, const struct hm_peer *to, struct hm
         }
         events[count++] = *decode(feed, held->bytes, &decoded);
     }
-    message = (struct hm_message){.kind = HM_MSG_feed_range};
-    message.feed_range.feed = feed->config.feed;
-    message.feed_range.after = after;
-    message.feed_range.latest = feed->place;
+    send_range_start(feed, &message, after);
     message.feed_range.events = events;
     message.feed_range.events_count = count;
     hm_outbox_send(&feed->outbox, to, &message);
 }
 
-/* Does it stand in our history, and do we hold all that follows there? */
-static bool holds_after(const struct hm_feed *feed, struct hm_place after)
-{
-    return after.position <= feed->place.position && after.position + 1 >= feed->first_held &&
-           (after.position == 0 || after.epoch == epoch_at(feed, after.position));
-}
-
 static enum hm_status answer_pull(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
                                   struct hm_place after)
 {
-    struct hm_feed_link *link = feed_link_of(feed, &from->id);
+    struct hm_feed_link *link = link_of(feed, &from->id);
     if (link) {
-        link->theirs = HM_FEED_EVENTS;
+        link->lazy = link == &feed->links[feed->count];
         reach(link, after);
     }
     bool ended = after.epoch < feed->place.epoch && after.position > feed->place.position;
@@ -546,17 +498,35 @@ static enum hm_status answer_pull(struct hm_feed *feed, hm_ms now, const struct 
         hm_feed_peer_place(feed, now, from, after);
         return HM_STALE;
     }
-    if (ended || !holds_after(feed, after)) {
+    bool ours = !ended && (after.position == 0 || after.epoch == epoch_at(feed, after.position));
+    if (!ours || after.position + 1 < feed->first_held) {
         struct hm_message message = {.kind = HM_MSG_feed_behind};
         message.feed_behind.feed = feed->config.feed;
         message.feed_behind.oldest = (struct hm_place){feed->base_epoch, feed->first_held - 1};
         hm_outbox_send(&feed->outbox, from, &message);
         return HM_OK;
     }
-    if (!push_range(feed, from, after)) {
-        send_range(feed, from, after);
-    }
+    send_range(feed, from, after);
     return HM_OK;
+}
+
+/* A duplicate came over this link; one that brings nothing else is asked to stop. */
+static void repeated(struct hm_feed *feed, struct hm_feed_link *link)
+{
+    size_t loud = 0;
+    for (size_t i = 0; i < feed->count; i++) {
+        loud += !feed->links[i].quieted;
+    }
+    if (++link->repeats < REPEATS_TO_QUIET ||
+        (loud <= LOUD_MIN && !link->quieted && !feed->config.source)) {
+        return;
+    }
+    link->repeats = 0; /* said again after as many, in case it was lost */
+    link->quieted = true;
+    struct hm_message message = {.kind = HM_MSG_feed_quiet};
+    message.feed_quiet.feed = feed->config.feed;
+    struct hm_peer peer = peer_of(feed, link);
+    hm_outbox_send(&feed->outbox, &peer, &message);
 }
 
 /* Delivers what came early and has its turn now. */
@@ -616,16 +586,15 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
         send_place(feed, from); /* a history that ended before: it learns of ours */
         return HM_STALE;
     }
-    learn_patience(feed, from, place.position > feed->place.position);
     if (place.position <= feed->place.position) {
         if (place.epoch > feed->place.epoch) {
             want_pull(feed, now); /* the answer tells whether our history is theirs */
         }
-        feed_repeated(feed, link);
+        repeated(feed, link);
         return HM_STALE;
     }
     if (feed->config.source) {
-        feed_repeated(feed, link); /* Raft brings it */
+        repeated(feed, link); /* Raft brings it */
         return HM_STALE;
     }
     if (hm_plant("feed_skips_gap")) {
@@ -636,11 +605,11 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
         if (leaps(feed, place)) {
             return HM_STALE;
         }
-        want_pull(feed, now + SWAPPED_MS);
+        want_pull(feed, now + PULL_PATIENCE_MS);
         if (keep_early(feed, event, place)) {
             link->repeats = 0;
         } else {
-            feed_repeated(feed, link);
+            repeated(feed, link);
         }
         return HM_OK;
     }
@@ -649,7 +618,6 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
         return HM_STALE;
     }
     link->repeats = 0;
-    feed_compare_lead(feed, now);
     take_next(feed, event, &from->id, true);
     take_early(feed);
     return HM_OK;
@@ -660,7 +628,6 @@ static enum hm_status take_range(struct hm_feed *feed, hm_ms now, const struct h
 {
     struct hm_feed_link *link = meet(feed, from);
     uint64_t before = feed->place.position;
-    learn_patience(feed, from, range->latest.position > before);
     bool answer = pull_is_answered(feed, from);
     link->place = range->latest; /* its own word, even if we thought it further */
     if (feed->config.source) {
@@ -689,29 +656,6 @@ static enum hm_status take_range(struct hm_feed *feed, hm_ms now, const struct h
     return feed->place.position > before ? HM_OK : HM_STALE;
 }
 
-/* After each event from those who are not to push it; or at the end of what we pulled. */
-static enum hm_status take_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
-                                 const struct hm_feed_place *told)
-{
-    struct hm_feed_link *link = feed_link_of(feed, &from->id);
-    bool answer = pull_is_answered(feed, from);
-    if (link) {
-        feed_answered(feed, now, link, told->pushes);
-    }
-    if (answer && link) {
-        link->place = told->place; /* its own word, even if we thought it further */
-        link->tried = !hm_feed_is_ahead(told->place, feed->place);
-    }
-    hm_feed_peer_place(feed, now, from, told->place);
-    if (link) {
-        feed_note_lead(feed, now, link);
-    }
-    if (is_behind(feed)) {
-        want_pull(feed, now + (answer || floods(feed) ? SWAPPED_MS : feed->patience_ms));
-    }
-    return HM_OK;
-}
-
 static enum hm_status take_behind(struct hm_feed *feed, hm_ms now, const struct hm_peer *from)
 {
     if (!pull_is_answered(feed, from)) {
@@ -723,23 +667,13 @@ static enum hm_status take_behind(struct hm_feed *feed, hm_ms now, const struct 
     return HM_OK;
 }
 
-static enum hm_status take_wish(struct hm_feed *feed, const struct hm_peer *from,
-                                const struct hm_feed_wish *told)
+static enum hm_status take_quiet(struct hm_feed *feed, const struct hm_peer *from)
 {
-    uint8_t wished = told->wish;
-    if (wished > HM_FEED_EVENTS) {
-        return HM_BAD_ARGUMENT;
+    struct hm_feed_link *link = link_of(feed, &from->id);
+    if (link) {
+        link->lazy = true;
     }
-    struct hm_feed_link *link = meet(feed, from);
-    /* Whoever is to push to us cannot live on what it would have of us. */
-    bool circle = wished == HM_FEED_EVENTS && link->ours == HM_FEED_EVENTS && !feed->config.source;
-    link->theirs = circle ? HM_FEED_PLACES : wished;
-    reach(link, told->after);
-    if (wished == HM_FEED_EVENTS &&
-        !(holds_after(feed, told->after) && push_range(feed, from, told->after))) {
-        send_place(feed, from);
-    }
-    return HM_OK;
+    return link ? HM_OK : HM_STALE;
 }
 
 static bool is_for(const struct hm_feed *feed, const struct hm_message *message)
@@ -751,10 +685,8 @@ static bool is_for(const struct hm_feed *feed, const struct hm_message *message)
         return message->feed_pull.feed == feed->config.feed;
     case HM_MSG_feed_range:
         return message->feed_range.feed == feed->config.feed;
-    case HM_MSG_feed_wish:
-        return message->feed_wish.feed == feed->config.feed;
-    case HM_MSG_feed_place:
-        return message->feed_place.feed == feed->config.feed;
+    case HM_MSG_feed_quiet:
+        return message->feed_quiet.feed == feed->config.feed;
     case HM_MSG_feed_behind:
         return message->feed_behind.feed == feed->config.feed;
     default:
@@ -774,7 +706,6 @@ enum hm_status hm_feed_input(struct hm_feed *feed, hm_ms now, const struct hm_pe
         }
         return HM_NOT_STARTED;
     }
-    feed->now = now;
     hm_arena_clear(&feed->arena);
     switch (message->kind) {
     case HM_MSG_feed_event:
@@ -783,10 +714,8 @@ enum hm_status hm_feed_input(struct hm_feed *feed, hm_ms now, const struct hm_pe
         return answer_pull(feed, now, from, message->feed_pull.after);
     case HM_MSG_feed_range:
         return take_range(feed, now, from, &message->feed_range);
-    case HM_MSG_feed_wish:
-        return take_wish(feed, from, &message->feed_wish);
-    case HM_MSG_feed_place:
-        return take_place(feed, now, from, &message->feed_place);
+    case HM_MSG_feed_quiet:
+        return take_quiet(feed, from);
     default:
         return take_behind(feed, now, from);
     }
@@ -812,8 +741,5 @@ struct hm_place hm_feed_place(const struct hm_feed *feed)
 
 bool hm_feed_output(struct hm_feed *feed, struct hm_effect *out)
 {
-    if (feed->now >= feed->tell_at && hm_outbox_is_empty(&feed->outbox)) {
-        feed_tell_place(feed);
-    }
     return hm_outbox_pop(&feed->outbox, out);
 }

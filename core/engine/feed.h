@@ -1,8 +1,6 @@
-/* One feed of events, carried by gossip: eager push along a tree, places to a few more, pull of
+/* One feed of events, carried by gossip: eager push along the links that bring news first, pull of
  * gaps (after Leitao, Pereira, Rodrigues, Epidemic Broadcast Trees, SRDS 2007; there is one order,
- * so a place says all that a node knows). Who is pushed to has wished it: a node wishes events of
- * one neighbour and places of two more, so a link that is new says nothing. Every event is
- * delivered once, in order, without gaps.
+ * so a place says all that a node knows). Every event is delivered once, in order, without gaps.
  *
  * SEND: neighbours are named by their ids alone. APPLY: `number` is the position, `message` a
  * feed_event. A source gets none: it learns events from Raft and only passes them on. NOTIFY: enum
@@ -31,21 +29,13 @@ enum hm_feed_notice {
     HM_FEED_BEHIND = 1,
 };
 
-/* What is wished of a neighbour: as on the wire. */
-enum hm_feed_wished {
-    HM_FEED_NOTHING,
-    HM_FEED_PLACES, /* how far it is, after each event */
-    HM_FEED_EVENTS,
-};
-
 /* A neighbour, as this feed sees it. */
 struct hm_feed_link {
     struct hm_place place; /* at least so far */
     struct hm_id id;       /* where a neighbour is reached, the node knows */
-    uint8_t theirs;        /* what it wishes of us: enum hm_feed_wished */
-    uint8_t ours;          /* what we wish of it */
+    bool lazy;             /* it told us to be quiet: no pushes to it */
+    bool quieted;          /* we told it to be quiet */
     uint8_t repeats;       /* duplicates in a row */
-    bool refused;          /* did not answer that it pushes */
     bool tried;            /* did not answer our last pull */
     bool behind;           /* answered that it no longer holds what we miss */
 };
@@ -77,17 +67,6 @@ struct hm_feed {
     struct hm_feed_link *links; /* `count` neighbours, then one for the last other sender */
     size_t count;
     struct hm_addr stranger; /* where that one is reached */
-    hm_ms now;               /* of the last call */
-    hm_ms tell_at;           /* our place changed: those who wish to know are told; or HM_NEVER */
-    hm_ms tell_next;         /* not before */
-    bool tells_all;          /* also those who wish events: these were not pushed */
-    hm_ms patience_ms;       /* that a push gets once we know that we are behind */
-    hm_ms settle_at;         /* when it is seen to that a neighbour pushes, and some tell */
-    struct hm_id asked;      /* that is to push, and has not answered; or none */
-    struct hm_id lead;       /* who was the first to tell of the next event */
-    hm_ms lead_at;           /* when; HM_NEVER: nobody yet */
-    hm_ms flood_until;       /* events go to all: of late a neighbour did not answer */
-    uint8_t leads;           /* so often in a row it was far ahead of the push */
     struct hm_id puller;     /* of whom we pull */
     hm_ms pull_at;           /* when to pull, once we know that we are behind */
     hm_ms pull_until;        /* a pull is out until then; HM_NEVER: none is */
@@ -110,20 +89,15 @@ void hm_feed_set_history(struct hm_feed *feed, const struct hm_id *history);
 void hm_feed_publish(struct hm_feed *feed, hm_ms now, const struct hm_event *event);
 
 /* The neighbours that carry this feed; those that stay keep their links. Copied. */
-void hm_feed_set_neighbours(struct hm_feed *feed, hm_ms now, const struct hm_peer *peers,
-                            size_t count);
+void hm_feed_set_neighbours(struct hm_feed *feed, const struct hm_peer *peers, size_t count);
 
-/* feed_event, feed_pull, feed_range, feed_wish, feed_place, feed_behind. HM_NOT_STARTED;
- * HM_BAD_ARGUMENT: not for this feed; HM_STALE: nothing new. Callers need not look. */
+/* feed_event, feed_pull, feed_range, feed_quiet, feed_behind. HM_NOT_STARTED; HM_BAD_ARGUMENT: not
+ * for this feed; HM_STALE: nothing new. Callers need not look. */
 enum hm_status hm_feed_input(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
                              const struct hm_message *message);
 /* `from` showed how far it is (in a ping or ack). */
 void hm_feed_peer_place(struct hm_feed *feed, hm_ms now, const struct hm_peer *from,
                         struct hm_place place);
-
-/* This neighbour does not answer. Another is wished to push in its place; and since it may be one
- * of many, the tree is not trusted for the next seconds: every event goes to all neighbours. */
-void hm_feed_doubt(struct hm_feed *feed, hm_ms now, const struct hm_id *neighbour);
 
 /* Does `a` lie beyond `b`? Any place of a later epoch does. */
 bool hm_feed_is_ahead(struct hm_place a, struct hm_place b);

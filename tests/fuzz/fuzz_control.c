@@ -314,10 +314,6 @@ static void aim(const struct world *world, struct hm_reader *in, struct hm_messa
         message->feed_event.feed = hm_get_u8(in) % 2;
         aim_event(in, &message->feed_event.event, arena);
         break;
-    case HM_MSG_feed_wish:
-        message->feed_wish.feed = hm_get_u8(in) % 2;
-        message->feed_wish.wish = hm_get_u8(in) % 4;
-        break;
     case HM_MSG_push:
         aim_state(world, in, &message->push.state, arena);
         break;

@@ -176,7 +176,7 @@ static void watch(struct scale *scale, struct scale_node *node)
     hm_swim_watch(&node->swim, scale->now, peers, count);
     count = hm_slice_neighbours(&node->slice, peers);
     hm_swim_set_helpers(&node->swim, peers, count);
-    hm_feed_set_neighbours(&node->feed, scale->now, peers, count);
+    hm_feed_set_neighbours(&node->feed, peers, count);
 }
 
 static void want_fresh(struct scale *scale, uint32_t number)
@@ -293,7 +293,6 @@ static void notice(struct scale *scale, uint32_t number, const struct hm_effect 
                                               .suspected = effect->notice == HM_SWIM_SUSPECT,
                                               .by = id_of(number)};
         to_control(scale, number, &message);
-        hm_feed_doubt(&scale->nodes[number].feed, scale->now, &effect->peer.id);
         break;
     case HM_SWIM_GONE:
     case HM_SWIM_BACK:

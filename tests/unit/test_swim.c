@@ -534,7 +534,7 @@ static void test_odd_input(void **state)
     assert_int_equal(hm_swim_input(&swim, 1, &subject, &message), HM_STALE);
     message = (struct hm_message){.kind = HM_MSG_stopping};
     assert_int_equal(hm_swim_input(&swim, 1, &stranger, &message), HM_NOT_FOUND);
-    message = (struct hm_message){.kind = HM_MSG_feed_wish};
+    message = (struct hm_message){.kind = HM_MSG_feed_quiet};
     assert_int_equal(hm_swim_input(&swim, 1, &subject, &message), HM_BAD_ARGUMENT);
     message = (struct hm_message){.kind = HM_MSG_suspect}; /* of a boot that never was */
     message.suspect.target = net_peer(0).id;

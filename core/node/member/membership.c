@@ -119,14 +119,6 @@ static const char *name_of(const struct hm_node *node, const struct hm_id *id)
     return member ? member->name.text : "?";
 }
 
-static void doubt_feeds(struct hm_node *node, const struct hm_id *id)
-{
-    hm_feed_doubt(&node->feeds[HM_FEED_MEMBERS], node->now, id);
-    if (node->carries_state) {
-        hm_feed_doubt(&node->feeds[HM_FEED_STATE], node->now, id);
-    }
-}
-
 static void notice(struct hm_node *node, const struct hm_effect *effect)
 {
     const struct hm_id *id = &effect->peer.id;
@@ -136,11 +128,9 @@ static void notice(struct hm_node *node, const struct hm_effect *effect)
     switch (effect->notice) {
     case HM_SWIM_DOUBT:
         tell_suspicion(node, effect, false);
-        doubt_feeds(node, id);
         break;
     case HM_SWIM_SUSPECT:
         tell_suspicion(node, effect, true);
-        doubt_feeds(node, id);
         hm_node_log(node, HM_LOG_INFO, "suspect", "name=%s", name_of(node, id));
         hint(node, id, effect->number, true);
         break;

@@ -218,7 +218,7 @@ static void refresh_state_links(struct hm_node *node)
             peers[count++] = (struct hm_peer){member->id, member->addr};
         }
     }
-    hm_feed_set_neighbours(&node->feeds[HM_FEED_STATE], node->now, peers, count);
+    hm_feed_set_neighbours(&node->feeds[HM_FEED_STATE], peers, count);
 }
 
 static bool is_held(const struct hm_addr *held, const struct hm_addr *addr)
@@ -270,7 +270,7 @@ void hm_node_refresh_slices(struct hm_node *node)
     hm_swim_watch(&node->swim, node->now, peers, count);
     count = hm_slice_neighbours(&node->slice, peers);
     hm_swim_set_helpers(&node->swim, peers, count);
-    hm_feed_set_neighbours(&node->feeds[HM_FEED_MEMBERS], node->now, peers, count);
+    hm_feed_set_neighbours(&node->feeds[HM_FEED_MEMBERS], peers, count);
     hold_subjects(node);
     if (node->carries_state) {
         refresh_state_links(node);
