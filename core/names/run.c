@@ -25,10 +25,10 @@ struct place {
 
 static bool read_place(const struct names_run *run, size_t at, struct place *out)
 {
-    const uint8_t *bytes = run->bytes + at;
     if (at == run->size) {
         return false;
     }
+    const uint8_t *bytes = run->bytes + at;
     *out = (struct place){.at = at,
                           .end = at + HEAD_BYTES + bytes[1] + bytes[2],
                           .shared = bytes[0],

@@ -74,10 +74,8 @@ static const struct {
     {"in_before_commit", "members"},
     {"one_report_is_enough", "members"},
     {"epoch_not_raised", "recovery"},
-    {"fenced_goes_on", "lost"},
-    {"lost_logs_stay_lost", "lost"},
     {"no_fence", "recovery"},
-    {"old_generation_counts", "recovery"},
+    {"old_generation_counts", "lost"},
 };
 
 /* Raft engines alone, without a journal or clients, step by step: what they promise is compared

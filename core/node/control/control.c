@@ -2,7 +2,6 @@
 #include "core/node/control/control.h"
 
 #include "core/base/assert.h"
-#include "core/base/plant.h"
 #include "core/node/control/joins.h"
 #include "core/node/control/proposals.h"
 #include "core/node/control/recovery.h"
@@ -222,8 +221,7 @@ static void on_named_effect(struct hm_node *node, const struct hm_log_effect *ef
  * logs stand still from the start on. */
 static bool stands_still(const struct hm_node *node)
 {
-    return !hm_plant("fenced_goes_on") &&
-           (node->phase == HM_PHASE_FENCED || (node->phase == HM_PHASE_IDENTIFYING && node->met));
+    return node->phase == HM_PHASE_FENCED || (node->phase == HM_PHASE_IDENTIFYING && node->met);
 }
 
 void hm_node_pump_logs(struct hm_node *node)
