@@ -6,7 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
 logs=build-san/logs
-fuzz_seconds=20
+fuzz_seconds=12
 left_out=(plain full) # suites; `plain`: what cannot run under sanitizers, such as Debian's nginx, and long simulations
 if [ "${1:-}" = --full ]; then left_out=(plain); fi
 
