@@ -753,8 +753,8 @@ void hm_swim_inquire(struct hm_swim *swim, hm_ms now, const struct hm_suspect *s
         member->confirmers[member->confirmed++] = by;
     }
     if (member->state == HM_SWIM_STATE_SUSPECT && !member->asked) {
-        hm_swim_notify(swim, HM_SWIM_DOUBT,
-                       member); /* we are at it: who says nothing is in doubt itself */
+        /* We are at it: who says nothing is in doubt itself. */
+        hm_swim_notify(swim, HM_SWIM_DOUBT, member);
     }
     member->asked = true;
     if (member->state == HM_SWIM_STATE_ALIVE && member->urgent_at > now) {

@@ -186,13 +186,12 @@ static bool everyone_is_live(void *context, const struct hm_id *id)
 }
 
 /* Those who look, or have looked. */
-static size_t count_eyes(const struct hm_verdict_inquiry *inquiry, const struct look *look)
+static size_t count_eyes(const struct hm_verdict_inquiry *inquiry, struct look *look)
 {
     size_t count = 0;
     for (uint8_t i = 0; i < inquiry->voice_count; i++) {
         const struct hm_verdict_voice *voice = &inquiry->voices[i];
-        count += voice->says == ASKED ? may_answer((void *)(uintptr_t)look, &voice->peer.id)
-                                      : voice->says != SILENT;
+        count += voice->says == ASKED ? may_answer(look, &voice->peer.id) : voice->says != SILENT;
     }
     return count;
 }

@@ -70,7 +70,7 @@ void hm_state_set_fallen(struct hm_state *state, const struct hm_fallen *fallen,
     }
 }
 
-static void forget(struct hm_state *state, const struct hm_id *id)
+void hm_state_forget_fallen(struct hm_state *state, const struct hm_id *id)
 {
     for (size_t i = state->fallen_count; i > 0; i--) {
         if (hm_id_equal(&state->fallen[i - 1].id, id)) {
@@ -255,7 +255,7 @@ static void note(struct hm_state *state, const struct hm_id *id, struct hm_falle
         host->claims = (struct hm_claim *)hm_claims_of(&state->claims, id, &host->claims_count);
         hm_message_encode(&bytes,
                           &(struct hm_message){.kind = HM_MSG_fallen_host, .fallen_host = *host});
-        forget(state, id);
+        hm_state_forget_fallen(state, id);
         if (state->fallen_count == FALLEN_MAX) {
             drop_first(state, FALLEN_MAX / 4);
         }
@@ -453,11 +453,6 @@ bool hm_state_brake_lapse(struct hm_state *state, const struct hm_lite *lite, ui
     return held;
 }
 
-void hm_state_forget_fallen(struct hm_state *state, const struct hm_id *id)
-{
-    forget(state, id);
-}
-
 void hm_state_unbrake_lite(struct hm_state *state, const struct hm_id *id, struct hm_outcome *out)
 {
     struct hm_braked braked;
@@ -484,7 +479,7 @@ void hm_state_unbrake(struct hm_state *state, const struct hm_member *member,
 {
     struct hm_id host = {{0}};
     struct hm_braked braked;
-    forget(state, &member->id);
+    hm_state_forget_fallen(state, &member->id);
     while (hm_view_next_braked(&state->view, &host, &braked)) {
         if (hm_id_equal(&host, &member->id)) {
             unmark(state, &host, out);

@@ -2,6 +2,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/memory.h"
+#include "core/base/search.h"
 
 #include <string.h>
 
@@ -152,25 +153,20 @@ static void drop_roles(struct hm_members *members, const struct hm_members_place
 /* ---- found ---- */
 
 /* The place of `id`, or where it would go. */
+struct member_key {
+    const struct hm_members *members;
+    const struct hm_id *id;
+};
+
+static int order_of(const void *key, size_t at)
+{
+    const struct member_key *wanted = key;
+    return hm_id_compare(&wanted->members->items[at]->id, wanted->id);
+}
+
 static size_t place_of(const struct hm_members *members, const struct hm_id *id, bool *found)
 {
-    size_t low = 0;
-    size_t high = members->count;
-    *found = false;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = hm_id_compare(&members->items[middle]->id, id);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    return hm_search(members->count, order_of, &(struct member_key){members, id}, found);
 }
 
 const struct hm_member *hm_members_find(const struct hm_members *members, const struct hm_id *id)

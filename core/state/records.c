@@ -1,36 +1,29 @@
 #include "core/state/records.h"
 
 #include "core/base/memory.h"
+#include "core/base/search.h"
 
 #include <string.h>
 
-static int compare(const struct hm_record *record, const struct hm_name *scope, struct hm_bytes key)
+struct record_key {
+    const struct hm_records *records;
+    const struct hm_name *scope;
+    struct hm_bytes key;
+};
+
+static int order_of(const void *key, size_t at)
 {
-    int order = strcmp(record->scope.text, scope->text);
-    return order ? order : hm_bytes_compare(record->key, key);
+    const struct record_key *wanted = key;
+    const struct hm_record *record = wanted->records->items[at];
+    int order = strcmp(record->scope.text, wanted->scope->text);
+    return order ? order : hm_bytes_compare(record->key, wanted->key);
 }
 
 /* The place of the record, or where it would go. */
 static size_t place_of(const struct hm_records *records, const struct hm_name *scope,
                        struct hm_bytes key, bool *found)
 {
-    size_t low = 0;
-    size_t high = records->count;
-    *found = false;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = compare(records->items[middle], scope, key);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    return hm_search(records->count, order_of, &(struct record_key){records, scope, key}, found);
 }
 
 const struct hm_record *hm_records_find(const struct hm_records *records,

@@ -31,6 +31,7 @@ struct world {
     struct frame frames[FRAMES_MAX];
     size_t frame_count;
     struct host *hosts[HOSTS_MAX];
+    bool strangers; /* hosts may have been told of others, where nobody is: that gets lost */
 };
 
 /* A list of texts, one per log: its state is all of them in order. */

@@ -689,6 +689,7 @@ static void test_no_message_of_a_stranger_ends_it(void **unused)
     struct hm_random random;
     hm_random_init(&random, 4);
     world_start(&world, 3);
+    world.strangers = true; /* a voter of the random messages */
     WAIT(&world, world_leader(&world, 0) != NULL);
     for (int i = 0; i < 3000; i++) {
         give_message(&world, i % 3, &random);
@@ -719,17 +720,36 @@ static void open_alone(struct host *host, int log, const struct hivemind_peer *s
     assert_int_equal(hivemind_open(host->server, &config, self, 1, &host->logs[log]), HM_OK);
 }
 
-static void test_the_descriptor_is_enough(void **unused)
+/* A server with a new directory of its own: `directory` is mkdtemp's template and becomes its name.
+ */
+static struct hivemind_server_config begin(struct host *host, char *directory)
 {
-    (void)unused;
     static const uint8_t key[32] = {1};
-    struct host host = {0};
     char error[256];
-    char directory[] = "/tmp/test_embed.XXXXXX";
     assert_non_null(mkdtemp(directory));
     struct hivemind_server_config config = {
         .id = hivemind_id_of("a"), .address = "127.0.0.1:0", .key = key, .directory = directory};
-    assert_int_equal(hivemind_server_new(&config, &host.server, error, sizeof error), HM_OK);
+    assert_int_equal(hivemind_server_new(&config, &host->server, error, sizeof error), HM_OK);
+    return config;
+}
+
+static void end(struct host *host, const char *directory)
+{
+    char command[64];
+    assert_int_equal(hivemind_server_free(host->server), HM_OK);
+    hm_buf_fini(&host->lists[0].text);
+    hm_buf_fini(&host->lists[1].text);
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    assert_int_equal(system(command), 0);
+}
+
+static void test_the_descriptor_is_enough(void **unused)
+{
+    (void)unused;
+    struct host host = {0};
+    char error[256];
+    char directory[] = "/tmp/test_embed.XXXXXX";
+    struct hivemind_server_config config = begin(&host, directory);
     struct hivemind_peer self = {hivemind_id_of("a"), hivemind_server_address(host.server)};
     for (int i = 0; i < 2; i++) {
         open_alone(&host, i, &self);
@@ -764,26 +784,17 @@ static void test_the_descriptor_is_enough(void **unused)
         assert_non_null(strstr(world_text(&host, i), i ? "odd" : "even"));
         assert_null(strstr(world_text(&host, i), i ? "even" : "odd"));
     }
-    assert_int_equal(hivemind_server_free(host.server), HM_OK);
-    hm_buf_fini(&host.lists[0].text);
-    hm_buf_fini(&host.lists[1].text);
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", directory);
-    assert_int_equal(system(command), 0);
+    end(&host, directory);
 }
 
 /* The directory forgets the log, and only that one. */
 static void test_what_is_closed_is_not_kept(void **unused)
 {
     (void)unused;
-    static const uint8_t key[32] = {1};
     struct host host = {0};
     char error[256];
     char directory[] = "/tmp/test_embed.XXXXXX";
-    assert_non_null(mkdtemp(directory));
-    struct hivemind_server_config config = {
-        .id = hivemind_id_of("a"), .address = "127.0.0.1:0", .key = key, .directory = directory};
-    assert_int_equal(hivemind_server_new(&config, &host.server, error, sizeof error), HM_OK);
+    struct hivemind_server_config config = begin(&host, directory);
     struct hivemind_peer self = {hivemind_id_of("a"), hivemind_server_address(host.server)};
     open_alone(&host, 0, &self);
     open_alone(&host, 1, &self);
@@ -813,12 +824,7 @@ static void test_what_is_closed_is_not_kept(void **unused)
     assert_int_equal(hivemind_barrier(host.logs[1], world_done, &host), HM_OK);
     serve_until(host.server, &host.outcome_count, 4);
     assert_string_equal(world_text(&host, 1), "kept too ");
-    assert_int_equal(hivemind_server_free(host.server), HM_OK);
-    hm_buf_fini(&host.lists[0].text);
-    hm_buf_fini(&host.lists[1].text);
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", directory);
-    assert_int_equal(system(command), 0);
+    end(&host, directory);
 }
 
 /* Nothing comes but time, and time is in the descriptor. */

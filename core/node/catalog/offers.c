@@ -2,14 +2,9 @@
 
 #include "core/base/hash.h"
 #include "core/base/memory.h"
+#include "core/base/search.h"
 
 #include <string.h>
-
-static int compare_hosts(const struct hm_catalog_host *a, const struct hm_catalog_host *b)
-{
-    int order = memcmp(a->name.text, b->name.text, sizeof a->name.text);
-    return order ? order : hm_id_compare(&a->id, &b->id);
-}
 
 static struct hm_offer *find(const struct hm_offers *offers, const struct hm_name *service)
 {
@@ -50,27 +45,23 @@ static void remove_offer(struct hm_offers *offers, struct hm_offer *offer)
     *offer = (struct hm_offer){0};
 }
 
-/* The place of a host in an offer, or where it would go. */
+struct host_key {
+    const struct hm_offer *offer;
+    const struct hm_catalog_host *host;
+};
+
+static int order_of(const void *key, size_t at)
+{
+    const struct host_key *wanted = key;
+    const struct hm_catalog_host *host = wanted->offer->hosts[at];
+    int order = memcmp(host->name.text, wanted->host->name.text, sizeof host->name.text);
+    return order ? order : hm_id_compare(&host->id, &wanted->host->id);
+}
+
 static size_t place_in(const struct hm_offer *offer, const struct hm_catalog_host *host,
                        bool *found)
 {
-    size_t low = 0;
-    size_t high = offer->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = compare_hosts(offer->hosts[middle], host);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    *found = false;
-    return low;
+    return hm_search(offer->count, order_of, &(struct host_key){offer, host}, found);
 }
 
 const struct hm_offer *hm_offers_find(const struct hm_offers *offers, const struct hm_name *service)
