@@ -37,8 +37,9 @@ static void decide_found(struct hm_state *state, const struct hm_request_found *
     }
     state->view.cluster = request->cluster;
     hm_state_emit(state,
-                  &(struct hm_message){.kind = HM_MSG_epoch_raised,
-                                       .epoch_raised = {.epoch = 1, .history = request->history}},
+                  &(struct hm_message){
+                      .kind = HM_MSG_epoch_raised,
+                      .epoch_raised = {.epoch = HM_EPOCH_FIRST, .history = request->history}},
                   out);
     struct hm_message joined = {.kind = HM_MSG_member_joined,
                                 .member_joined = {.member = request->founder}};

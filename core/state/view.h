@@ -20,7 +20,9 @@
 #define HM_SCOPE_LITES        "lites"
 #define HM_SCOPE_BRAKED       "braked"
 
-/* So much a recovery raises the epoch: epochs raised one by one never get there. */
+/* The epoch of a new cluster; and how much a recovery raises it: epochs raised one by one never get
+ * there. */
+#define HM_EPOCH_FIRST    1u
 #define HM_EPOCH_RECOVERY 65536u
 
 /* All zero is a valid empty view: no cluster yet. */

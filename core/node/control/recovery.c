@@ -120,10 +120,12 @@ void hm_node_tell_generation(struct hm_node *node)
 
 /* ---- the survivor ---- */
 
+/* A survivor that has just started has a log, and may not have seen it to its end: then it is its
+ * generation that tells the epoch, which is the first where nobody ever recovered. */
 static uint64_t next_epoch(const struct hm_node *node)
 {
-    uint64_t epoch = node->view->epoch;
-    uint64_t known[] = {number_of(node->generation), number_of(node->met)};
+    uint64_t epoch = HM_EPOCH_FIRST;
+    uint64_t known[] = {node->view->epoch, number_of(node->generation), number_of(node->met)};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         epoch = known[i] > epoch ? known[i] : epoch;
     }
