@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VARINT_BYTES_MAX 10u
-
 struct hm_bytes hm_bytes_of_text(const char *text)
 {
     return (struct hm_bytes){(const uint8_t *)text, strlen(text)};
@@ -46,21 +44,17 @@ void hm_bytes_free(struct hm_bytes bytes)
     hm_free((void *)(uintptr_t)bytes.data);
 }
 
-uint8_t *hm_buf_extend(struct hm_buf *buf, size_t size)
+void hm_buf_reserve(struct hm_buf *buf, size_t size)
 {
     HM_ASSERT(size <= SIZE_MAX / 2 - buf->size);
-    size_t needed = buf->size + size;
-    if (needed > buf->capacity || buf->data == NULL) {
-        size_t capacity = buf->capacity ? buf->capacity : 64;
-        while (capacity < needed) {
-            capacity *= 2;
-        }
+    size_t capacity = buf->capacity ? buf->capacity : 64;
+    while (capacity < buf->size + size) {
+        capacity *= 2;
+    }
+    if (capacity > buf->capacity || buf->data == NULL) {
         buf->data = hm_resize(buf->data, capacity, 1);
         buf->capacity = capacity;
     }
-    uint8_t *room = buf->data + buf->size;
-    buf->size = needed;
-    return room;
 }
 
 void hm_buf_append(struct hm_buf *buf, const void *data, size_t size)
@@ -140,13 +134,8 @@ void hm_put_u64(struct hm_buf *buf, uint64_t value)
 
 void hm_put_varint(struct hm_buf *buf, uint64_t value)
 {
-    uint8_t *room = hm_buf_extend(buf, VARINT_BYTES_MAX);
-    size_t size = 0;
-    do {
-        room[size++] = (uint8_t)((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
-        value >>= 7;
-    } while (value);
-    buf->size -= VARINT_BYTES_MAX - size;
+    uint8_t *room = hm_buf_extend(buf, HM_VARINT_BYTES_MAX);
+    buf->size = (size_t)(hm_store_varint(room, value) - buf->data);
 }
 
 struct hm_reader hm_reader_of(struct hm_bytes bytes)
@@ -155,28 +144,6 @@ struct hm_reader hm_reader_of(struct hm_bytes bytes)
     static const uint8_t nothing;
     const uint8_t *start = bytes.data ? bytes.data : &nothing;
     return (struct hm_reader){.at = start, .end = start + bytes.size};
-}
-
-size_t hm_reader_left(const struct hm_reader *reader)
-{
-    return reader->bad ? 0 : (size_t)(reader->end - reader->at);
-}
-
-struct hm_bytes hm_get_bytes(struct hm_reader *reader, size_t size)
-{
-    if (size > hm_reader_left(reader)) {
-        reader->bad = true;
-        return (struct hm_bytes){0};
-    }
-    struct hm_bytes bytes = {reader->at, size};
-    reader->at += size;
-    return bytes;
-}
-
-uint8_t hm_get_u8(struct hm_reader *reader)
-{
-    struct hm_bytes bytes = hm_get_bytes(reader, 1);
-    return bytes.size ? bytes.data[0] : 0;
 }
 
 static uint64_t get_fixed(struct hm_reader *reader, size_t size)
@@ -199,21 +166,20 @@ uint64_t hm_get_u64(struct hm_reader *reader)
     return get_fixed(reader, 8);
 }
 
-uint64_t hm_get_varint(struct hm_reader *reader)
+uint64_t hm_get_long_varint(struct hm_reader *reader)
 {
+    size_t left = hm_reader_left(reader);
     uint64_t value = 0;
-    if (!reader->bad && reader->at < reader->end && *reader->at < 0x80) {
-        return *reader->at++; /* most are small */
-    }
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t byte = hm_get_u8(reader);
-        bool fits = shift < 63 || byte <= 1;
-        bool shortest = shift == 0 || byte != 0;
-        if (reader->bad || !fits || !shortest) {
+    for (size_t i = 0; i < left && i < HM_VARINT_BYTES_MAX; i++) {
+        uint8_t byte = reader->at[i];
+        bool fits = i < HM_VARINT_BYTES_MAX - 1 || byte <= 1;
+        bool shortest = i == 0 || byte != 0;
+        if (!fits || !shortest) {
             break;
         }
-        value |= (uint64_t)(byte & 0x7f) << shift;
+        value |= (uint64_t)(byte & 0x7f) << (7 * i);
         if (!(byte & 0x80)) {
+            reader->at += i + 1;
             return value;
         }
     }

@@ -36,9 +36,19 @@ struct hm_bytes hm_bytes_copy(struct hm_bytes bytes);
 void hm_bytes_free(struct hm_bytes bytes);
 
 void hm_buf_append(struct hm_buf *buf, const void *data, size_t size);
+/* Memory for `size` bytes more, which are not used yet; never NULL after it. */
+void hm_buf_reserve(struct hm_buf *buf, size_t size);
 /* Room for `size` bytes more, not zeroed, counted as used; the caller fills them. Never NULL, not
  * even for no bytes in an empty buffer. */
-uint8_t *hm_buf_extend(struct hm_buf *buf, size_t size);
+static inline uint8_t *hm_buf_extend(struct hm_buf *buf, size_t size)
+{
+    if (size > buf->capacity - buf->size || buf->data == NULL) {
+        hm_buf_reserve(buf, size);
+    }
+    uint8_t *room = buf->data + buf->size;
+    buf->size += size;
+    return room;
+}
 void hm_buf_append_text(struct hm_buf *buf, const char *text);
 void hm_buf_printf(struct hm_buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -50,12 +60,27 @@ void hm_buf_reuse(struct hm_buf *buf, size_t keep);
 /* Frees it and leaves a valid empty buffer. */
 void hm_buf_fini(struct hm_buf *buf);
 
+struct hm_reader hm_reader_of(struct hm_bytes bytes);
+static inline size_t hm_reader_left(const struct hm_reader *reader)
+{
+    return reader->bad ? 0 : (size_t)(reader->end - reader->at);
+}
+/* The next `size` bytes as a view into what is read; empty and bad when fewer are left. */
+static inline struct hm_bytes hm_get_bytes(struct hm_reader *reader, size_t size)
+{
+    if (size > hm_reader_left(reader)) {
+        reader->bad = true;
+        return (struct hm_bytes){0};
+    }
+    struct hm_bytes bytes = {reader->at, size};
+    reader->at += size;
+    return bytes;
+}
+
 /* Integers of seven bits a byte, lowest first, at most 10 bytes; the shortest form alone is read.
  */
-void hm_put_varint(struct hm_buf *buf, uint64_t value);
-uint64_t hm_get_varint(struct hm_reader *reader);
-/* The same into room for HM_VARINT_BYTES_MAX; returns what is behind it. Where many are written. */
 #define HM_VARINT_BYTES_MAX 10u
+/* Into room for HM_VARINT_BYTES_MAX; returns what is behind it. */
 static inline uint8_t *hm_store_varint(uint8_t *to, uint64_t value)
 {
     for (; value >= 0x80; value >>= 7) {
@@ -64,17 +89,26 @@ static inline uint8_t *hm_store_varint(uint8_t *to, uint64_t value)
     *to++ = (uint8_t)value;
     return to;
 }
+void hm_put_varint(struct hm_buf *buf, uint64_t value);
+/* What is not one byte. */
+uint64_t hm_get_long_varint(struct hm_reader *reader);
+static inline uint64_t hm_get_varint(struct hm_reader *reader)
+{
+    if (!reader->bad && reader->at < reader->end && *reader->at < 0x80) {
+        return *reader->at++; /* most are small */
+    }
+    return hm_get_long_varint(reader);
+}
 /* Fixed-size integers, lowest byte first. */
 void hm_put_u8(struct hm_buf *buf, uint8_t value);
 void hm_put_u32(struct hm_buf *buf, uint32_t value);
 void hm_put_u64(struct hm_buf *buf, uint64_t value);
-uint8_t hm_get_u8(struct hm_reader *reader);
+static inline uint8_t hm_get_u8(struct hm_reader *reader)
+{
+    struct hm_bytes bytes = hm_get_bytes(reader, 1);
+    return bytes.size ? bytes.data[0] : 0;
+}
 uint32_t hm_get_u32(struct hm_reader *reader);
 uint64_t hm_get_u64(struct hm_reader *reader);
-
-struct hm_reader hm_reader_of(struct hm_bytes bytes);
-size_t hm_reader_left(const struct hm_reader *reader);
-/* The next `size` bytes as a view into what is read; empty and bad when fewer are left. */
-struct hm_bytes hm_get_bytes(struct hm_reader *reader, size_t size);
 
 #endif
