@@ -154,7 +154,7 @@ void hm_journal_free(struct hm_journal *journal)
     hm_free(journal->pending);
     hm_free(journal->segments);
     hm_free(journal->logs);
-    hm_free(journal->removals);
+    hm_free(journal->upkeep_ops);
     for (size_t i = 0; i < journal->side_count; i++) {
         hm_buf_fini(&journal->sides[i].content);
     }
@@ -233,7 +233,7 @@ struct journal_pending *journal_queue_mark(struct hm_journal *journal, uint32_t 
 /* Takes away what waits beside the journal for a log; what is out stays. */
 static void drop_sides(struct hm_journal *journal, uint32_t log)
 {
-    for (size_t i = journal->side_count; i > (journal->side_out ? 1 : 0); i--) {
+    for (size_t i = journal->side_count; i > (journal->upkeep == JOURNAL_SNAPSHOT ? 1 : 0); i--) {
         if (journal->sides[i - 1].log == log) {
             hm_buf_fini(&journal->sides[i - 1].content);
             journal->side_count--;
@@ -364,21 +364,20 @@ void hm_journal_write_encoded(struct hm_journal *journal, struct hm_bytes persis
 
 /* ---- batches ---- */
 
+static struct hm_disk_op op_on(enum hm_disk_op_kind kind, uint64_t segment, uint64_t bytes)
+{
+    struct hm_disk_op op = {.kind = kind, .size = bytes};
+    journal_segment_name(op.file, segment);
+    return op;
+}
+
 static struct hm_disk_op *add_op(struct hm_journal *journal, enum hm_disk_op_kind kind,
                                  uint64_t segment)
 {
     HM_ASSERT(journal->op_count < JOURNAL_OPS_MAX);
     struct hm_disk_op *op = &journal->ops[journal->op_count++];
-    *op = (struct hm_disk_op){.kind = kind};
-    journal_segment_name(op->file, segment);
+    *op = op_on(kind, segment, 0);
     return op;
-}
-
-/* The file may be there from an attempt that failed or was cut short: it holds nothing. */
-static void add_allocate(struct hm_journal *journal, uint64_t segment, uint64_t bytes)
-{
-    add_op(journal, HM_DISK_REMOVE, segment);
-    add_op(journal, HM_DISK_ALLOCATE, segment)->size = bytes;
 }
 
 static struct journal_segment *last_segment(struct hm_journal *journal)
@@ -410,7 +409,9 @@ static void roll(struct hm_journal *journal, struct hm_buf *body, size_t first_m
     if (journal->spare && journal->spare_bytes >= bytes) {
         bytes = journal->spare_bytes;
     } else {
-        add_allocate(journal, number, bytes);
+        /* The file may be there from an attempt that failed or was cut short: it holds nothing. */
+        add_op(journal, HM_DISK_REMOVE, number);
+        add_op(journal, HM_DISK_ALLOCATE, number)->size = bytes;
     }
     journal->spare = journal->spare_refused = false;
     journal_add_segment(journal, number, bytes);
@@ -465,11 +466,25 @@ static bool starts_batch(const struct journal_pending *pending)
     return pending->snapshot.size || pending->kind == HM_MSG_log_forget;
 }
 
-/* Two never replace one file at the same time, nor does one remove it meanwhile. */
-static bool waits_for_side(const struct hm_journal *journal)
+static bool needs_segment(struct hm_journal *journal)
+{
+    const struct journal_segment *segment = last_segment(journal);
+    uint64_t first = JOURNAL_ALIGN((uint64_t)journal->pending[0].message.size);
+    return !segment || journal->offset + JOURNAL_RECORD_BYTES + first > segment->bytes;
+}
+
+/* Two never make, replace or remove one file at the same time. */
+static bool waits_for_upkeep(struct hm_journal *journal)
 {
     const struct journal_pending *first = &journal->pending[0];
-    return journal->side_out && starts_batch(first) && journal->sides[0].log == first->log;
+    switch (journal->upkeep) {
+    case JOURNAL_ALLOCATE:
+        return needs_segment(journal);
+    case JOURNAL_SNAPSHOT:
+        return starts_batch(first) && journal->sides[0].log == first->log;
+    default:
+        return false;
+    }
 }
 
 /* Takes the queued messages that fit one record in one segment. */
@@ -513,12 +528,10 @@ static void form_record(struct hm_journal *journal)
     struct hm_buf *record = &journal->record;
     hm_buf_reuse(record, RECORD_KEEP_BYTES);
     journal->op_count = 0;
-    const struct journal_segment *segment = last_segment(journal);
-    if (!segment ||
-        journal->offset + JOURNAL_RECORD_BYTES + JOURNAL_ALIGN((uint64_t)first) > segment->bytes) {
+    if (needs_segment(journal)) {
         roll(journal, &repeated, first);
-        segment = last_segment(journal);
     }
+    const struct journal_segment *segment = last_segment(journal);
     size_t at = record->size;
     pad(record, at + JOURNAL_RECORD_BYTES);
     hm_buf_append(record, repeated.data, repeated.size);
@@ -578,15 +591,7 @@ static size_t count_covered(struct hm_journal *journal)
     return count;
 }
 
-static void form_removal(struct hm_journal *journal, size_t count)
-{
-    journal->removals = hm_resize(journal->removals, count, sizeof *journal->removals);
-    journal->removal_count = count;
-    for (size_t i = 0; i < count; i++) {
-        journal->removals[i] = (struct hm_disk_op){.kind = HM_DISK_REMOVE};
-        journal_segment_name(journal->removals[i].file, journal->segments[i].number);
-    }
-}
+/* ---- upkeep ---- */
 
 static bool wants_spare(struct hm_journal *journal)
 {
@@ -594,44 +599,63 @@ static bool wants_spare(struct hm_journal *journal)
     if (!segment || journal->spare || journal->spare_refused) {
         return false;
     }
-    /* When idle from the half on; after three quarters it may delay a batch. */
-    uint64_t quarters = journal->pending_count ? 3 : 2;
+    /* Beside, or when idle, from the half on; after three quarters it may delay a batch. */
+    uint64_t quarters = journal->pending_count && !journal->config.sides ? 3 : 2;
     return journal->offset > segment->bytes / 4 * quarters;
 }
 
-static bool form(struct hm_journal *journal)
+static struct hm_disk_op *room_for_upkeep(struct hm_journal *journal, size_t count)
 {
-    size_t covered = count_covered(journal);
-    if (covered) {
-        form_removal(journal, covered);
-        journal->flight = JOURNAL_REMOVE;
-    } else if (wants_spare(journal)) {
-        journal->op_count = 0;
-        journal->spare_bytes = journal->config.segment_bytes;
-        add_allocate(journal, last_segment(journal)->number + 1, journal->spare_bytes);
-        journal->flight = JOURNAL_ALLOCATE;
-    } else if (journal->pending_count && !waits_for_side(journal)) {
-        form_record(journal);
-        journal->flight = JOURNAL_RECORDS;
-    } else {
-        return false;
+    while (journal->upkeep_capacity < count) {
+        journal->upkeep_ops = hm_grow(journal->upkeep_ops, journal->upkeep_capacity,
+                                      &journal->upkeep_capacity, sizeof *journal->upkeep_ops);
     }
-    return true;
+    journal->upkeep_count = count;
+    return journal->upkeep_ops;
 }
 
-bool hm_journal_output(struct hm_journal *journal, struct hm_journal_batch *out)
+static void form_removal(struct hm_journal *journal, size_t count)
 {
-    if (journal->out || journal->failed) {
-        return false;
+    struct hm_disk_op *ops = room_for_upkeep(journal, count);
+    for (size_t i = 0; i < count; i++) {
+        ops[i] = op_on(HM_DISK_REMOVE, journal->segments[i].number, 0);
     }
-    if (journal->flight == JOURNAL_IDLE && !form(journal)) {
-        return false;
+}
+
+static void form_spare(struct hm_journal *journal)
+{
+    struct hm_disk_op *ops = room_for_upkeep(journal, 2);
+    uint64_t number = last_segment(journal)->number + 1;
+    journal->spare_bytes = journal->config.segment_bytes;
+    ops[0] = op_on(HM_DISK_REMOVE, number, 0); /* as in roll */
+    ops[1] = op_on(HM_DISK_ALLOCATE, number, journal->spare_bytes);
+}
+
+static void form_snapshot(struct hm_journal *journal)
+{
+    const struct journal_side *side = &journal->sides[0];
+    struct hm_disk_op *op = room_for_upkeep(journal, 1);
+    *op = (struct hm_disk_op){.kind = HM_DISK_REPLACE, .bytes = hm_buf_view(&side->content)};
+    journal_snapshot_name(op->file, side->log);
+}
+
+/* Segments come and go by what is durable alone: while a record is on its way, it might be the
+ * first one of its segment, without which nothing before it may go and nothing may follow it. */
+static bool form_upkeep(struct hm_journal *journal)
+{
+    bool settled = journal->flight == JOURNAL_IDLE || hm_plant("journal_upkeep_unsettled");
+    size_t covered = settled ? count_covered(journal) : 0;
+    if (covered) {
+        form_removal(journal, covered);
+        journal->upkeep = JOURNAL_REMOVE;
+    } else if (settled && wants_spare(journal)) {
+        form_spare(journal);
+        journal->upkeep = JOURNAL_ALLOCATE;
+    } else if (journal->side_count) {
+        form_snapshot(journal);
+        journal->upkeep = JOURNAL_SNAPSHOT;
     }
-    journal->out = true;
-    *out = journal->flight == JOURNAL_REMOVE
-               ? (struct hm_journal_batch){journal->removals, journal->removal_count}
-               : (struct hm_journal_batch){journal->ops, journal->op_count};
-    return true;
+    return journal->upkeep != JOURNAL_NOTHING;
 }
 
 static void forget_segments(struct hm_journal *journal, size_t count)
@@ -642,51 +666,6 @@ static void forget_segments(struct hm_journal *journal, size_t count)
     journal->segment_count -= count;
     memmove(journal->segments, journal->segments + count,
             journal->segment_count * sizeof *journal->segments);
-}
-
-uint64_t hm_journal_done(struct hm_journal *journal, enum hm_status status)
-{
-    HM_ASSERT(journal->out);
-    journal->out = false;
-    if (status != HM_OK && journal->flight == JOURNAL_ALLOCATE) {
-        journal->spare_refused = true;
-        journal->flight = JOURNAL_IDLE;
-        return journal->durable;
-    }
-    if (status != HM_OK) {
-        journal->failed = true;
-        return journal->durable;
-    }
-    if (journal->flight == JOURNAL_RECORDS) {
-        journal->durable = journal->flight_number;
-        for (size_t i = 0; i < journal->log_count; i++) {
-            struct journal_log *log = &journal->logs[i];
-            log->durable_snapshot_index = log->snapshot_index;
-            log->held_from = log->moved ? log->moving_to : log->held_from;
-            log->moved = false;
-        }
-        hm_buf_fini(&journal->snapshot);
-    } else if (journal->flight == JOURNAL_ALLOCATE) {
-        journal->spare = true;
-    } else {
-        forget_segments(journal, journal->removal_count);
-    }
-    journal->flight = JOURNAL_IDLE;
-    return journal->durable;
-}
-
-bool hm_journal_side_output(struct hm_journal *journal, struct hm_journal_batch *out)
-{
-    if (journal->side_out || journal->side_count == 0) {
-        return false;
-    }
-    const struct journal_side *side = &journal->sides[0];
-    journal->side_out = true;
-    journal->side_op =
-        (struct hm_disk_op){.kind = HM_DISK_REPLACE, .bytes = hm_buf_view(&side->content)};
-    journal_snapshot_name(journal->side_op.file, side->log);
-    *out = (struct hm_journal_batch){&journal->side_op, 1};
-    return true;
 }
 
 /* A newer snapshot of the same log waits already. */
@@ -711,12 +690,10 @@ static bool is_void(const struct hm_journal *journal, uint32_t log)
     return false;
 }
 
-void hm_journal_side_done(struct hm_journal *journal, enum hm_status status)
+static void snapshot_done(struct hm_journal *journal, enum hm_status status)
 {
-    HM_ASSERT(journal->side_out);
     struct journal_side side = journal->sides[0];
     bool is_useless = is_void(journal, side.log);
-    journal->side_out = false;
     if (status != HM_OK && !is_useless && !is_overtaken(journal)) {
         return;
     }
@@ -726,12 +703,108 @@ void hm_journal_side_done(struct hm_journal *journal, enum hm_status status)
     if (is_useless) {
         /* What makes it useless waits; once that is durable, so is all that was written. */
         journal->pending[journal->pending_count - 1].number = journal->number;
-        return;
+    } else if (status == HM_OK) {
+        journal_queue_mark(journal, side.log, side.last_index, side.last_term, false);
     }
-    if (status != HM_OK) {
-        return;
+}
+
+/* Returns whether it failed at what has to be done some day. */
+static bool upkeep_done(struct hm_journal *journal, enum hm_status status)
+{
+    enum journal_upkeep upkeep = journal->upkeep;
+    journal->upkeep = JOURNAL_NOTHING;
+    switch (upkeep) {
+    case JOURNAL_ALLOCATE:
+        journal->spare = status == HM_OK;
+        journal->spare_refused = status != HM_OK;
+        return false;
+    case JOURNAL_REMOVE:
+        if (status == HM_OK) {
+            forget_segments(journal, journal->upkeep_count);
+            journal->spare_refused = false; /* there is room again */
+        }
+        return status != HM_OK;
+    case JOURNAL_SNAPSHOT:
+        snapshot_done(journal, status);
+        return status != HM_OK;
+    case JOURNAL_NOTHING:
+        break;
     }
-    journal_queue_mark(journal, side.log, side.last_index, side.last_term, false);
+    HM_ASSERT(upkeep != JOURNAL_NOTHING);
+    return false;
+}
+
+bool hm_journal_side_output(struct hm_journal *journal, struct hm_journal_batch *out)
+{
+    if (!journal->config.sides || journal->upkeep != JOURNAL_NOTHING || !form_upkeep(journal)) {
+        return false;
+    }
+    *out = (struct hm_journal_batch){journal->upkeep_ops, journal->upkeep_count};
+    return true;
+}
+
+bool hm_journal_side_done(struct hm_journal *journal, enum hm_status status)
+{
+    HM_ASSERT(journal->config.sides);
+    return upkeep_done(journal, status);
+}
+
+/* ---- turns ---- */
+
+static bool form(struct hm_journal *journal)
+{
+    if (!journal->config.sides && form_upkeep(journal)) {
+        journal->flight = JOURNAL_UPKEEP;
+    } else if (journal->pending_count && !waits_for_upkeep(journal)) {
+        form_record(journal);
+        journal->flight = JOURNAL_RECORDS;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool hm_journal_output(struct hm_journal *journal, struct hm_journal_batch *out)
+{
+    if (journal->out || journal->failed) {
+        return false;
+    }
+    if (journal->flight == JOURNAL_IDLE && !form(journal)) {
+        return false;
+    }
+    journal->out = true;
+    *out = journal->flight == JOURNAL_UPKEEP
+               ? (struct hm_journal_batch){journal->upkeep_ops, journal->upkeep_count}
+               : (struct hm_journal_batch){journal->ops, journal->op_count};
+    return true;
+}
+
+static void records_done(struct hm_journal *journal)
+{
+    journal->durable = journal->flight_number;
+    for (size_t i = 0; i < journal->log_count; i++) {
+        struct journal_log *log = &journal->logs[i];
+        log->durable_snapshot_index = log->snapshot_index;
+        log->held_from = log->moved ? log->moving_to : log->held_from;
+        log->moved = false;
+    }
+    hm_buf_fini(&journal->snapshot);
+}
+
+uint64_t hm_journal_done(struct hm_journal *journal, enum hm_status status)
+{
+    HM_ASSERT(journal->out);
+    journal->out = false;
+    if (journal->flight == JOURNAL_UPKEEP) {
+        journal->failed = upkeep_done(journal, status);
+        journal->flight = JOURNAL_IDLE;
+    } else if (status != HM_OK) {
+        journal->failed = true;
+    } else {
+        records_done(journal);
+        journal->flight = JOURNAL_IDLE;
+    }
+    return journal->durable;
 }
 
 bool hm_journal_failed(const struct hm_journal *journal)

@@ -25,7 +25,7 @@ struct hm_journal;
 struct hm_journal_config {
     uint64_t segment_bytes; /* 0: HM_JOURNAL_SEGMENT_BYTES; one message may make a segment larger */
     struct hm_id owner;     /* the node: files of another are refused */
-    bool sides;             /* hm_journal_side_output is asked, too */
+    bool sides; /* hm_journal_side_output is asked, too, each time before hm_journal_output */
 };
 
 /* Operations to do in order. Borrowed until hm_journal_done. */
@@ -69,13 +69,17 @@ void hm_journal_write_encoded(struct hm_journal *journal, struct hm_bytes persis
  * All that was written meanwhile is in it, as far as a segment takes it. */
 HM_MUST_USE bool hm_journal_output(struct hm_journal *journal, struct hm_journal_batch *out);
 
-/* One more batch, to be done beside those of hm_journal_output and in no order with them: the file
- * of a snapshot that leaves the entries of its log. With config.sides, what such a snapshot covers
- * is durable when it is written. Nobody waits for it, and its number may become durable before.
- * False while one is out, or with nothing to do. */
+/* With config.sides: one more batch, to be done beside those of hm_journal_output and in no order
+ * with them, which so do not wait for it: the next segment, allocated ahead; segments to remove;
+ * the file of a snapshot that leaves the entries of its log (what it covers is durable when it is
+ * written; nobody waits for it, and its number may become durable before). False while one is out,
+ * or with nothing to do. Without config.sides it is always false; segments are then allocated and
+ * removed by hm_journal_output, and such a snapshot is as any other. */
 HM_MUST_USE bool hm_journal_side_output(struct hm_journal *journal, struct hm_journal_batch *out);
-/* It is done, or failed: then the next hm_journal_side_output is the same one, or a newer one. */
-void hm_journal_side_done(struct hm_journal *journal, enum hm_status status);
+/* It is done, or failed. Returns whether it failed at what has to be tried again: the next
+ * hm_journal_side_output does so, perhaps with something newer. A segment that could not be
+ * allocated ahead of its need does not count. */
+bool hm_journal_side_done(struct hm_journal *journal, enum hm_status status);
 
 /* The batch in flight is done, or failed at some operation. Returns the highest number that is
  * durable now. After a failure nothing is output until hm_journal_retry, what was durable stays so,

@@ -82,9 +82,15 @@ struct journal_side {
 
 enum journal_flight {
     JOURNAL_IDLE,
-    JOURNAL_RECORDS,  /* a record is being written */
+    JOURNAL_RECORDS, /* a record is being written */
+    JOURNAL_UPKEEP,  /* what may as well be done beside is done in between */
+};
+
+enum journal_upkeep {
+    JOURNAL_NOTHING,
     JOURNAL_ALLOCATE, /* the next segment is being allocated ahead */
     JOURNAL_REMOVE,   /* covered segments are being removed */
+    JOURNAL_SNAPSHOT, /* the file of the first of `sides` is being written; only beside */
 };
 
 #define JOURNAL_OPS_MAX 8
@@ -116,17 +122,18 @@ struct hm_journal {
     struct hm_buf snapshot;
 
     uint64_t number;            /* highest that was written or queued */
-    struct journal_side *sides; /* at most one a log; the first is out if side_out */
+    struct journal_side *sides; /* at most one a log; the first is out in JOURNAL_SNAPSHOT */
     size_t side_count;
     size_t side_capacity;
-    bool side_out;
-    struct hm_disk_op side_op;
+
+    enum journal_upkeep upkeep; /* what is out, or formed to be so */
+    struct hm_disk_op *upkeep_ops;
+    size_t upkeep_count; /* of the operations; of JOURNAL_REMOVE also of the segments */
+    size_t upkeep_capacity;
 
     struct hm_arena arena;
     struct hm_disk_op ops[JOURNAL_OPS_MAX];
     size_t op_count;
-    struct hm_disk_op *removals; /* as many as there are segments */
-    size_t removal_count;
 };
 
 struct journal_log *journal_log_of(struct hm_journal *journal, uint32_t log);

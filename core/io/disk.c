@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OPEN_FILES_MAX   8
 #define TIME_BUCKETS     256u /* eight for every doubling, from 1 us */
 #define TIMES_MAX        512u /* then all that came before counts half */
 #define ZERO_BYTES       (256u << 10)
@@ -32,9 +31,10 @@ struct queue {
     struct batch **end; /* where the next one goes; NULL: at first */
 };
 
+/* One: more would keep the room of segments that the thread beside has removed. */
 struct open_file {
     char name[HM_DISK_FILE_BYTES_MAX];
-    int fd; /* 0: a free place */
+    int fd; /* 0: none */
 };
 
 struct hm_disk {
@@ -58,8 +58,7 @@ struct hm_disk {
 
     /* Of the thread alone. */
     int directory;
-    struct open_file open[OPEN_FILES_MAX];
-    size_t open_next; /* place to take when all are taken */
+    struct open_file open;
     uint64_t failures;
     enum hm_status last_failure;
 };
@@ -101,35 +100,34 @@ static enum hm_status failed(void)
     return status_of(errno);
 }
 
-static void close_file(struct hm_disk *disk, const char *name)
+static void close_file(struct hm_disk *disk)
 {
-    for (size_t i = 0; i < OPEN_FILES_MAX; i++) {
-        if (disk->open[i].fd != 0 && (name == NULL || strcmp(disk->open[i].name, name) == 0)) {
-            close(disk->open[i].fd);
-            disk->open[i].fd = 0;
-        }
+    if (disk->open.fd != 0) {
+        close(disk->open.fd);
+        disk->open.fd = 0;
+    }
+}
+
+static void close_if(struct hm_disk *disk, const char *name)
+{
+    if (strcmp(disk->open.name, name) == 0) {
+        close_file(disk);
     }
 }
 
 /* -1 with errno when it cannot be opened. */
-static int open_file(struct hm_disk *disk, const char *name, int flags)
+static int open_file(struct hm_disk *disk, const char *name)
 {
-    for (size_t i = 0; i < OPEN_FILES_MAX && flags == 0; i++) {
-        if (disk->open[i].fd != 0 && strcmp(disk->open[i].name, name) == 0) {
-            return disk->open[i].fd;
-        }
+    if (disk->open.fd != 0 && strcmp(disk->open.name, name) == 0) {
+        return disk->open.fd;
     }
-    int fd = openat(disk->directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+    int fd = openat(disk->directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
         return -1;
     }
-    struct open_file *place = &disk->open[disk->open_next];
-    disk->open_next = (disk->open_next + 1) % OPEN_FILES_MAX;
-    if (place->fd != 0) {
-        close(place->fd);
-    }
-    place->fd = fd;
-    snprintf(place->name, sizeof place->name, "%s", name);
+    close_file(disk);
+    disk->open.fd = fd;
+    snprintf(disk->open.name, sizeof disk->open.name, "%s", name);
     return fd;
 }
 
@@ -155,7 +153,7 @@ static enum hm_status write_at(int fd, const uint8_t *data, size_t size, uint64_
 static enum hm_status allocate(struct hm_disk *disk, const struct hm_disk_op *op)
 {
     static uint8_t zeros[ZERO_BYTES]; /* not const: so it takes no room in the program */
-    int fd = open_file(disk, op->file, O_CREAT | O_EXCL);
+    int fd = openat(disk->directory, op->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
         return failed();
     }
@@ -171,8 +169,8 @@ static enum hm_status allocate(struct hm_disk *disk, const struct hm_disk_op *op
     if (status == HM_OK && (fsync(fd) != 0 || fsync(disk->directory) != 0)) {
         status = failed();
     }
+    close(fd);
     if (status != HM_OK) {
-        close_file(disk, op->file);
         unlinkat(disk->directory, op->file, 0);
     }
     return status;
@@ -182,7 +180,7 @@ static enum hm_status replace(struct hm_disk *disk, const struct hm_disk_op *op)
 {
     char temporary[PATH_BYTES];
     snprintf(temporary, sizeof temporary, "%s" TEMPORARY_SUFFIX, op->file);
-    close_file(disk, op->file);
+    close_if(disk, op->file);
     int fd = openat(disk->directory, temporary,
                     O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
@@ -207,7 +205,7 @@ static enum hm_status replace(struct hm_disk *disk, const struct hm_disk_op *op)
 
 static enum hm_status sync_file(struct hm_disk *disk, const struct hm_disk_op *op, uint64_t *ns)
 {
-    int fd = open_file(disk, op->file, 0);
+    int fd = open_file(disk, op->file);
     uint64_t start = uv_hrtime();
     if (fd < 0 || fdatasync(fd) != 0) {
         return failed();
@@ -224,14 +222,14 @@ static enum hm_status do_op(struct hm_disk *disk, const struct hm_disk_op *op, u
     case HM_DISK_ALLOCATE:
         return allocate(disk, op);
     case HM_DISK_WRITE:
-        fd = open_file(disk, op->file, 0);
+        fd = open_file(disk, op->file);
         return fd < 0 ? failed() : write_at(fd, op->bytes.data, op->bytes.size, op->offset);
     case HM_DISK_SYNC:
         return sync_file(disk, op, sync_ns);
     case HM_DISK_REPLACE:
         return replace(disk, op);
     case HM_DISK_REMOVE:
-        close_file(disk, op->file);
+        close_if(disk, op->file);
         if (unlinkat(disk->directory, op->file, 0) != 0) {
             return errno == ENOENT ? HM_OK : failed();
         }
@@ -254,7 +252,7 @@ static void do_batch(struct hm_disk *disk, struct batch *batch)
     if (batch->status != HM_OK) {
         disk->failures++;
         disk->last_failure = batch->status;
-        close_file(disk, NULL);
+        close_file(disk);
     }
 }
 
@@ -424,7 +422,7 @@ void hm_disk_free(struct hm_disk *disk)
     for (struct batch *batch; (batch = pop(&disk->finished)) != NULL;) {
         hm_free(batch);
     }
-    close_file(disk, NULL);
+    close_file(disk);
     if (disk->directory >= 0) {
         close(disk->directory);
     }

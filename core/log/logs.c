@@ -466,9 +466,11 @@ bool hm_logs_side_output(struct hm_logs *logs, struct hm_journal_batch *out)
     return logs->journal && hm_journal_side_output(logs->journal, out);
 }
 
-void hm_logs_side_done(struct hm_logs *logs, enum hm_status status)
+bool hm_logs_side_done(struct hm_logs *logs, enum hm_status status)
 {
-    hm_journal_side_done(logs->journal, status);
+    bool failed = hm_journal_side_done(logs->journal, status);
+    let_go(logs);
+    return failed;
 }
 
 bool hm_logs_disk_failed(const struct hm_logs *logs)

@@ -75,7 +75,7 @@ HM_MUST_USE bool hm_logs_disk_output(struct hm_logs *logs, struct hm_journal_bat
 void hm_logs_disk_done(struct hm_logs *logs, hm_ms now, enum hm_status status);
 /* One more batch, to be done beside those; as hm_journal_side_output. */
 HM_MUST_USE bool hm_logs_side_output(struct hm_logs *logs, struct hm_journal_batch *out);
-void hm_logs_side_done(struct hm_logs *logs, enum hm_status status);
+bool hm_logs_side_done(struct hm_logs *logs, enum hm_status status);
 /* The disk failed: nothing is voted, acknowledged or led until hm_logs_disk_retry succeeded. */
 bool hm_logs_disk_failed(const struct hm_logs *logs);
 void hm_logs_disk_retry(struct hm_logs *logs);

@@ -349,13 +349,13 @@ void group_pump(struct group_node *node)
     compact(node);
     do_effects(node);
     check_role(node);
-    if (!node->disk_busy && hm_logs_disk_output(node->logs, &batch)) {
-        node->disk_busy = true;
-        sim_disk_submit(&node->disk, batch.ops, batch.count, 2 * node->starts);
-    }
     if (!node->side_busy && hm_logs_side_output(node->logs, &batch)) {
         node->side_busy = true;
         sim_disk_submit(&node->disk, batch.ops, batch.count, 2 * node->starts + 1);
+    }
+    if (!node->disk_busy && hm_logs_disk_output(node->logs, &batch)) {
+        node->disk_busy = true;
+        sim_disk_submit(&node->disk, batch.ops, batch.count, 2 * node->starts);
     }
     hm_ms deadline = hm_logs_deadline(node->logs);
     hm_ms delay = deadline == HM_NEVER ? HM_NEVER : until(node, deadline);
@@ -397,9 +397,8 @@ static void retry_side(void *context, uint64_t starts, struct hm_bytes bytes)
 static void side_done(struct group_node *node, enum hm_status status)
 {
     struct sim_world *world = &node->group->world;
-    hm_logs_side_done(node->logs, status);
-    if (status != HM_OK) {
-        sim_trace(world, "node %zu: disk, snapshot: %s", node->slot, hm_status_text(status));
+    if (hm_logs_side_done(node->logs, status)) {
+        sim_trace(world, "node %zu: disk, beside: %s", node->slot, hm_status_text(status));
         sim_after(world, DISK_RETRY_MS, retry_side, node, node->starts);
         return;
     }

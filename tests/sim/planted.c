@@ -38,6 +38,7 @@ static const struct {
     {"journal_drops_vote", "log"},
     {"journal_removes_too_much", "log"},
     {"journal_trusts_torn_tail", "log"},
+    {"journal_upkeep_unsettled", "log"},
     {"journal_without_sync", "log"},
     {"leader_counts_undurable", "unpersisted"},
     {"leads_after_failed_write", "full_disk"},

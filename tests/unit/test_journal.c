@@ -1,59 +1,6 @@
-/* The journal against a small disk that crashes: what was durable is found again, a torn tail is
- * cut, damage is told with file and offset. */
-#include "tests/unit/journal_disk.h"
-
-/* ---- a model: what the logs hold, as text ---- */
-
-#define LOGS        2
-#define ENTRIES_MAX 512
-
-struct model {
-    uint64_t term[LOGS];
-    uint64_t snapshot[LOGS];
-    uint64_t snapshot_term[LOGS];
-    uint64_t last[LOGS];
-    uint64_t terms[LOGS][ENTRIES_MAX]; /* by index */
-};
-
-static void model_apply(void *context, const struct hm_message *message)
-{
-    struct model *model = context;
-    if (message->kind == HM_MSG_log_hard_state) {
-        model->term[message->log_hard_state.log] = message->log_hard_state.term;
-    } else if (message->kind == HM_MSG_log_append) {
-        const struct hm_log_append *append = &message->log_append;
-        assert_true(append->first_index <= model->last[append->log] + 1);
-        model->last[append->log] = append->first_index + append->entries_count - 1;
-        for (uint32_t i = 0; i < append->entries_count; i++) {
-            model->terms[append->log][append->first_index + i] = append->entries[i].term;
-        }
-    } else {
-        const struct hm_log_snapshot *snapshot = &message->log_snapshot;
-        uint32_t log = snapshot->log;
-        if (snapshot->last_index > model->last[log] ||
-            model->terms[log][snapshot->last_index] != snapshot->last_term) {
-            model->last[log] = snapshot->last_index;
-        }
-        model->snapshot[log] = snapshot->last_index;
-        model->snapshot_term[log] = snapshot->last_term;
-    }
-}
-
-static bool model_equal(const struct model *a, const struct model *b)
-{
-    for (uint32_t log = 0; log < LOGS; log++) {
-        if (a->term[log] != b->term[log] || a->snapshot[log] != b->snapshot[log] ||
-            a->last[log] != b->last[log] || a->snapshot_term[log] != b->snapshot_term[log]) {
-            return false;
-        }
-        for (uint64_t i = a->snapshot[log] + 1; i <= a->last[log]; i++) {
-            if (a->terms[log][i] != b->terms[log][i]) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
+/* The journal against a model_small disk that crashes: what was durable is found again, a torn tail
+ * is cut, damage is told with file and offset. */
+#include "tests/unit/journal_model.h"
 
 /* ---- a random but possible history ---- */
 
@@ -69,7 +16,7 @@ static void write_kind(struct history *history, struct hm_journal *journal, uint
 {
     static uint8_t filler[700];
     struct model model = history->models[history->steps];
-    uint32_t log = (uint32_t)hm_random_below(&history->random, LOGS);
+    uint32_t log = (uint32_t)hm_random_below(&history->random, MODEL_LOGS);
     struct hm_entry entries[4];
     struct hm_message message;
     if (what < 2) {
@@ -118,35 +65,6 @@ static void write_step(struct history *history, struct hm_journal *journal)
     write_kind(history, journal, hm_random_below(&history->random, 20));
 }
 
-static const struct hm_journal_config small = {.segment_bytes = 4096, .owner = {{1, 2, 3}}};
-
-struct outcome {
-    enum hm_status status;
-    struct model model;
-    char error[512];
-    char report[512];
-};
-
-static void recover_into(struct hm_journal *journal, const struct disk *disk, struct outcome *out)
-{
-    struct hm_buf error = {0};
-    struct hm_buf report = {0};
-    memset(out, 0, sizeof *out);
-    out->status = hm_journal_recover(journal, disk->files, disk->count, model_apply, &out->model,
-                                     &error, &report);
-    snprintf(out->error, sizeof out->error, "%.*s", (int)error.size, (char *)error.data);
-    snprintf(out->report, sizeof out->report, "%.*s", (int)report.size, (char *)report.data);
-    hm_buf_fini(&error);
-    hm_buf_fini(&report);
-}
-
-static void recover(const struct disk *disk, struct outcome *out)
-{
-    struct hm_journal *journal = hm_journal_new(&small);
-    recover_into(journal, disk, out);
-    hm_journal_free(journal);
-}
-
 /* Which number the recovered state is of; SIZE_MAX when of none. The latest of equal ones. */
 static size_t place_of(const struct history *history, const struct model *model)
 {
@@ -174,7 +92,7 @@ static void test_what_was_written_is_found(void **state)
     for (uint64_t seed = 1; seed <= 30; seed++) {
         make_history(&history, seed);
         struct disk disk = {.room = UINT64_MAX};
-        struct hm_journal *journal = hm_journal_new(&small);
+        struct hm_journal *journal = hm_journal_new(&model_small);
         while (history.steps < STEPS_MAX) {
             write_step(&history, journal);
             if (hm_random_chance(&history.random, 400)) {
@@ -184,15 +102,15 @@ static void test_what_was_written_is_found(void **state)
                 uint64_t durable = disk_run(journal, &disk);
                 assert_true(durable == 0 || durable == history.steps);
                 hm_journal_free(journal);
-                journal = hm_journal_new(&small);
-                recover_into(journal, &disk, &outcome);
+                journal = hm_journal_new(&model_small);
+                model_recover_into(journal, &disk, &outcome);
                 assert_string_equal(outcome.error, "");
                 assert_string_equal(outcome.report, "");
                 assert_true(model_equal(&outcome.model, &history.models[history.steps]));
             }
         }
         disk_run(journal, &disk);
-        recover(&disk, &outcome);
+        model_recover(&disk, &outcome);
         assert_int_equal(outcome.status, HM_OK);
         assert_true(model_equal(&outcome.model, &history.models[history.steps]));
         hm_journal_free(journal);
@@ -204,7 +122,7 @@ static void test_covered_segments_go(void **state)
 {
     (void)state;
     struct disk disk = {.room = UINT64_MAX};
-    struct hm_journal *journal = hm_journal_new(&small);
+    struct hm_journal *journal = hm_journal_new(&model_small);
     static uint8_t filler[1000];
     struct hm_entry entry = {.term = 1, .body = {filler, sizeof filler}};
     hm_journal_write(journal,
@@ -231,7 +149,7 @@ static void test_covered_segments_go(void **state)
     }
     assert_true(hm_journal_bytes(journal) <= 2 * 4096);
     static struct outcome outcome;
-    recover(&disk, &outcome);
+    model_recover(&disk, &outcome);
     assert_int_equal(outcome.status, HM_OK);
     assert_int_equal(outcome.model.term[0], 9);
     assert_int_equal(outcome.model.last[0], 100);
@@ -260,9 +178,56 @@ static bool run_until(struct hm_journal *journal, struct disk *disk, size_t stop
     return true;
 }
 
-static void test_a_crash_at_every_operation(void **state)
+struct lane {
+    struct hm_journal_batch batch;
+    bool out;
+    size_t at;
+};
+
+/* The same with what is done beside, the operations of both in any order; what is not done in
+ * `turns` operations stays out. */
+static bool run_lanes_until(struct hm_journal *journal, struct disk *disk, struct lane lanes[2],
+                            size_t turns, size_t stop, struct hm_random *random, uint64_t *durable)
 {
-    (void)state;
+    for (; turns > 0; turns--) {
+        lanes[1].out = lanes[1].out || hm_journal_side_output(journal, &lanes[1].batch);
+        lanes[0].out = lanes[0].out || hm_journal_output(journal, &lanes[0].batch);
+        if (!lanes[0].out && !lanes[1].out) {
+            return true;
+        }
+        bool beside = lanes[1].out && (!lanes[0].out || hm_random_chance(random, 500));
+        struct lane *lane = &lanes[beside];
+        const struct hm_disk_op *op = &lane->batch.ops[lane->at];
+        bool unsynced = op->kind == HM_DISK_WRITE && disk->ops + 1 == stop;
+        if (disk->ops == stop || unsynced) {
+            if (unsynced) {
+                disk_write(disk, op, random);
+            }
+            return false;
+        }
+        assert_int_equal(disk_do(disk, op), HM_OK);
+        if (++lane->at == lane->batch.count) {
+            *lane = (struct lane){0};
+            if (beside) {
+                assert_false(hm_journal_side_done(journal, HM_OK));
+            } else {
+                *durable = hm_journal_done(journal, HM_OK);
+            }
+        }
+    }
+    return true;
+}
+
+/* Of the snapshots only those of a leader, which are not written beside: such a one may be found
+ * before its number is durable, and no step of the history looks like that. */
+static void write_step_in_order(struct history *history, struct hm_journal *journal)
+{
+    uint64_t what = hm_random_below(&history->random, 20);
+    write_kind(history, journal, what == 2 || what == 3 ? 4 : what);
+}
+
+static void crash_at_every_operation(const struct hm_journal_config *config)
+{
     static struct history history;
     static struct outcome outcome;
     size_t cut = 0;
@@ -271,18 +236,23 @@ static void test_a_crash_at_every_operation(void **state)
         struct hm_random torn;
         hm_random_init(&torn, stop);
         struct disk disk = {.room = UINT64_MAX};
-        struct hm_journal *journal = hm_journal_new(&small);
+        struct hm_journal *journal = hm_journal_new(config);
+        struct lane lanes[2] = {0};
         uint64_t durable = 0;
-        while (history.steps < STEPS_MAX) {
-            write_step(&history, journal);
-            if (hm_random_chance(&history.random, 500) &&
-                !run_until(journal, &disk, stop, &torn, &durable)) {
-                break;
+        bool goes_on = true;
+        while (goes_on && history.steps < STEPS_MAX) {
+            if (config->sides) {
+                write_step_in_order(&history, journal);
+                goes_on = run_lanes_until(journal, &disk, lanes, 3, stop, &torn, &durable);
+            } else {
+                write_step(&history, journal);
+                goes_on = !hm_random_chance(&history.random, 500) ||
+                          run_until(journal, &disk, stop, &torn, &durable);
             }
         }
         hm_journal_free(journal);
-        journal = hm_journal_new(&small);
-        recover_into(journal, &disk, &outcome);
+        journal = hm_journal_new(&model_small);
+        model_recover_into(journal, &disk, &outcome);
         assert_string_equal(outcome.error, "");
         size_t place = place_of(&history, &outcome.model);
         assert_true(place != SIZE_MAX && place >= durable);
@@ -295,7 +265,7 @@ static void test_a_crash_at_every_operation(void **state)
             disk_run(journal, &disk);
         }
         hm_journal_free(journal);
-        recover(&disk, &outcome);
+        model_recover(&disk, &outcome);
         assert_string_equal(outcome.error, "");
         assert_string_equal(outcome.report, "");
         assert_true(model_equal(&outcome.model, &history.models[20]));
@@ -304,13 +274,26 @@ static void test_a_crash_at_every_operation(void **state)
     assert_true(cut > 20);
 }
 
+static void test_a_crash_at_every_operation(void **state)
+{
+    (void)state;
+    crash_at_every_operation(&model_small);
+}
+
+static void test_a_crash_at_every_operation_beside(void **state)
+{
+    (void)state;
+    crash_at_every_operation(&(struct hm_journal_config){
+        .segment_bytes = model_small.segment_bytes, .owner = model_small.owner, .sides = true});
+}
+
 /* Some segments and snapshots, the last segment without one: then every prefix of its records is a
  * state that was. */
 static void write_sample(struct history *history, struct disk *disk)
 {
     make_history(history, 3);
     *disk = (struct disk){.room = UINT64_MAX};
-    struct hm_journal *journal = hm_journal_new(&small);
+    struct hm_journal *journal = hm_journal_new(&model_small);
     for (int i = 0; i < 60; i++) {
         write_kind(history, journal, i < 40 ? hm_random_below(&history->random, 20) : 10);
         disk_run(journal, disk);
@@ -337,7 +320,7 @@ static void check_hurt(const struct history *history, const struct disk *disk, c
                        const char *last, size_t counts[3])
 {
     static struct outcome outcome;
-    recover(disk, &outcome);
+    model_recover(disk, &outcome);
     if (outcome.status != HM_OK) {
         assert_non_null(strstr(outcome.error, "byte"));
         assert_string_equal(outcome.report, "");
@@ -388,7 +371,7 @@ static void test_every_byte_flipped(void **state)
             uint8_t bit = (uint8_t)(1u << at % 8);
             disk_bytes(&disk.files[file])[at] ^= bit;
             static struct outcome outcome;
-            recover(&disk, &outcome);
+            model_recover(&disk, &outcome);
             /* Everything, or all but the last batch, or refused. */
             if (outcome.status == HM_OK) {
                 size_t place = place_of(&history, &outcome.model);
@@ -417,7 +400,7 @@ static void test_missing_files_are_told(void **state)
         char name[HM_DISK_FILE_BYTES_MAX];
         snprintf(name, sizeof name, "%s", less.files[i].name);
         disk_remove(&less, name);
-        recover(&less, &outcome);
+        model_recover(&less, &outcome);
         if (strcmp(name, last_segment(&disk)) != 0 && (!blank || name[0] == 's')) {
             /* Entries that were cut again may keep a segment that nobody needs. */
             assert_true(outcome.status == HM_DAMAGED ||
@@ -439,12 +422,12 @@ static void test_foreign_files_and_owners(void **state)
     write_sample(&history, &disk);
     disk_create(&disk, "node.id", 5);
     disk_create(&disk, "journal-0000000000000009.old", 5);
-    recover(&disk, &outcome);
+    model_recover(&disk, &outcome);
     assert_int_equal(outcome.status, HM_OK);
     assert_true(model_equal(&outcome.model, &history.models[history.steps]));
 
     struct hm_journal *journal = hm_journal_new(&(struct hm_journal_config){.owner = {{9}}});
-    recover_into(journal, &disk, &outcome);
+    model_recover_into(journal, &disk, &outcome);
     assert_int_equal(outcome.status, HM_DENIED);
     assert_non_null(strstr(outcome.error, "belongs to node 01020300"));
     assert_non_null(strstr(outcome.error, "this is node 09000000"));
@@ -452,28 +435,16 @@ static void test_foreign_files_and_owners(void **state)
     disk_fini(&disk);
 }
 
-static void write_entry(struct hm_journal *journal, uint64_t index)
-{
-    static uint8_t filler[1000];
-    struct hm_entry entry = {.term = 1, .body = {filler, sizeof filler}};
-    hm_journal_write(
-        journal,
-        &(struct hm_message){
-            .kind = HM_MSG_log_append,
-            .log_append = {.first_index = index, .entries = &entry, .entries_count = 1}},
-        index);
-}
-
 static void test_a_full_disk_is_met_early_and_survived(void **state)
 {
     (void)state;
     struct disk disk = {.room = 2 * 4096};
-    struct hm_journal *journal = hm_journal_new(&small);
+    struct hm_journal *journal = hm_journal_new(&model_small);
     uint64_t durable = 0;
     uint64_t index = 1;
     for (; !hm_journal_failed(journal); index++) {
         assert_true(index < 100);
-        write_entry(journal, index);
+        model_write_entry(journal, index);
         uint64_t now = disk_run(journal, &disk);
         assert_true(now >= durable);
         durable = now;
@@ -482,18 +453,18 @@ static void test_a_full_disk_is_met_early_and_survived(void **state)
     assert_int_equal(durable, 6);
     assert_int_equal(index, 8);
     static struct outcome outcome;
-    recover(&disk, &outcome);
+    model_recover(&disk, &outcome);
     assert_int_equal(outcome.status, HM_OK);
     assert_int_equal(outcome.model.last[0], durable);
 
-    write_entry(journal, index);
+    model_write_entry(journal, index);
     hm_journal_retry(journal);
     assert_int_equal(disk_run(journal, &disk), 6); /* still full */
     assert_true(hm_journal_failed(journal));
     disk.room = 100 * 4096;
     hm_journal_retry(journal);
     assert_int_equal(disk_run(journal, &disk), index);
-    recover(&disk, &outcome);
+    model_recover(&disk, &outcome);
     assert_int_equal(outcome.status, HM_OK);
     assert_int_equal(outcome.model.last[0], index);
     hm_journal_free(journal);
@@ -505,21 +476,21 @@ static void test_a_message_larger_than_a_segment(void **state)
     (void)state;
     static uint8_t filler[20000];
     struct disk disk = {.room = UINT64_MAX};
-    struct hm_journal *journal = hm_journal_new(&small);
+    struct hm_journal *journal = hm_journal_new(&model_small);
     struct hm_entry entry = {.term = 3, .body = {filler, sizeof filler}};
-    write_entry(journal, 1);
-    write_entry(journal, 2);
-    write_entry(journal, 3);
+    model_write_entry(journal, 1);
+    model_write_entry(journal, 2);
+    model_write_entry(journal, 3);
     disk_run(journal, &disk);
     hm_journal_write(journal,
                      &(struct hm_message){
                          .kind = HM_MSG_log_append,
                          .log_append = {.first_index = 4, .entries = &entry, .entries_count = 1}},
                      4);
-    write_entry(journal, 5);
+    model_write_entry(journal, 5);
     assert_int_equal(disk_run(journal, &disk), 5);
     static struct outcome outcome;
-    recover(&disk, &outcome);
+    model_recover(&disk, &outcome);
     assert_int_equal(outcome.status, HM_OK);
     assert_int_equal(outcome.model.last[0], 5);
     assert_int_equal(outcome.model.terms[0][4], 3);
@@ -531,13 +502,13 @@ static void test_what_is_written_meanwhile_is_one_batch(void **state)
 {
     (void)state;
     struct disk disk = {.room = UINT64_MAX};
-    struct hm_journal *journal =
-        hm_journal_new(&(struct hm_journal_config){.segment_bytes = 1 << 20, .owner = small.owner});
+    struct hm_journal *journal = hm_journal_new(
+        &(struct hm_journal_config){.segment_bytes = 1 << 20, .owner = model_small.owner});
     struct hm_journal_batch batch;
-    write_entry(journal, 1);
+    model_write_entry(journal, 1);
     assert_true(hm_journal_output(journal, &batch));
     for (uint64_t i = 2; i <= 50; i++) {
-        write_entry(journal, i);
+        model_write_entry(journal, i);
     }
     struct hm_journal_batch none;
     assert_false(hm_journal_output(journal, &none));
@@ -553,143 +524,27 @@ static void test_what_is_written_meanwhile_is_one_batch(void **state)
     disk_fini(&disk);
 }
 
-static void write_snapshot_at(struct hm_journal *journal, uint64_t index, uint64_t number)
-{
-    static uint8_t state[20000];
-    hm_journal_write(
-        journal,
-        &(struct hm_message){
-            .kind = HM_MSG_log_snapshot,
-            .log_snapshot = {.last_index = index, .last_term = 1, .state = {state, sizeof state}}},
-        number);
-}
-
-static void expect(const struct disk *disk, uint64_t snapshot, uint64_t last)
-{
-    static struct outcome outcome;
-    recover(disk, &outcome);
-    assert_string_equal(outcome.error, "");
-    assert_int_equal(outcome.model.snapshot[0], snapshot);
-    assert_int_equal(outcome.model.last[0], last);
-}
-
-static const struct hm_journal_config with_sides = {
-    .segment_bytes = 4096, .owner = {{1, 2, 3}}, .sides = true};
-
-/* A large snapshot takes long; entries do not wait for it, and a crash at any time loses none. */
-static void test_a_snapshot_goes_beside_the_entries(void **state)
-{
-    (void)state;
-    struct disk disk = {.room = UINT64_MAX};
-    struct hm_journal *journal = hm_journal_new(&with_sides);
-    struct hm_journal_batch side, batch;
-    for (uint64_t i = 1; i <= 3; i++) {
-        write_entry(journal, i);
-    }
-    assert_int_equal(disk_run(journal, &disk), 3);
-    assert_false(hm_journal_side_output(journal, &side));
-    write_snapshot_at(journal, 2, 4);
-    assert_false(hm_journal_output(journal, &batch));
-    assert_true(hm_journal_side_output(journal, &side));
-    assert_int_equal(side.count, 1);
-    assert_int_equal(side.ops[0].kind, HM_DISK_REPLACE);
-    write_entry(journal, 4);
-    assert_true(disk_run(journal, &disk) >= 4);
-    expect(&disk, 0, 4);
-    assert_false(hm_journal_side_output(journal, &batch));
-    hm_journal_side_done(journal, HM_NO_SPACE); /* it is tried again */
-    assert_false(hm_journal_failed(journal));
-    assert_true(hm_journal_side_output(journal, &side));
-    assert_int_equal(disk_do(&disk, &side.ops[0]), HM_OK);
-    expect(&disk, 2, 4);
-    write_entry(journal, 5);
-    disk_run(journal, &disk);
-    expect(&disk, 2, 5);
-    hm_journal_side_done(journal, HM_OK);
-    disk_run(journal, &disk);
-    expect(&disk, 2, 5);
-    disk_remove(&disk, "snapshot-00000000");
-    static struct outcome outcome;
-    recover(&disk, &outcome);
-    assert_int_equal(outcome.status, HM_DAMAGED); /* a record names it */
-    hm_journal_free(journal);
-    disk_fini(&disk);
-}
-
-/* The leader's snapshot, and the end of the log, wait for what is being written to the same file.
- */
-static void test_what_replaces_a_snapshot_waits_for_it(void **state)
-{
-    (void)state;
-    struct hm_message other = {.kind = HM_MSG_log_snapshot,
-                               .log_snapshot = {.last_index = 9, .last_term = 7}};
-    struct hm_message forget = {.kind = HM_MSG_log_forget};
-    for (int round = 0; round < 2; round++) {
-        struct disk disk = {.room = UINT64_MAX};
-        struct hm_journal *journal = hm_journal_new(&with_sides);
-        struct hm_journal_batch side, batch;
-        write_entry(journal, 1);
-        write_entry(journal, 2);
-        disk_run(journal, &disk);
-        write_snapshot_at(journal, 1, 3);
-        assert_true(hm_journal_side_output(journal, &side));
-        write_snapshot_at(journal, 2, 4);
-        hm_journal_write(journal, round ? &forget : &other, 5);
-        assert_false(hm_journal_output(journal, &batch));
-        assert_int_equal(disk_do(&disk, &side.ops[0]), HM_OK);
-        hm_journal_side_done(journal, HM_OK);
-        assert_false(hm_journal_side_output(journal, &side)); /* the second is of no use any more */
-        assert_int_equal(disk_run(journal, &disk), 5);
-        if (round) {
-            assert_null(disk_find(&disk, "snapshot-00000000"));
-        } else {
-            expect(&disk, 9, 9);
-        }
-        hm_journal_free(journal);
-        disk_fini(&disk);
-    }
-}
-
-/* After a failure an engine writes again what it does not know to be durable, its snapshot too; of
- * that the first copy still waits. All that was written becomes durable nevertheless. */
-static void test_a_snapshot_written_again_is_told_durable(void **state)
-{
-    (void)state;
-    struct disk disk = {.room = UINT64_MAX};
-    struct hm_journal *journal = hm_journal_new(&with_sides);
-    struct hm_journal_batch side;
-    write_snapshot_at(journal, 9, 1);
-    write_snapshot_at(journal, 9, 2);
-    assert_true(hm_journal_side_output(journal, &side));
-    assert_int_equal(disk_do(&disk, &side.ops[0]), HM_OK);
-    hm_journal_side_done(journal, HM_OK);
-    assert_int_equal(disk_run(journal, &disk), 2);
-    expect(&disk, 9, 9);
-    hm_journal_free(journal);
-    disk_fini(&disk);
-}
-
 /* An engine that installs a snapshot first cuts what its log holds behind it, be that nothing. */
 static void test_a_cut_behind_the_end_is_no_hole(void **state)
 {
     (void)state;
     struct disk disk = {.room = UINT64_MAX};
     static struct outcome outcome;
-    struct hm_journal *journal = hm_journal_new(&small);
+    struct hm_journal *journal = hm_journal_new(&model_small);
     struct hm_message cut = {.kind = HM_MSG_log_append, .log_append = {.first_index = 31}};
-    write_entry(journal, 1);
+    model_write_entry(journal, 1);
     hm_journal_write(journal, &cut, 2);
     disk_run(journal, &disk);
-    recover(&disk, &outcome);
+    model_recover(&disk, &outcome);
     assert_string_equal(outcome.error, "");
     assert_int_equal(outcome.model.last[0], 1);
     hm_journal_write(journal,
                      &(struct hm_message){.kind = HM_MSG_log_snapshot,
                                           .log_snapshot = {.last_index = 30, .last_term = 1}},
                      3);
-    write_entry(journal, 31);
+    model_write_entry(journal, 31);
     disk_run(journal, &disk);
-    recover(&disk, &outcome);
+    model_recover(&disk, &outcome);
     assert_string_equal(outcome.error, "");
     assert_int_equal(outcome.model.snapshot[0], 30);
     assert_int_equal(outcome.model.last[0], 31);
@@ -706,10 +561,10 @@ static void test_what_follows_a_snapshot_that_no_record_names(void **state)
         struct disk disk = {.room = UINT64_MAX};
         static struct outcome outcome;
         struct hm_journal_batch batch;
-        struct hm_journal *journal = hm_journal_new(&small);
+        struct hm_journal *journal = hm_journal_new(&model_small);
         hm_journal_write(journal, &(struct hm_message){.kind = HM_MSG_log_hard_state}, 1);
         for (uint64_t i = 1; i <= before; i++) {
-            write_entry(journal, i);
+            model_write_entry(journal, i);
         }
         disk_run(journal, &disk);
         hm_journal_write(journal,
@@ -721,13 +576,13 @@ static void test_what_follows_a_snapshot_that_no_record_names(void **state)
         assert_int_equal(disk_do(&disk, &batch.ops[0]), HM_OK);
         hm_journal_free(journal);
 
-        journal = hm_journal_new(&small);
-        recover_into(journal, &disk, &outcome);
+        journal = hm_journal_new(&model_small);
+        model_recover_into(journal, &disk, &outcome);
         assert_int_equal(outcome.model.last[0], 9);
-        write_entry(journal, 10);
+        model_write_entry(journal, 10);
         disk_run(journal, &disk);
         hm_journal_free(journal);
-        expect(&disk, 9, 10);
+        model_expect(&disk, 9, 10);
         disk_fini(&disk);
     }
 }
@@ -765,20 +620,20 @@ static void test_what_is_moved_is_always_whole(void **state)
     size_t stop = 0;
     for (; !all; stop++) {
         struct disk disk = {.room = UINT64_MAX};
-        struct hm_journal *journal = hm_journal_new(&small);
+        struct hm_journal *journal = hm_journal_new(&model_small);
         struct hm_random torn;
         uint64_t durable = 0;
         uint32_t log;
         hm_random_init(&torn, stop);
         for (uint64_t i = 1; i <= 12; i++) {
-            write_entry(journal, i);
+            model_write_entry(journal, i);
             disk_run(journal, &disk);
         }
         assert_true(hm_journal_is_held(journal, &log) && log == 0);
         move_entries(journal);
         assert_false(hm_journal_is_held(journal, &log));
         all = run_until(journal, &disk, disk.ops + stop, &torn, &durable);
-        expect(&disk, 0, 12);
+        model_expect(&disk, 0, 12);
         if (all) {
             assert_null(disk_find(&disk, "journal-0000000000000001"));
             assert_null(disk_find(&disk, "journal-0000000000000002"));
@@ -795,6 +650,7 @@ int main(void)
         cmocka_unit_test(test_what_was_written_is_found),
         cmocka_unit_test(test_covered_segments_go),
         cmocka_unit_test(test_a_crash_at_every_operation),
+        cmocka_unit_test(test_a_crash_at_every_operation_beside),
         cmocka_unit_test(test_every_truncation),
         cmocka_unit_test(test_every_byte_flipped),
         cmocka_unit_test(test_missing_files_are_told),
@@ -802,9 +658,6 @@ int main(void)
         cmocka_unit_test(test_a_full_disk_is_met_early_and_survived),
         cmocka_unit_test(test_a_message_larger_than_a_segment),
         cmocka_unit_test(test_what_is_written_meanwhile_is_one_batch),
-        cmocka_unit_test(test_a_snapshot_goes_beside_the_entries),
-        cmocka_unit_test(test_a_snapshot_written_again_is_told_durable),
-        cmocka_unit_test(test_what_replaces_a_snapshot_waits_for_it),
         cmocka_unit_test(test_a_cut_behind_the_end_is_no_hole),
         cmocka_unit_test(test_what_follows_a_snapshot_that_no_record_names),
         cmocka_unit_test(test_what_is_moved_is_always_whole),

@@ -192,10 +192,9 @@ static void note_failure(struct hm_node *node, enum hm_status status)
 static void side_done(struct hm_node *node, enum hm_status status)
 {
     node->disk.side = 0;
-    node->disk.side_failed = status != HM_OK;
-    hm_logs_side_done(node->control.logs, status);
-    if (status != HM_OK) {
-        hm_node_log(node, HM_LOG_ERROR, "cannot write a snapshot",
+    node->disk.side_failed = hm_logs_side_done(node->control.logs, status);
+    if (node->disk.side_failed) {
+        hm_node_log(node, HM_LOG_ERROR, "cannot shorten the journal",
                     "reason=\"%s\" consequence=\"the journal grows until it can\"",
                     hm_status_text(status));
         node->disk.side_retry_at = node->now + JOURNAL_RETRY_MS;
