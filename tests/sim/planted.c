@@ -67,6 +67,8 @@ static const struct {
     {"feed_skips_gap", "members"},
     {"founds_beside", "wiped_founder"},
     {"join_before_commit", "cluster"},
+    {"lets_go_of_a_subject", "cluster"},
+    {"never_lets_go", "cluster"},
     {"slice_skips_join", "members"},
     {"takes_older_version", "cluster"},
     {"name_given_twice", "names"},
