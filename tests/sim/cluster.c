@@ -211,6 +211,9 @@ static void pump(struct cluster_node *node)
                 registrar_answered(node->cluster, act.number, act.bytes);
             } else if (act.number <= WRITERS) {
                 writer_answered(node->cluster, act.number, act.bytes);
+            } else if (act.number == CLUSTER_CONNECTION) {
+                hm_buf_clear(&node->cluster->reply);
+                hm_buf_append(&node->cluster->reply, act.bytes.data, act.bytes.size);
             }
             break;
         case HM_ACT_HOLD:
@@ -653,4 +656,5 @@ void cluster_fini(struct cluster *cluster)
     hm_free(cluster->facts);
     hm_free(cluster->lists);
     hm_free(cluster->leaders);
+    hm_buf_fini(&cluster->reply);
 }

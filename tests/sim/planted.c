@@ -82,6 +82,7 @@ static const struct {
     {"one_report_is_enough", "members"},
     {"epoch_not_raised", "recovery"},
     {"no_fence", "recovery"},
+    {"restores_old_generation", "restore"},
     {"old_generation_counts", "lost"},
 };
 
