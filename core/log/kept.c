@@ -1,6 +1,7 @@
 #include "core/log/kept.h"
 
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 
 #include <string.h>
 
@@ -126,6 +127,7 @@ void hm_kept_pack(struct hm_kept *kept, uint64_t raft_index)
 {
     struct hm_log_item item;
     uint64_t index = kept->last + 1 - kept->place_count;
+    raft_index -= hm_plant("packs_one_too_few");
     while (kept->place_count && kept->places[kept->place_first].raft_index <= raft_index &&
            hm_kept_find(kept, index, &item)) {
         hm_packed_add(&kept->packed, &item);

@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 
 #include <string.h>
 
@@ -116,7 +117,9 @@ size_t hm_packed_drop_oldest(struct hm_packed *packed)
     size_t left = hm_reader_left(&cursor.in);
     next(&cursor);
     oldest->at += left - hm_reader_left(&cursor.in);
-    oldest->session = cursor.item.session;
+    if (!hm_plant("trims_a_session")) {
+        oldest->session = cursor.item.session;
+    }
     oldest->time_ms = cursor.item.time_ms;
     oldest->first++;
     packed->items--;

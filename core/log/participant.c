@@ -308,7 +308,7 @@ enum hm_status hm_participant_snapshot(struct hm_participant *participant, struc
     if (participant->broken) {
         return HM_DAMAGED;
     }
-    hm_replica_snapshot(&participant->replica, true, &state);
+    hm_replica_snapshot(&participant->replica, !hm_plant("backup_without_kept"), &state);
     enum hm_status status =
         hm_raft_snapshot(participant->raft, participant->applied, hm_buf_view(&state), out);
     hm_buf_fini(&state);

@@ -36,12 +36,8 @@ static uint64_t *kept_of(struct group_checker *checker, uint64_t index)
     return &checker->kept[index];
 }
 
-void check_kept(struct group_node *node)
+void check_entries(struct group_node *node, const struct hm_replica *replica)
 {
-    const struct hm_replica *replica = hm_participant_replica(node->log);
-    if (hm_raft_snapshot_index(node->raft) > node->machine.applied) {
-        return; /* a snapshot takes the place of all of it */
-    }
     for (uint64_t index = hm_replica_oldest(replica); index <= replica->index; index++) {
         struct hm_log_item item;
         if (!hm_kept_find(&replica->kept, index, &item)) {
@@ -59,6 +55,27 @@ void check_kept(struct group_node *node)
                      (unsigned long long)index);
         }
         *known = hash;
+    }
+}
+
+void check_kept(struct group_node *node)
+{
+    if (hm_raft_snapshot_index(node->raft) > node->machine.applied) {
+        return; /* a snapshot takes the place of all of it */
+    }
+    check_entries(node, hm_participant_replica(node->log));
+}
+
+void check_told(struct group_node *node, const struct group_client *client, uint64_t index)
+{
+    struct hm_log_item item;
+    struct hm_id session = group_session(client->number, client->opened_ms);
+    if (hm_raft_snapshot_index(node->raft) <= node->machine.applied &&
+        hm_kept_find(&hm_participant_replica(node->log)->kept, index, &item) &&
+        (item.seq != client->seq || !hm_id_equal(&item.session, &session))) {
+        sim_fail(&node->group->world,
+                 "client %zu is told that its %llu is entry %llu, which is not", client->number,
+                 (unsigned long long)client->seq, (unsigned long long)index);
     }
 }
 

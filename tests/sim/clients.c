@@ -99,6 +99,11 @@ void client_answered(struct group_node *node, uint64_t token, const struct hm_ou
     if (outcome->status != HM_OK || op != client->op) {
         return; /* it asks again, or has been told by another */
     }
+    if (client->reads) {
+        check_kept(node); /* the list may be read from its oldest entry on */
+    } else {
+        check_told(node, client, outcome->index);
+    }
     answer(client, op, client->reads ? node->machine.length : outcome->index);
 }
 

@@ -109,12 +109,31 @@ static void trace_payload(struct cluster_node *node, size_t to, struct hm_bytes 
     hm_arena_fini(&arena);
 }
 
+/* Whom an act is about. False: nobody has that address. */
+static bool find_peer(struct cluster_node *node, const struct hm_act *act, size_t *slot)
+{
+    *slot = (size_t)act->addr.ip[3] - 1;
+    if (act->addr.ip[0] != 10 || *slot >= node->cluster->count) {
+        sim_fail(&node->cluster->world, "node %zu: an act for an address that nobody has",
+                 node->slot);
+        return false;
+    }
+    return true;
+}
+
+static void hold(struct cluster_node *node, const struct hm_act *act)
+{
+    size_t to;
+    if (find_peer(node, act, &to)) {
+        sim_net_hold(&node->cluster->net, node->slot, to, act->hold);
+    }
+}
+
 static void send(struct cluster_node *node, const struct hm_act *act)
 {
     struct sim_net *net = &node->cluster->net;
-    size_t to = (size_t)act->addr.ip[3] - 1;
-    if (act->addr.ip[0] != 10 || to >= node->cluster->count) {
-        sim_fail(&node->cluster->world, "node %zu sends to an address that nobody has", node->slot);
+    size_t to;
+    if (!find_peer(node, act, &to)) {
         return;
     }
     if (node->cluster->world.loud) {
@@ -192,9 +211,14 @@ static void pump(struct cluster_node *node)
                 registrar_answered(node->cluster, act.number, act.bytes);
             } else if (act.number <= WRITERS) {
                 writer_answered(node->cluster, act.number, act.bytes);
+            } else if (act.number == CLUSTER_CONNECTION) {
+                hm_buf_clear(&node->cluster->reply);
+                hm_buf_append(&node->cluster->reply, act.bytes.data, act.bytes.size);
             }
             break;
-        case HM_ACT_HOLD: /* here no stream is closed when idle */
+        case HM_ACT_HOLD:
+            hold(node, &act);
+            break;
         case HM_ACT_NONE:
             break;
         }
@@ -202,6 +226,7 @@ static void pump(struct cluster_node *node)
     cluster_check(node);
     if (node->stopped) {
         end_process(node, false);
+        sim_net_died(&node->cluster->net, node->slot, false);
         if (node->stop_status == HM_STALE) {
             operator_put_aside(node);
         }
@@ -331,20 +356,48 @@ static void net_stream(void *context, size_t to, size_t from, struct hm_bytes by
     receive(context, to, from, true, bytes);
 }
 
+/* A stream that came or went in a pause: its peer, and why it went. */
+static void stream_late(void *context, uint64_t starts, struct hm_bytes bytes);
+
+static void tell_stream(struct cluster_node *node, size_t peer, bool up, enum hm_status why)
+{
+    struct sim_world *world = &node->cluster->world;
+    struct hm_addr addr = addr_of(peer);
+    if (node->paused_until > world->now) {
+        struct hm_buf kept = {0};
+        hm_put_u8(&kept, (uint8_t)peer);
+        hm_put_u8(&kept, up);
+        hm_put_u8(&kept, (uint8_t)why);
+        sim_after_with(world, node->paused_until - world->now, stream_late, node, node->starts,
+                       hm_buf_view(&kept));
+        return;
+    }
+    if (up) {
+        hm_node_stream_up(node->node, world->now, &addr);
+    } else {
+        hm_node_stream_down(node->node, world->now, &addr, why);
+    }
+    pump(node);
+}
+
+static void stream_late(void *context, uint64_t starts, struct hm_bytes bytes)
+{
+    struct cluster_node *node = context;
+    if (node->runs && starts == node->starts) {
+        tell_stream(node, bytes.data[0], bytes.data[1], (enum hm_status)bytes.data[2]);
+    }
+}
+
 static void net_up(void *context, size_t slot, size_t peer)
 {
     struct cluster *cluster = context;
-    struct hm_addr addr = addr_of(peer);
-    hm_node_stream_up(cluster->nodes[slot].node, cluster->world.now, &addr);
-    pump(&cluster->nodes[slot]);
+    tell_stream(&cluster->nodes[slot], peer, true, HM_OK);
 }
 
 static void net_down(void *context, size_t slot, size_t peer, enum hm_status why)
 {
     struct cluster *cluster = context;
-    struct hm_addr addr = addr_of(peer);
-    hm_node_stream_down(cluster->nodes[slot].node, cluster->world.now, &addr, why);
-    pump(&cluster->nodes[slot]);
+    tell_stream(&cluster->nodes[slot], peer, false, why);
 }
 
 static void net_refused(void *context, size_t from, size_t to)
@@ -603,4 +656,5 @@ void cluster_fini(struct cluster *cluster)
     hm_free(cluster->facts);
     hm_free(cluster->lists);
     hm_free(cluster->leaders);
+    hm_buf_fini(&cluster->reply);
 }

@@ -105,6 +105,7 @@ struct cluster {
     struct registrar registrars[REGISTRARS];
     uint64_t names_step; /* counts what happened to names */
     size_t names_checked;
+    struct hm_buf reply; /* to a question of a scenario, the last one */
 };
 
 /* A cluster whose shape follows from the seed; scenarios change it before cluster_start. */
@@ -115,6 +116,9 @@ void cluster_check_end(struct cluster *cluster);
 void cluster_fini(struct cluster *cluster);
 void cluster_crash(struct cluster *cluster, size_t slot, bool power);
 void cluster_boot(struct cluster *cluster, size_t slot);
+
+/* The connection of scenarios: what is answered there is the cluster's `reply`. */
+#define CLUSTER_CONNECTION 61u
 
 /* A question over the control socket of a running node. */
 void cluster_ask(struct cluster_node *node, uint64_t connection, const struct hm_message *question);

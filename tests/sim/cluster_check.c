@@ -2,6 +2,7 @@
 #include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/base/memory.h"
+#include "core/node/member/slices.h"
 #include "tests/sim/cluster.h"
 
 #include <string.h>
@@ -115,6 +116,29 @@ static void check_slice(struct cluster_node *node, const struct hm_view *view)
     }
 }
 
+/* Each node holds a stream to those who come next on the first rings, and to nobody else. */
+static void check_held(struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    const struct hm_slice *slice = hm_node_slice(node->node);
+    bool wanted[CLUSTER_NODES_MAX] = {false};
+    if (!slice->started) {
+        return;
+    }
+    for (uint32_t ring = 0; ring < HM_NODE_HELD && ring < slice->config.rings; ring++) {
+        struct hm_peer next[HM_RINGS_DEPTH];
+        if (hm_slice_beside(slice, ring, true, next) > 0) {
+            wanted[next[0].addr.ip[3] - 1] = true;
+        }
+    }
+    for (size_t i = 0; i < cluster->count; i++) {
+        if (wanted[i] != cluster->net.streams[node->slot][i].held) {
+            sim_fail(&cluster->world, "%s: %s a stream to %s", node->config.name.text,
+                     wanted[i] ? "does not hold" : "holds", cluster->nodes[i].config.name.text);
+        }
+    }
+}
+
 /* Control nodes have the state machine: at one index all have the same. What they know as members
  * was committed. */
 static void check_control(struct cluster_node *node, const struct hm_view *view)
@@ -218,6 +242,7 @@ void cluster_check(struct cluster_node *node)
     if (view->cluster && hm_node_generation(node->node) == node->cluster->generation) {
         check_slice(node, view);
     }
+    check_held(node);
     operator_check(node);
     if (hm_node_is_ready(node->node) && !was_joined(node->cluster, &node->id)) {
         sim_fail(&node->cluster->world, "%s: serves without a commit that lets it in",
@@ -262,6 +287,19 @@ static void check_consumer_end(struct cluster_node *node)
     }
 }
 
+/* A stream that is held stands by now, though nobody has used it. */
+static void check_held_end(const struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    for (size_t i = 0; i < cluster->count; i++) {
+        const struct sim_stream *stream = &cluster->net.streams[node->slot][i];
+        if (stream->held && cluster->nodes[i].runs && stream->state != SIM_OPEN) {
+            sim_fail(&cluster->world, "%s: its stream to %s does not stand", node->config.name.text,
+                     cluster->nodes[i].config.name.text);
+        }
+    }
+}
+
 void cluster_check_end(struct cluster *cluster)
 {
     size_t running = 0;
@@ -277,6 +315,7 @@ void cluster_check_end(struct cluster *cluster)
             continue;
         }
         const struct hm_view *view = hm_node_view(node->node);
+        check_held_end(node);
         if (!hm_node_is_ready(node->node)) {
             sim_fail(&cluster->world, "%s is not ready", node->config.name.text);
         } else if (view->total != running) {

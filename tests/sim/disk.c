@@ -140,12 +140,12 @@ static enum hm_status apply(struct sim_disk *disk, const struct hm_disk_op *op)
     return HM_IO;
 }
 
-/* Does the operations until one fails, or `stop` are done. */
-static enum hm_status apply_some(struct sim_disk *disk, const struct sim_batch *batch, size_t stop)
+/* Does the operations until one fails. */
+enum hm_status sim_disk_do(struct sim_disk *disk, const struct hm_disk_op *ops, size_t count)
 {
     enum hm_status status = HM_OK;
-    for (size_t i = 0; i < stop && status == HM_OK; i++) {
-        status = apply(disk, &batch->ops[i]);
+    for (size_t i = 0; i < count && status == HM_OK; i++) {
+        status = apply(disk, &ops[i]);
     }
     return status;
 }
@@ -162,10 +162,10 @@ static void complete(void *context, uint64_t generation, struct hm_bytes bytes)
     }
     enum hm_status status;
     if (sim_chance(disk->world, disk->error_permille)) {
-        apply_some(disk, batch, sim_between(disk->world, 0, batch->op_count - 1));
+        status = sim_disk_do(disk, batch->ops, sim_between(disk->world, 0, batch->op_count - 1));
         status = HM_IO;
     } else {
-        status = apply_some(disk, batch, batch->op_count);
+        status = sim_disk_do(disk, batch->ops, batch->op_count);
     }
     uint64_t number = batch->number;
     drop_batch(batch);
@@ -211,7 +211,9 @@ void sim_disk_crash(struct sim_disk *disk, bool power)
     for (size_t i = 0; i < SIM_BATCHES_MAX; i++) {
         struct sim_batch *batch = &disk->batches[i];
         if (batch->ops) {
-            apply_some(disk, batch, sim_between(disk->world, 0, batch->op_count));
+            enum hm_status status =
+                sim_disk_do(disk, batch->ops, sim_between(disk->world, 0, batch->op_count));
+            (void)status; /* nobody is told */
         }
         drop_batch(batch);
     }

@@ -48,6 +48,9 @@ void sim_disk_fini(struct sim_disk *disk);
 /* It is copied. At most SIM_BATCHES_MAX at a time, done in any order. */
 void sim_disk_submit(struct sim_disk *disk, const struct hm_disk_op *ops, size_t count,
                      uint64_t number);
+/* Does it at once, while no process has the disk. */
+HM_MUST_USE enum hm_status sim_disk_do(struct sim_disk *disk, const struct hm_disk_op *ops,
+                                       size_t count);
 /* The process ends: of a batch in flight some first operations are done. With `power` everything
  * that was not synced is lost or torn. */
 void sim_disk_crash(struct sim_disk *disk, bool power);

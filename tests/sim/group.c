@@ -155,10 +155,10 @@ static void machine_append(void *context, const struct hm_log_entry *entry, stru
     }
 }
 
-static const struct hm_machine counter = {.apply = machine_append,
-                                          .admit = machine_admit,
-                                          .snapshot = machine_put,
-                                          .install = machine_get};
+const struct hm_machine group_machine = {.apply = machine_append,
+                                         .admit = machine_admit,
+                                         .snapshot = machine_put,
+                                         .install = machine_get};
 
 static void applied(struct group_node *node, const struct hm_log_effect *effect)
 {
@@ -537,7 +537,7 @@ void group_crash(struct group *group, size_t slot, bool power)
 static bool use_log(void *context, uint32_t log, struct hm_participant_config *out)
 {
     struct group_node *node = context;
-    out->machine = &counter;
+    out->machine = &group_machine;
     out->context = context;
     out->raft.trailing_entries = node->group->options.trailing_entries;
     out->keep = (struct hm_keep){node->group->options.keep_entries, HM_KEEP_BYTES_MAX};
@@ -704,6 +704,7 @@ void group_start(struct group *group)
     }
     admin_start(group);
     if (group->options.faults) {
+        archive_start(group);
         group->faults = (struct sim_faults){.world = world,
                                             .net = &group->net,
                                             .hooks = &fault_hooks,

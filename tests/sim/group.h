@@ -133,6 +133,9 @@ void group_boot(struct group *group, size_t slot);
 /* Does what the engine wants. To be called after every call on it. */
 void group_pump(struct group_node *node);
 
+/* That of the log; its context is a node. */
+extern const struct hm_machine group_machine;
+
 /* The session of a client's appends that was opened at this log time. */
 struct hm_id group_session(size_t client, uint64_t opened_ms);
 
@@ -142,10 +145,17 @@ void client_start(struct group_client *client);
 void client_answered(struct group_node *node, uint64_t token, const struct hm_outcome *outcome);
 void admin_start(struct group *group);
 
+/* archive.c: backups are made, changed now and then, and read. */
+void archive_start(struct group *group);
+
 /* check.c */
 void check_applied(struct group_node *node, uint64_t index, struct hm_bytes entry);
-/* All that is kept is there, and the same everywhere. */
+/* All that a replica keeps is there, and the same everywhere. */
+void check_entries(struct group_node *node, const struct hm_replica *replica);
+/* The same of the node's own. */
 void check_kept(struct group_node *node);
+/* An append was told this index: if that entry is kept, it is the client's. */
+void check_told(struct group_node *node, const struct group_client *client, uint64_t index);
 void check_installed(struct group_node *node, uint64_t index);
 void check_role(struct group_node *node);
 void check_voters(struct group *group, uint64_t index, const struct hm_log_voters *voters);

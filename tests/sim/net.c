@@ -7,6 +7,10 @@
 #define CONNECT_TIMEOUT_MS 2000u
 #define STREAM_TIMEOUT_MS  5000u
 #define RESEND_MS          100u
+#define IDLE_MS            4000u /* a daemon's is longer, so are its days */
+#define HOLD_AFTER_MS      1000u
+#define HOLD_AGAIN_MIN_MS  50u
+#define HOLD_AGAIN_MAX_MS  1000u
 
 struct sim_message {
     struct sim_message *next;
@@ -90,18 +94,29 @@ void sim_net_datagram(struct sim_net *net, size_t from, size_t to, struct hm_byt
 
 /* ---- streams ---- */
 
+/* Events of streams: pair, and the generation above it. */
+static uint64_t number_of(const struct sim_net *net, size_t from, size_t to)
+{
+    return net->streams[from][to].generation << 16 | pair_of(from, to);
+}
+
+static void connect_held(void *context, uint64_t number, struct hm_bytes bytes);
+
 static void close_stream(struct sim_net *net, size_t from, size_t to, enum hm_status why)
 {
     struct sim_stream *stream = &net->streams[from][to];
     stream->state = SIM_CLOSED;
     stream->generation++;
     drop_queue(stream);
+    if (stream->held) {
+        sim_after(net->world, sim_between(net->world, HOLD_AGAIN_MIN_MS, HOLD_AGAIN_MAX_MS),
+                  connect_held, net, number_of(net, from, to));
+    }
     if (net->hooks->runs(net->context, from)) {
         net->hooks->down(net->context, from, to, why);
     }
 }
 
-/* Events of streams: pair, and the generation above it. */
 static struct sim_stream *current(struct sim_net *net, uint64_t number, size_t *from, size_t *to)
 {
     *from = number >> 8 & 0xff;
@@ -152,6 +167,25 @@ static void deliver(void *context, uint64_t number, struct hm_bytes bytes)
     }
 }
 
+static void close_idle(void *context, uint64_t number, struct hm_bytes bytes)
+{
+    (void)bytes;
+    struct sim_net *net = context;
+    size_t from;
+    size_t to;
+    struct sim_stream *stream = current(net, number, &from, &to);
+    if (!stream) {
+        return;
+    }
+    hm_ms now = net->world->now;
+    hm_ms idle = now - stream->used;
+    if (stream->held || stream->first || idle < IDLE_MS) {
+        sim_after(net->world, idle < IDLE_MS ? IDLE_MS - idle : IDLE_MS, close_idle, net, number);
+    } else {
+        close_stream(net, from, to, HM_OK);
+    }
+}
+
 static void connected(void *context, uint64_t number, struct hm_bytes bytes)
 {
     (void)bytes;
@@ -176,16 +210,46 @@ static void connected(void *context, uint64_t number, struct hm_bytes bytes)
     }
     stream->state = SIM_OPEN;
     stream->stuck_since = HM_NEVER;
+    stream->used = net->world->now;
+    sim_after(net->world, IDLE_MS, close_idle, net, number);
     net->hooks->up(net->context, from, to);
     if (stream->generation == number >> 16) {
         sim_after(net->world, draw_delay(net), deliver, net, number);
     }
 }
 
+static void connect_stream(struct sim_net *net, size_t from, size_t to)
+{
+    struct sim_stream *stream = &net->streams[from][to];
+    stream->state = SIM_CONNECTING;
+    stream->stuck_since = net->world->now;
+    sim_after(net->world, 2 * draw_delay(net), connected, net, number_of(net, from, to));
+}
+
+static void connect_held(void *context, uint64_t number, struct hm_bytes bytes)
+{
+    (void)bytes;
+    struct sim_net *net = context;
+    size_t from;
+    size_t to;
+    struct sim_stream *stream = current(net, number, &from, &to);
+    if (stream && stream->held && stream->state == SIM_CLOSED) {
+        connect_stream(net, from, to);
+    }
+}
+
+void sim_net_hold(struct sim_net *net, size_t from, size_t to, bool hold)
+{
+    struct sim_stream *stream = &net->streams[from][to];
+    if (hold && !stream->held) {
+        sim_after(net->world, HOLD_AFTER_MS, connect_held, net, number_of(net, from, to));
+    }
+    stream->held = hold;
+}
+
 void sim_net_stream(struct sim_net *net, size_t from, size_t to, struct hm_bytes bytes)
 {
     struct sim_stream *stream = &net->streams[from][to];
-    uint64_t number = stream->generation << 16 | pair_of(from, to);
     net->sent++;
     struct sim_message *message = hm_alloc(1, sizeof *message);
     hm_ms at = net->world->now + draw_delay(net);
@@ -199,12 +263,12 @@ void sim_net_stream(struct sim_net *net, size_t from, size_t to, struct hm_bytes
         stream->last->next = message;
     }
     stream->last = message;
+    stream->used = net->world->now;
     if (stream->state == SIM_CLOSED) {
-        stream->state = SIM_CONNECTING;
-        stream->stuck_since = net->world->now;
-        sim_after(net->world, 2 * draw_delay(net), connected, net, number);
+        connect_stream(net, from, to);
     } else if (stream->state == SIM_OPEN && idle) {
-        sim_after(net->world, message->at - net->world->now, deliver, net, number);
+        sim_after(net->world, message->at - net->world->now, deliver, net,
+                  number_of(net, from, to));
     }
 }
 
@@ -224,6 +288,7 @@ void sim_net_died(struct sim_net *net, size_t node, bool machine)
     for (size_t peer = 0; peer < net->count; peer++) {
         struct sim_stream *out = &net->streams[node][peer];
         out->state = SIM_CLOSED;
+        out->held = false;
         out->generation++;
         out->busy_until = 0;
         drop_queue(out);
@@ -232,7 +297,7 @@ void sim_net_died(struct sim_net *net, size_t node, bool machine)
             /* A machine that is gone answers nothing; one that is back resets. */
             hm_ms delay = machine ? sim_between(net->world, 1000, 3000) : draw_delay(net);
             drop_queue(in);
-            sim_after(net->world, delay, reset, net, in->generation << 16 | pair_of(peer, node));
+            sim_after(net->world, delay, reset, net, number_of(net, peer, node));
         }
     }
 }

@@ -1,5 +1,6 @@
 /* A network between numbered nodes. Datagrams are lost, delayed, doubled and overtaken; streams are
- * ordered and reliable until they break. Links are cut one way or both. */
+ * ordered and reliable until they break, are closed when idle, and stand without use where a node
+ * holds them. Links are cut one way or both. */
 #ifndef TESTS_SIM_NET_H
 #define TESTS_SIM_NET_H
 
@@ -22,12 +23,14 @@ struct sim_net_hooks {
 
 struct sim_message;
 
-/* From one node to another, opened by the first send. */
+/* From one node to another, opened by the first send, or to be held. */
 struct sim_stream {
     enum { SIM_CLOSED, SIM_CONNECTING, SIM_OPEN } state;
+    bool held;           /* stands though nothing is sent, and is opened again when it breaks */
     uint64_t generation; /* of this connection; events of older ones are void */
     hm_ms stuck_since;   /* HM_NEVER: not stuck */
     hm_ms busy_until;    /* delivery of the last one queued */
+    hm_ms used;          /* when something was sent last, or it was opened */
     struct sim_message *first;
     struct sim_message *last;
 };
@@ -53,6 +56,8 @@ void sim_net_init(struct sim_net *net, struct sim_world *world, size_t count,
 void sim_net_fini(struct sim_net *net);
 void sim_net_datagram(struct sim_net *net, size_t from, size_t to, struct hm_bytes bytes);
 void sim_net_stream(struct sim_net *net, size_t from, size_t to, struct hm_bytes bytes);
+/* As hm_transport_hold: what a node says ends with its process. */
+void sim_net_hold(struct sim_net *net, size_t from, size_t to, bool hold);
 /* The node died. Its peers see a reset when its machine lives on, else silence. */
 void sim_net_died(struct sim_net *net, size_t node, bool machine);
 /* All links whole; loss and doubles off. */

@@ -55,9 +55,11 @@ static void lose(void *context, uint64_t number, struct hm_bytes bytes)
 
 /* ---- the recovery ---- */
 
-/* What was decided behind the survivor's last event is decided anew. */
-static void begin_generation(struct cluster *cluster, uint64_t index, uint64_t position)
+void operator_begin_generation(struct cluster *cluster, uint64_t generation, uint64_t index,
+                               uint64_t position)
 {
+    cluster->generation = generation;
+    cluster->recoveries++;
     for (size_t i = index + 1; i < cluster->fact_count; i++) {
         cluster->facts[i] = (struct cluster_fact){0};
     }
@@ -82,9 +84,7 @@ static bool recover(struct cluster *cluster)
     }
     sim_trace(&cluster->world, "%s: recovered at %llu", node->config.name.text,
               (unsigned long long)index);
-    cluster->generation = hm_node_generation(node->node);
-    cluster->recoveries++;
-    begin_generation(cluster, index, position);
+    operator_begin_generation(cluster, hm_node_generation(node->node), index, position);
     writers_lose(cluster);
     return true;
 }

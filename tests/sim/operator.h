@@ -11,6 +11,10 @@ struct cluster;
 struct cluster_node;
 
 void operator_start(struct cluster *cluster);
+/* From now on that generation counts: what was decided behind this event, and this position of feed
+ * members, is decided anew. */
+void operator_begin_generation(struct cluster *cluster, uint64_t generation, uint64_t index,
+                               uint64_t position);
 /* A node has stopped as it was told by `control rejoin`: its control data is put aside. */
 void operator_put_aside(struct cluster_node *node);
 /* After every step of a node: one that is fenced commits nothing. */

@@ -276,6 +276,7 @@ const struct sim_kind sim_scenarios[] = {
     {"wiped_founder", scenario_wiped_founder},
     {"two_releases", scenario_two_releases},
     {"recovery", scenario_recovery},
+    {"restore", scenario_restore},
 };
 const size_t sim_scenario_count = sizeof sim_scenarios / sizeof *sim_scenarios;
 

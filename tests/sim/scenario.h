@@ -7,5 +7,6 @@
 bool scenario_wiped_founder(uint64_t seed, bool loud, struct sim_totals *totals, char why[256]);
 bool scenario_two_releases(uint64_t seed, bool loud, struct sim_totals *totals, char why[256]);
 bool scenario_recovery(uint64_t seed, bool loud, struct sim_totals *totals, char why[256]);
+bool scenario_restore(uint64_t seed, bool loud, struct sim_totals *totals, char why[256]);
 
 #endif

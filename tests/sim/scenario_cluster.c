@@ -1,7 +1,9 @@
 /* Named scenarios of whole clusters. */
 #include "core/include/hivemind/module.h"
+#include "core/node/control/restore.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/scenario.h"
+#include "tests/unit/backup_feed.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -186,25 +188,9 @@ static void check_fenced(size_t survivor)
     }
 }
 
-/* Two of three are lost, the third is recovered; then the two come back with their disks, a quorum
- * of the old generation, and at last without. */
-bool scenario_recovery(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+/* With their disks, a quorum of the old generation, and at last without. */
+static void bring_back(size_t survivor)
 {
-    (void)totals;
-    begin(seed, loud);
-    settle();
-    size_t survivor = (size_t)sim_between(&cluster.world, 0, cluster.control_count - 1);
-    for (size_t i = 0; i < cluster.control_count && !cluster.world.failed; i++) {
-        if (i != survivor) {
-            cluster_crash(&cluster, i, sim_chance(&cluster.world, 500));
-            sim_net_died(&cluster.net, i, false);
-        }
-    }
-    if (!cluster.world.failed) {
-        cluster_run(&cluster, cluster.world.now + 3000);
-        recover(survivor);
-        check_followers(survivor);
-    }
     for (size_t i = 0; i < cluster.control_count && !cluster.world.failed; i++) {
         if (i != survivor) {
             cluster_boot(&cluster, i);
@@ -239,5 +225,160 @@ bool scenario_recovery(uint64_t seed, bool loud, struct sim_totals *totals, char
         settle();
         cluster_check_end(&cluster);
     }
+}
+
+/* Two of three are lost, the third is recovered; then the two come back. */
+bool scenario_recovery(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    (void)totals;
+    begin(seed, loud);
+    settle();
+    size_t survivor = (size_t)sim_between(&cluster.world, 0, cluster.control_count - 1);
+    for (size_t i = 0; i < cluster.control_count && !cluster.world.failed; i++) {
+        if (i != survivor) {
+            cluster_crash(&cluster, i, sim_chance(&cluster.world, 500));
+            sim_net_died(&cluster.net, i, false);
+        }
+    }
+    if (!cluster.world.failed) {
+        cluster_run(&cluster, cluster.world.now + 3000);
+        recover(survivor);
+        check_followers(survivor);
+    }
+    bring_back(survivor);
+    return finish(why);
+}
+
+/* ---- all of the control plane is lost ---- */
+
+static enum hm_status write_ops(void *context, const struct hm_disk_op *ops, size_t count)
+{
+    return sim_disk_do(context, ops, count);
+}
+
+/* The next piece of a log, from the node that was asked first. */
+static bool ask_piece(struct cluster_node *node, const struct hm_backup_query *query,
+                      struct hm_arena *arena, struct hm_message *piece)
+{
+    hm_ms end = cluster.world.now + 5000;
+    hm_buf_clear(&cluster.reply);
+    cluster_ask(node, CLUSTER_CONNECTION,
+                &(struct hm_message){.kind = HM_MSG_backup_query, .backup_query = *query});
+    while (cluster.reply.size == 0 && cluster.world.now < end) {
+        cluster_run(&cluster, cluster.world.now + STEP_MS);
+    }
+    if (hm_message_decode_only(hm_buf_view(&cluster.reply), HM_MSG_backup_piece, arena, piece) !=
+        HM_OK) {
+        sim_fail(&cluster.world, "%s hands out no backup", node->config.name.text);
+        return false;
+    }
+    return true;
+}
+
+/* As the command does it. There is the event log alone, the other logs are none of this cluster. */
+static void back_up(struct cluster_node *node, struct hm_buf *out)
+{
+    struct hm_backup_writer writer;
+    struct hm_backup_query query = {0};
+    uint64_t bytes = 1;
+    while (query.offset < bytes) {
+        struct hm_arena arena = {0};
+        struct hm_message message;
+        if (!ask_piece(node, &query, &arena, &message)) {
+            hm_arena_fini(&arena);
+            return;
+        }
+        const struct hm_backup_piece *piece = &message.backup_piece;
+        if (query.offset == 0) {
+            hm_backup_begin(&writer, &piece->head, out);
+            hm_backup_log(&writer, &piece->about, out);
+        }
+        hm_backup_data(&writer, piece->data, out);
+        bytes = piece->about.bytes;
+        query.applied = piece->about.applied;
+        query.offset += piece->data.size;
+        hm_arena_fini(&arena);
+    }
+    hm_backup_end(&writer, out);
+}
+
+static bool read_file(const struct hm_backup_visitor *visitor, struct hm_bytes file)
+{
+    struct hm_buf error = {0};
+    struct hm_backup_reader *reader = hm_backup_reader_new(visitor, &error);
+    bool good = feed_all(reader, file, 4096) == HM_OK;
+    if (!good) {
+        sim_fail(&cluster.world, "a backup is not read: %.*s", (int)error.size,
+                 error.size ? (char *)error.data : "");
+    }
+    hm_backup_reader_free(reader);
+    hm_buf_fini(&error);
+    return good;
+}
+
+/* Into the disk of a node that lost it, which starts from it under a new id. */
+static void restore(struct cluster_node *node, struct hm_bytes file)
+{
+    struct hm_buf error = {0};
+    struct hm_backup_check check;
+    struct hm_label role = {.name = hm_name_of(node->role)};
+    struct hm_restore_config config = {.self = {.id = hm_random_id(&cluster.world.random),
+                                                .name = node->config.name,
+                                                .addr = node->config.addr,
+                                                .roles = &role,
+                                                .roles_count = 1,
+                                                .boot = 1,
+                                                .feature = node->config.feature},
+                                       .history = hm_random_id(&cluster.world.random)};
+    hm_backup_check_init(&check, &error);
+    struct hm_backup_visitor visitor = hm_backup_check_visitor(&check);
+    if (read_file(&visitor, file)) {
+        config.head = check.head;
+        struct hm_restore *restoring = hm_restore_new(&config, write_ops, &node->disk);
+        visitor = hm_restore_visitor(restoring);
+        sim_disk_wipe(&node->disk);
+        if (hm_restore_may(&check, &config, &error) != HM_OK || !read_file(&visitor, file) ||
+            hm_restore_finish(restoring) != HM_OK) {
+            sim_fail(&cluster.world, "%s: not restored: %.*s", node->config.name.text,
+                     (int)error.size, error.size ? (char *)error.data : "");
+        }
+        hm_restore_free(restoring);
+        const struct hm_view *view = hm_state_view(check.state);
+        /* What lets it in is on the disk of the only voter: that is a commit. */
+        cluster.joined[cluster.joined_count++] = config.self.id;
+        cluster_boot(&cluster, node->slot);
+        operator_begin_generation(&cluster, hm_node_generation(node->node), view->index,
+                                  view->members_position);
+    }
+    hm_backup_check_fini(&check);
+    hm_buf_fini(&error);
+}
+
+/* A backup is made; things go on; all control nodes are lost, and the backup is restored on the
+ * empty disk of one. Then the two others come back, a quorum of the old generation. */
+bool scenario_restore(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    struct hm_buf file = {0};
+    (void)totals;
+    begin(seed, loud);
+    settle();
+    size_t source = (size_t)sim_between(&cluster.world, 0, cluster.control_count - 1);
+    size_t survivor = (size_t)sim_between(&cluster.world, 0, cluster.control_count - 1);
+    if (!cluster.world.failed) {
+        back_up(&cluster.nodes[source], &file);
+        cluster_run(&cluster, cluster.world.now + sim_between(&cluster.world, 100, 8000));
+    }
+    for (size_t i = 0; i < cluster.control_count && !cluster.world.failed; i++) {
+        cluster_crash(&cluster, i, sim_chance(&cluster.world, 500));
+        sim_net_died(&cluster.net, i, false);
+    }
+    if (!cluster.world.failed) {
+        cluster_run(&cluster, cluster.world.now + 1000);
+        restore(&cluster.nodes[survivor], hm_buf_view(&file));
+        cluster_run(&cluster, cluster.world.now + 8000);
+        check_followers(survivor);
+    }
+    bring_back(survivor);
+    hm_buf_fini(&file);
     return finish(why);
 }

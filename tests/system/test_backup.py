@@ -249,6 +249,22 @@ def test_who_lacks_a_log_names_who_has_all():
         bad(nodes[0].ask("control backup", file), 3, "other", "no control node carries all")
 
 
+def test_who_lacks_a_role_names_who_has_it():
+    with Cluster() as cluster:
+        nodes, join = control_plane(cluster, roles="control, names")
+        lacking = cluster.add("c4", free_ports(1)[0], "control", join).start()
+        until("it is in", lacking.is_healthy)
+        file = cluster.dir / "backup"
+
+        def told():
+            done = lacking.ask("control backup", file)
+            return done if "does not carry log role.names" in done.stderr else None
+
+        done = until("the role has its log", told)
+        named = done.stderr.strip().rsplit(": ", 1)[1].split(", ")
+        assert done.returncode == 3 and sorted(named) == [node.name for node in nodes], done
+
+
 def test_a_second_restore_is_told_from_the_first():
     with Cluster() as cluster:
         nodes, _, dns, host, _ = start(cluster, "control, names")

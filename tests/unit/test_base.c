@@ -7,6 +7,7 @@
 #include "core/base/memory.h"
 #include "core/base/random.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -203,6 +204,7 @@ static void test_an_array_gives_back_what_it_does_not_use(void **state)
     assert_int_equal(capacity, 65536);
     array = hm_shrink(array, 0, &capacity, sizeof *array);
     assert_int_equal(capacity, 8192); /* 64 KiB */
+    assert_true(malloc_usable_size(array) < 65536 * sizeof *array);
     for (size_t i = 0; i < capacity; i++) {
         assert_int_equal(array[i], i);
     }

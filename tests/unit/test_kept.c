@@ -163,10 +163,30 @@ static void test_what_is_packed_is_what_was_added(void **unused)
     }
 }
 
+/* What many places took while Raft's log was long is given back when it is not. */
+static void test_places_give_back_what_they_do_not_use(void **unused)
+{
+    (void)unused;
+    struct model *model = hm_alloc(1, sizeof *model);
+    model->kept.body = body_of;
+    model->kept.context = model;
+    hm_kept_limit(&model->kept, (struct hm_keep){ENTRIES_MAX, HM_KEEP_BYTES_MAX});
+    for (size_t i = 0; i < ENTRIES_MAX; i++) {
+        add(model);
+    }
+    assert_true(model->kept.place_capacity >= ENTRIES_MAX);
+    hm_kept_pack(&model->kept, 2 * ENTRIES_MAX - 20);
+    assert_int_equal(model->kept.place_count, 10);
+    assert_true(model->kept.place_capacity * sizeof *model->kept.places <= 64u << 10);
+    assert_kept(model, 1);
+    free_model(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_packed_is_what_was_added),
+        cmocka_unit_test(test_places_give_back_what_they_do_not_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

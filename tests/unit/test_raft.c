@@ -194,12 +194,31 @@ static void test_what_is_refused(void **state)
     hm_raft_free(raft);
 }
 
+static void test_a_log_gives_back_what_it_does_not_use(void **state)
+{
+    (void)state;
+    struct raft_log log = {0};
+    uint8_t byte = 0;
+    for (uint64_t i = 1; i <= 10000; i++) {
+        raft_log_append(&log, &(struct hm_entry){.term = i, .body = {&byte, 1}});
+    }
+    assert_true(log.capacity >= 10000);
+    raft_log_drop(&log, 9990, 9990);
+    assert_int_equal(log.count, 10);
+    assert_int_equal(log.bytes, 10);
+    assert_true(log.capacity * sizeof *log.entries <= 64u << 10);
+    assert_int_equal(raft_log_term_at(&log, 9991), 9991);
+    assert_int_equal(raft_log_term_at(&log, 10000), 10000);
+    raft_log_fini(&log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_hostile_messages_break_nothing),
         cmocka_unit_test(test_clusters_under_faults),
+        cmocka_unit_test(test_a_log_gives_back_what_it_does_not_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

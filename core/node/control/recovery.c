@@ -152,8 +152,7 @@ static enum hm_status begin_generation(struct hm_node *node, uint64_t epoch)
     hm_buf_fini(&body);
     for (size_t i = 0; status == HM_OK && i < node->carried->named_count; i++) {
         struct hm_named *named = node->carried->named[i];
-        enum hm_status one =
-            hm_participant_recover(named->participant, node->now, generation, NULL);
+        enum hm_status one = hm_node_recover_named(node, named, generation);
         if (one != HM_OK) {
             hm_node_log(node, HM_LOG_ERROR, "log not recovered", "log=%s reason=\"%s\"",
                         named->name.text, hm_status_text(one));
@@ -214,8 +213,8 @@ static void list_fenced(const struct hm_node *node, struct hm_recover_reply *rep
 }
 
 /* Said of a recovery that a power cut could take back, it would be no answer. The survivor is the
- * only voter: what is committed is on its disk. Its other logs follow the event log (see
- * hm_node_sync_logs). */
+ * only voter: what is committed is on its disk. With the event log come those of its other logs
+ * that are found by their records alone (see hm_node_sync_logs), and all of them are waited for. */
 static void answer_when_durable(struct hm_node *node, uint64_t token, struct hm_message *message)
 {
     struct hm_recovery *recovery = node->recovery;
@@ -231,7 +230,9 @@ void hm_node_pump_recovery(struct hm_node *node)
     struct hm_arena arena = {0};
     struct hm_message message;
     bool failed = recovery->token && hm_logs_disk_failed(node->control.logs);
-    if (!recovery->token || (!failed && hm_raft_commit(node->control.raft) < recovery->index)) {
+    bool durable = recovery->token && hm_raft_commit(node->control.raft) >= recovery->index &&
+                   hm_node_named_are_recovered(node);
+    if (!recovery->token || (!failed && !durable)) {
         return;
     }
     enum hm_status status = hm_message_decode_only(hm_buf_view(&recovery->reply),

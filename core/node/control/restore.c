@@ -1,6 +1,7 @@
 #include "core/node/control/restore.h"
 
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 #include "core/node/desk/disk.h"
 #include "core/node/logs/named.h"
 
@@ -177,7 +178,8 @@ static enum hm_status on_head(void *context, const struct hm_backup_head *head)
     memcpy(&chance, restore->config.history.bytes, sizeof chance);
     restore->cluster = head->cluster;
     restore->epoch = hm_restore_epoch(head);
-    restore->generation = restore->epoch << 32 | chance;
+    restore->generation =
+        hm_plant("restores_old_generation") ? head->generation : restore->epoch << 32 | chance;
     return HM_OK;
 }
 

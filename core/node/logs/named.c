@@ -156,6 +156,28 @@ static void found_if_named(struct hm_node *node, struct hm_named *named,
     }
 }
 
+enum hm_status hm_node_recover_named(struct hm_node *node, struct hm_named *named,
+                                     uint64_t generation)
+{
+    enum hm_status status = hm_participant_recover(named->participant, node->now, generation, NULL);
+    if (status == HM_OK) {
+        named->recovered = hm_raft_last_index(named->upkeep.raft);
+    }
+    return status;
+}
+
+/* The survivor is the only voter: what is committed is on its disk. */
+bool hm_node_named_are_recovered(const struct hm_node *node)
+{
+    for (size_t i = 0; i < node->carried->named_count; i++) {
+        const struct hm_named *named = node->carried->named[i];
+        if (hm_raft_commit(named->upkeep.raft) < named->recovered) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Those who were to vote with the survivor of a lost majority are fenced: a log of their generation
  * goes on with it alone, also when its record was found only then, or when a power cut took the
  * recovery of this log but not that of the event log. */
@@ -164,7 +186,7 @@ static void recover_if_left(struct hm_node *node, struct hm_named *named,
 {
     if (record->generation != node->generation &&
         hm_raft_generation(named->upkeep.raft) < node->generation &&
-        hm_participant_recover(named->participant, node->now, node->generation, NULL) == HM_OK) {
+        hm_node_recover_named(node, named, node->generation) == HM_OK) {
         hm_node_log(node, HM_LOG_WARN, "log recovered", "log=%s id=%u", named->name.text,
                     named->id);
     }

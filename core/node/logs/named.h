@@ -21,7 +21,8 @@ struct hm_named {
     struct hm_name name; /* empty: its record is not known yet */
     struct hm_participant *participant;
     struct hm_upkeep upkeep;
-    bool progressed; /* something was applied since those who wait were looked at */
+    uint64_t recovered; /* Raft index of its last entry when it was recovered; 0: it was not */
+    bool progressed;    /* something was applied since those who wait were looked at */
 };
 
 /* All zero is a valid empty one. */
@@ -46,6 +47,12 @@ void hm_node_adopt_logs(struct hm_node *node);
 void hm_node_sync_logs(struct hm_node *node);
 struct hm_named *hm_node_find_named(const struct hm_node *node, const struct hm_name *name);
 struct hm_named *hm_node_named(const struct hm_node *node, uint32_t id);
+/* A named log goes on in this generation with this node as its only voter. As
+ * hm_participant_recover. */
+HM_MUST_USE enum hm_status hm_node_recover_named(struct hm_node *node, struct hm_named *named,
+                                                 uint64_t generation);
+/* Nothing of what named logs were recovered with can be taken back by a power cut. */
+bool hm_node_named_are_recovered(const struct hm_node *node);
 /* The record of a named log, decoded into `arena`; false: there is none. */
 bool hm_node_log_record(const struct hm_node *node, const struct hm_name *name,
                         struct hm_arena *arena, struct hm_log_record *out, uint64_t *index);

@@ -2,6 +2,7 @@
  * control plane everybody. Member events mend the slice; what they cannot mend is asked for. */
 #include "core/node/member/slices.h"
 
+#include "core/base/plant.h"
 #include "core/node/consumer/keeping.h"
 #include "core/node/desk/acts.h"
 #include "core/node/desk/peers.h"
@@ -243,7 +244,8 @@ static void hold_subjects(struct hm_node *node)
         }
     }
     for (size_t i = 0; i < HM_NODE_HELD; i++) {
-        if (!hm_addr_is_none(&node->slices->held[i]) && !is_held(wanted, &node->slices->held[i])) {
+        bool spare = !is_held(wanted, &node->slices->held[i]) || hm_plant("lets_go_of_a_subject");
+        if (!hm_addr_is_none(&node->slices->held[i]) && spare && !hm_plant("never_lets_go")) {
             hm_node_act(node, &(struct hm_act){.kind = HM_ACT_HOLD, .addr = node->slices->held[i]});
         }
         if (!hm_addr_is_none(&wanted[i]) && !is_held(node->slices->held, &wanted[i])) {
