@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,17 +13,24 @@
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
-static void write_stderr(void *context, struct hm_bytes line)
+/* Who reads the log may be slow, or stopped: a node that waited for it would fall silent with it. A
+ * pipe that has room at all has it for a line. */
+static bool write_stderr(void *context, struct hm_bytes line)
 {
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
     (void)context;
+    if (poll(&room, 1, 0) == 0) {
+        return false;
+    }
     while (line.size > 0) {
         ssize_t done = write(STDERR_FILENO, line.data, line.size);
         if (done <= 0 && errno != EINTR) {
-            return; /* nobody left to tell */
+            return errno != EAGAIN; /* else nobody is left to tell */
         }
         line.data += done > 0 ? done : 0;
         line.size -= done > 0 ? (size_t)done : 0;
     }
+    return true;
 }
 
 static uint64_t system_wall_ms(void *context)
@@ -38,7 +46,7 @@ void hm_log_init(struct hm_log *log, enum hm_log_level level)
     *log = (struct hm_log){.level = level, .write = write_stderr, .wall_ms = system_wall_ms};
 }
 
-void hm_log_redirect(struct hm_log *log, void (*write)(void *context, struct hm_bytes line),
+void hm_log_redirect(struct hm_log *log, bool (*write)(void *context, struct hm_bytes line),
                      uint64_t (*wall_ms)(void *context), void *context)
 {
     log->write = write;
@@ -56,6 +64,17 @@ const char *hm_log_time(uint64_t wall_ms, char text[HM_LOG_TIME_BYTES])
     return text;
 }
 
+/* Before a line, how many were not taken in its place. */
+static bool tell_lost(struct hm_log *log, const char *time)
+{
+    struct hm_buf line = {0};
+    hm_buf_printf(&line, "ts=%s level=warn msg=\"log lines lost\" lines=%" PRIu64, time, log->lost);
+    hm_buf_append_text(&line, " reason=\"they were not read as fast\"\n");
+    bool told = log->write(log->context, hm_buf_view(&line));
+    hm_buf_fini(&line);
+    return told;
+}
+
 /* Writes the line in `last`, with how often it was repeated when it was. */
 static void put_last(struct hm_log *log, uint64_t now, uint64_t repeated)
 {
@@ -67,7 +86,12 @@ static void put_last(struct hm_log *log, uint64_t now, uint64_t repeated)
         hm_buf_printf(&line, " repeated=%" PRIu64, repeated);
     }
     hm_put_u8(&line, '\n');
-    log->write(log->context, hm_buf_view(&line));
+    if (log->lost > 0 && tell_lost(log, time)) {
+        log->lost = 0;
+    }
+    if (log->lost > 0 || !log->write(log->context, hm_buf_view(&line))) {
+        log->lost++;
+    }
     hm_buf_fini(&line);
     log->last_ms = now;
     log->repeated = 0;

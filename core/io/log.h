@@ -10,19 +10,21 @@
 #define HM_LOG_REPEAT_MS 10000u
 
 struct hm_log {
-    enum hm_log_level level;                            /* the least severe that is written */
-    void (*write)(void *context, struct hm_bytes line); /* with its newline */
+    enum hm_log_level level; /* the least severe that is written */
+    /* With its newline; false: there is no room, and waiting for it is not for a node. */
+    bool (*write)(void *context, struct hm_bytes line);
     void *context;
     uint64_t (*wall_ms)(void *context);
     struct hm_buf last; /* the line written last, without its time */
     uint64_t last_ms;   /* when */
     uint64_t repeated;  /* times since */
+    uint64_t lost;      /* lines for which there was no room, and that was not told yet */
 };
 
 /* To stderr, by the system's clock. */
 void hm_log_init(struct hm_log *log, enum hm_log_level level);
 /* Writes elsewhere, by another clock: for tests and embedding programs. */
-void hm_log_redirect(struct hm_log *log, void (*write)(void *context, struct hm_bytes line),
+void hm_log_redirect(struct hm_log *log, bool (*write)(void *context, struct hm_bytes line),
                      uint64_t (*wall_ms)(void *context), void *context);
 /* "ts=... level=info " and `rest`, which is `msg="..." key=value`. What would break the line is
  * written as \xNN. */

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -13,12 +14,16 @@ struct world {
     struct hm_log log;
     struct hm_buf text;
     uint64_t now;
+    bool full;
 };
 
-static void on_write(void *context, struct hm_bytes line)
+static bool on_write(void *context, struct hm_bytes line)
 {
     struct world *world = context;
-    hm_buf_append(&world->text, line.data, line.size);
+    if (!world->full) {
+        hm_buf_append(&world->text, line.data, line.size);
+    }
+    return !world->full;
 }
 
 static uint64_t on_wall(void *context)
@@ -87,6 +92,48 @@ static void test_repeats(void **state)
     world_fini(&world);
 }
 
+static void test_what_is_not_read_is_counted(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world, HM_LOG_INFO);
+    world.full = true;
+    hm_log_event(&world.log, HM_LOG_INFO, "one", "%s", "");
+    hm_log_event(&world.log, HM_LOG_INFO, "two", "%s", "");
+    expect(&world, "");
+    world.full = false;
+    hm_log_event(&world.log, HM_LOG_INFO, "three", "%s", "");
+    expect(&world, "ts=2023-11-14T22:13:20.123Z level=warn msg=\"log lines lost\" lines=2 "
+                   "reason=\"they were not read as fast\"\n"
+                   "ts=2023-11-14T22:13:20.123Z level=info msg=three\n");
+    hm_log_event(&world.log, HM_LOG_INFO, "four", "%s", "");
+    expect(&world, "ts=2023-11-14T22:13:20.123Z level=info msg=four\n");
+    world_fini(&world);
+}
+
+/* Standard error is a pipe that nobody reads: what is logged returns all the same. */
+static void test_a_full_pipe_does_not_stop_us(void **state)
+{
+    (void)state;
+    struct hm_log log;
+    int ends[2];
+    int before = dup(STDERR_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    dup2(ends[1], STDERR_FILENO);
+    hm_log_init(&log, HM_LOG_INFO);
+    alarm(20);
+    for (int i = 0; i < 5000; i++) {
+        hm_log_event(&log, HM_LOG_INFO, "line", "n=%d", i);
+    }
+    alarm(0);
+    dup2(before, STDERR_FILENO);
+    assert_true(log.lost > 1000 && log.lost < 5000);
+    hm_log_fini(&log);
+    close(before);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void test_values(void **state)
 {
     (void)state;
@@ -107,6 +154,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_what_is_not_read_is_counted),
+        cmocka_unit_test(test_a_full_pipe_does_not_stop_us),
         cmocka_unit_test(test_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
