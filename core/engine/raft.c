@@ -336,10 +336,13 @@ static void tick_leader(struct hm_raft *raft)
     if (raft->now < raft->heartbeat_at) {
         return;
     }
-    if (raft_quorum_heard(raft, raft->now) + raft->config.election_ms <= raft->now) {
+    hm_ms heard = raft_quorum_heard(raft, raft->now);
+    if (heard + raft_silence_ms(raft) <= raft->now) {
         raft_step_down(raft, raft->term); /* quorum check (dissertation, 6.2) */
         return;
     }
+    raft_note_gap(raft, heard - raft->quorum_heard);
+    raft->quorum_heard = heard;
     raft->heartbeat_at = raft->now + raft->config.heartbeat_ms;
     raft->asked_to_serve = false;
     raft_peers_sync(raft);
@@ -474,9 +477,9 @@ bool hm_raft_has_quorum(const struct hm_raft *raft, hm_ms now)
 {
     now = now > raft->now ? now : raft->now;
     if (raft->role == HM_RAFT_LEADER) {
-        return now < raft_quorum_heard(raft, now) + raft->config.election_ms;
+        return now < raft_quorum_heard(raft, now) + raft_silence_ms(raft);
     }
-    return raft->hears_leader && now < raft->leader_heard + raft->config.election_ms;
+    return raft->hears_leader && now < raft->leader_heard + raft_silence_ms(raft);
 }
 
 const struct hm_voter *hm_raft_voters(const struct hm_raft *raft, size_t *count)

@@ -89,7 +89,9 @@ struct hm_raft {
     bool hears_leader;     /* leader_heard counts */
     hm_ms leader_heard;
     hm_ms election_at; /* HM_NEVER where no election may start */
-    bool failed;       /* the disk */
+    hm_ms patience;    /* waited longer for a sign of life than election_ms, until patient_until */
+    hm_ms patient_until;
+    bool failed; /* the disk */
 
     struct raft_log log;
     struct hm_voter base_voters[HM_RAFT_VOTERS_MAX]; /* the configuration at its base */
@@ -155,6 +157,7 @@ struct hm_raft {
     uint64_t first_of_term; /* index of our no-op */
     uint64_t round;         /* of what was sent last; see raft_replicate */
     hm_ms heartbeat_at;
+    hm_ms quorum_heard; /* at the heartbeat before */
     struct raft_read *reads;
     size_t reads_count;
     size_t reads_capacity;
@@ -240,6 +243,10 @@ void raft_count_commit(struct hm_raft *raft);
 void raft_replicate(struct hm_raft *raft);
 /* Time by which a quorum answered last; this node itself did so just `now`. */
 hm_ms raft_quorum_heard(const struct hm_raft *raft, hm_ms now);
+/* `after` ms a sign of life followed the one before it. */
+void raft_note_gap(struct hm_raft *raft, hm_ms after);
+/* How long a silence is one: election_ms, and patience. */
+hm_ms raft_silence_ms(const struct hm_raft *raft);
 enum hm_status raft_on_append(struct hm_raft *raft, const struct hm_peer *from,
                               const struct hm_append *append);
 enum hm_status raft_on_append_reply(struct hm_raft *raft, const struct hm_peer *from,

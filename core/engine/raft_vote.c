@@ -1,6 +1,29 @@
 #include "core/base/plant.h"
 #include "core/engine/raft_internal.h"
 
+#define PATIENCE_MS        10000u /* how long a late sign of life is remembered */
+#define PATIENCE_ELECTIONS 4u     /* the most that it adds, in election times */
+
+/* A sign of life that is due every heartbeat came, `after` so long: somebody on the way has not
+ * enough processor, perhaps we. Who is late once is late again, and an election helps nobody then:
+ * for a while silence has to last twice as much longer to mean anything. Where all is in time
+ * nothing waits for this, and safety does not depend on it. */
+void raft_note_gap(struct hm_raft *raft, hm_ms after)
+{
+    hm_ms most = PATIENCE_ELECTIONS * raft->config.election_ms;
+    hm_ms more = after > 3 * raft->config.heartbeat_ms ? 2 * after : 0;
+    more = more < most ? more : most;
+    if (more && (more >= raft->patience || raft->now >= raft->patient_until)) {
+        raft->patience = more;
+        raft->patient_until = raft->now + PATIENCE_MS;
+    }
+}
+
+hm_ms raft_silence_ms(const struct hm_raft *raft)
+{
+    return raft->config.election_ms + (raft->now < raft->patient_until ? raft->patience : 0);
+}
+
 void raft_restart_timer(struct hm_raft *raft)
 {
     if (raft->failed || !raft->campaigns) {
@@ -8,7 +31,7 @@ void raft_restart_timer(struct hm_raft *raft)
     } else if (raft->role == HM_RAFT_FOLLOWER && raft_is_sole_voter(raft)) {
         raft->election_at = raft->now;
     } else {
-        raft->election_at = raft->now + raft->config.election_ms +
+        raft->election_at = raft->now + raft_silence_ms(raft) +
                             hm_random_below(&raft->random, raft->config.election_ms);
     }
 }
@@ -65,6 +88,8 @@ void raft_follow(struct hm_raft *raft, uint64_t term, const struct hm_peer *lead
         raft_step_down(raft, term);
         raft->leader = *leader;
         tell_role(raft);
+    } else if (raft->hears_leader) {
+        raft_note_gap(raft, raft->now - raft->leader_heard);
     }
     raft->hears_leader = true;
     raft->leader_heard = raft->now;
@@ -131,6 +156,7 @@ static void lead(struct hm_raft *raft)
     raft->heartbeat_at = raft->now + raft->config.heartbeat_ms;
     raft->queued_bytes = 0;
     raft_peers_sync(raft);
+    raft->quorum_heard = raft->now;
     take_clocks(raft);
     raft->first_of_term = raft_append(raft, HM_RAFT_NOOP, (struct hm_bytes){0});
     tell_role(raft);
