@@ -31,6 +31,7 @@ struct hm_daemon {
     struct hm_timer *timer;
     hm_ms armed;       /* what the timer is set for */
     uv_check_t *check; /* the end of a turn of the loop */
+    uv_idle_t *due;    /* active: the timer rang, and the node has not been told the time since */
     bool fed;          /* the node was told something in this turn that it has not acted on */
     uint32_t key_id;
     struct hm_disk_times disk_times;
@@ -116,18 +117,6 @@ static void settle(struct hm_daemon *daemon)
     }
 }
 
-/* What comes many times in a turn of the loop (frames, commands, the disk) only feeds the node; it
- * acts once, when all of that is in: what it writes, sends and answers then travels together. This
- * is after the poll, so that nothing waits for a loop that is run once and left, as in nginx. */
-static void on_turn(uv_check_t *check)
-{
-    struct hm_daemon *daemon = check->data;
-    if (daemon->fed) {
-        settle(daemon);
-        hm_transport_flush(daemon->transport);
-    }
-}
-
 /* A line of our own. */
 __attribute__((format(printf, 3, 4))) static void
 say(struct hm_daemon *daemon, enum hm_log_level level, const char *format, ...)
@@ -149,11 +138,36 @@ static void tick(struct hm_daemon *daemon)
     settle(daemon);
 }
 
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* that there is one keeps the loop from waiting in its poll */
+}
+
+/* The time is told after the poll that follows. A process that was late (the machine is busy) finds
+ * first what waited for it in its sockets, and does not take anybody for silent who was not. */
 static void on_timer(void *user)
 {
     struct hm_daemon *daemon = user;
     daemon->armed = HM_NEVER;
-    tick(daemon);
+    uv_idle_start(daemon->due, on_idle);
+}
+
+/* What comes many times in a turn of the loop (frames, commands, the disk) only feeds the node; it
+ * acts once, when all of that is in: what it writes, sends and answers then travels together. This
+ * is after the poll, so that nothing waits for a loop that is run once and left, as in nginx. */
+static void on_turn(uv_check_t *check)
+{
+    struct hm_daemon *daemon = check->data;
+    bool due = uv_is_active((uv_handle_t *)daemon->due);
+    if (due) {
+        uv_idle_stop(daemon->due);
+        tick(daemon);
+    } else if (daemon->fed) {
+        settle(daemon);
+    } else {
+        return;
+    }
+    hm_transport_flush(daemon->transport);
 }
 
 static void on_received(void *context, const struct hm_addr *from, bool stream, uint64_t cluster,
@@ -415,6 +429,8 @@ enum hm_status hm_daemon_open(uv_loop_t *loop, const struct hm_daemon_config *co
     uv_check_init(loop, daemon->check);
     daemon->check->data = daemon;
     uv_check_start(daemon->check, on_turn);
+    daemon->due = hm_alloc(1, sizeof *daemon->due);
+    uv_idle_init(loop, daemon->due);
     daemon->resolve = hm_timer_open(loop, on_resolve, daemon);
     open_resolver(daemon, config->join, config->join_count);
     enum hm_status status = start_node(daemon, config, error);
@@ -471,6 +487,7 @@ void hm_daemon_close(struct hm_daemon *daemon)
         return;
     }
     uv_close((uv_handle_t *)daemon->check, free_handle);
+    uv_close((uv_handle_t *)daemon->due, free_handle);
     hm_timer_close(daemon->resolve);
     hm_resolver_free(daemon->resolver);
     hm_control_free(daemon->control);
