@@ -6,6 +6,7 @@
 #include "core/io/transport_parts.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <sodium.h>
 #include <string.h>
 #include <unistd.h>
@@ -279,6 +280,20 @@ static void on_ready(void *user, int events)
     }
 }
 
+/* As our datagrams do: the others' limits for one address then mean us alone, and what lets an
+ * address through lets all of us through. Where that is not possible the system chooses. */
+static void speak_from_own_address(const struct hm_transport *transport, int fd, int family)
+{
+    const int on = 1;
+    struct hm_addr own = transport->sockets.addr;
+    struct sockaddr_storage name;
+    own.port = 0;
+    socklen_t size = hm_socket_address(&own, family, &name);
+    if (size && setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) == 0) {
+        (void)!bind(fd, (struct sockaddr *)&name, size);
+    }
+}
+
 static void connect_link(struct hm_out_link *link)
 {
     struct hm_transport *transport = link->transport;
@@ -292,6 +307,7 @@ static void connect_link(struct hm_out_link *link)
         return;
     }
     hm_stream_options(transport, link->fd);
+    speak_from_own_address(transport, link->fd, family);
     if (connect(link->fd, (struct sockaddr *)&name, size) != 0 && errno != EINPROGRESS) {
         shut(link, HM_UNREACHABLE);
         return;

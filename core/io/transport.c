@@ -69,7 +69,7 @@ static void set_limits(struct hm_transport_limits *limits)
     const struct hm_transport_limits usual = {
         .queue_bytes_max = 32u << 20,
         .accepted_max = 4096,
-        .unproved_max = 256,
+        .unproved_max = 1024,
         .unproved_per_host_max = 64,
         .senders_max = 16384,
         .handshake_ms = 5000,

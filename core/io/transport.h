@@ -36,7 +36,7 @@ struct hm_transport_events {
 struct hm_transport_limits {
     size_t queue_bytes_max;       /* waiting for one peer: 32 MiB */
     size_t accepted_max;          /* streams to us that proved the key: 4,096 */
-    size_t unproved_max;          /* those that did not yet: 256 */
+    size_t unproved_max;          /* those that did not yet: 1024 */
     size_t unproved_per_host_max; /* of one IP address: 64 */
     size_t senders_max;           /* remembered against replays: 16,384 */
     hm_ms handshake_ms;           /* for connecting, and for proving the key: 5 s */
