@@ -178,7 +178,9 @@ static void role_changed(struct hm_node *node, const struct hm_log_effect *effec
     }
     if (office->was_leader && !leads) {
         hm_verdict_clear(&node->judge->verdict);
-        hm_node_drop_joins(node);
+    }
+    if (office->was_leader != leads) {
+        hm_node_rest_joins(node);
     }
     office->was_leader = leads;
 }

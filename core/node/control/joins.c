@@ -12,6 +12,8 @@
 
 #define HOPS_MAX  3u
 #define BATCH_MAX 1024u
+#define KEPT_MS   10000u /* who has not asked again by then is gone, or has been answered elsewhere \
+                          */
 
 /* ---- the responder ---- */
 
@@ -43,11 +45,15 @@ static bool is_as_known(const struct hm_node *node, const struct hm_member *aske
     return same;
 }
 
-/* A restart with its disk while still a member is no join: any member that knows it can answer,
- * with or without a quorum, as long as the log need not learn anything. */
+/* Any member that knows the asker can answer, with or without a quorum, as long as the log need not
+ * learn anything: a restart with its disk while still a member is no join, and who was let in but
+ * never heard so (the answer was lost, or the leader with it) is a member to all others already. */
 static bool is_unchanged_member(const struct hm_node *node, const struct hm_join *join)
 {
-    return join->cluster == node->cluster && is_as_known(node, &join->member);
+    const struct hm_member *known = hm_members_find(&node->view->members, &join->member.id);
+    bool of_us = join->cluster == node->cluster ||
+                 (join->cluster == 0 && known && known->boot == join->member.boot);
+    return of_us && is_as_known(node, &join->member);
 }
 
 /* ---- the leader ---- */
@@ -70,6 +76,7 @@ static void let_wait(struct hm_node *node, const struct hm_join *join)
     }
     struct hm_buf bytes = {0};
     hm_message_encode(&bytes, &(struct hm_message){.kind = HM_MSG_join, .join = *join});
+    waiting->asked_at = node->now;
     waiting->join = hm_buf_view(&bytes); /* taken over */
     if (waiting->batch == 0 && joins->flush_at == HM_NEVER) {
         joins->flush_at = node->now + hm_crowd_wait(&joins->crowd, node->now);
@@ -130,11 +137,17 @@ void hm_node_tick_joins(struct hm_node *node)
     }
 }
 
+/* What was proposed may be committed yet, or not. */
+static bool is_unsettled(const struct hm_outcome *outcome)
+{
+    return outcome->status == HM_NOT_LEADER || outcome->status == HM_NO_QUORUM;
+}
+
 /* What one of a batch is told: false when it is to ask again by itself, to be told why not. */
 static bool answer_join(struct hm_node *node, const struct hm_join *join, bool alone,
                         const struct hm_outcome *outcome)
 {
-    if (outcome->status == HM_NOT_LEADER || outcome->status == HM_NO_QUORUM) {
+    if (is_unsettled(outcome)) {
         hm_node_send_digest(node, join, HM_NO_QUORUM, hm_status_text(HM_NO_QUORUM));
     } else if (is_as_known(node, &join->member)) {
         hm_node_send_digest(node, join, HM_OK, "");
@@ -152,6 +165,10 @@ void hm_node_joins_decided(struct hm_node *node, uint64_t batch, const struct hm
     struct hm_joins *joins = node->joins;
     size_t together = 0;
     size_t kept = 0;
+    if (is_unsettled(outcome) && !hm_node_is_leader(node)) {
+        hm_node_rest_joins(node);
+        return;
+    }
     for (size_t i = 0; i < joins->count; i++) {
         together += joins->items[i].batch == batch;
     }
@@ -173,6 +190,42 @@ void hm_node_joins_decided(struct hm_node *node, uint64_t batch, const struct hm
         hm_arena_fini(&arena);
     }
     joins->count = kept;
+}
+
+/* ---- between leaders ---- */
+
+void hm_node_rest_joins(struct hm_node *node)
+{
+    struct hm_joins *joins = node->joins;
+    size_t kept = 0;
+    for (size_t i = 0; i < joins->count; i++) {
+        struct hm_waiting_join waiting = joins->items[i];
+        waiting.batch = 0;
+        if (node->now < waiting.asked_at + KEPT_MS) {
+            joins->items[kept++] = waiting;
+        } else {
+            hm_bytes_free(waiting.join);
+        }
+    }
+    joins->count = kept;
+    joins->flush_at = kept && hm_node_is_leader(node) ? node->now : HM_NEVER;
+}
+
+void hm_node_join_committed(struct hm_node *node, const struct hm_id *id)
+{
+    struct hm_joins *joins = node->joins;
+    for (size_t i = 0; i < joins->count; i++) {
+        struct hm_waiting_join waiting = joins->items[i];
+        struct hm_arena arena = {0};
+        struct hm_message join;
+        if (waiting.batch == 0 && hm_id_equal(&waiting.id, id) &&
+            read_join(&waiting, &arena, &join) && is_as_known(node, &join.join.member)) {
+            hm_node_send_digest(node, &join.join, HM_OK, "");
+            hm_bytes_free(waiting.join);
+            joins->items[i--] = joins->items[--joins->count];
+        }
+        hm_arena_fini(&arena);
+    }
 }
 
 void hm_node_drop_joins(struct hm_node *node)

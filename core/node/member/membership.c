@@ -4,6 +4,7 @@
 
 #include "core/node/consumer/consumer.h"
 #include "core/node/consumer/keeping.h"
+#include "core/node/control/joins.h"
 #include "core/node/control/verdict.h"
 #include "core/node/desk/acts.h"
 #include "core/node/desk/peers.h"
@@ -19,6 +20,7 @@
 void hm_node_on_member_came(struct hm_node *node, const struct hm_member *member, bool joined)
 {
     char addr[HM_ADDR_TEXT_BYTES];
+    hm_node_join_committed(node, &member->id);
     if (!hm_node_member_came(node, member, joined)) {
         return;
     }
