@@ -9,7 +9,7 @@
 
 /* A node that has fallen behind is not told of the events that it skipped: it is looked at as well,
  * some time after the last event, while it is not whole. */
-#define LOOK_MS 100
+#define LOOK_MS 500
 
 struct teller {
     uint64_t members; /* as many make it whole */
