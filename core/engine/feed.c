@@ -9,9 +9,10 @@
 #define PULL_TIMEOUT_MS   300u
 #define PULL_PATIENCE_MS  10u /* a push may be on its way, or two may have changed places */
 #define REPEATS_TO_QUIET  3u
-#define LOUD_MIN          2u  /* neighbours never told to be quiet: one may fail */
-#define RING_FIRST        8u  /* events held before the ring grows */
-#define FORWARD_RANGE_MAX 16u /* a longer range is caught up, not news: neighbours pull it */
+#define QUIET_AGAIN_MS    100u /* a neighbour that was told to be quiet hears it in that time */
+#define LOUD_MIN          2u   /* neighbours never told to be quiet: one may fail */
+#define RING_FIRST        8u   /* events held before the ring grows */
+#define FORWARD_RANGE_MAX 16u  /* a longer range is caught up, not news: neighbours pull it */
 
 /* ---- setting up ---- */
 
@@ -511,7 +512,7 @@ static enum hm_status answer_pull(struct hm_feed *feed, hm_ms now, const struct 
 }
 
 /* A duplicate came over this link; one that brings nothing else is asked to stop. */
-static void repeated(struct hm_feed *feed, struct hm_feed_link *link)
+static void repeated(struct hm_feed *feed, hm_ms now, struct hm_feed_link *link)
 {
     size_t loud = 0;
     for (size_t i = 0; i < feed->count; i++) {
@@ -522,7 +523,11 @@ static void repeated(struct hm_feed *feed, struct hm_feed_link *link)
         return;
     }
     link->repeats = 0; /* said again after as many, in case it was lost */
+    if (link->quieted && now < link->quieted_at + QUIET_AGAIN_MS) {
+        return; /* what comes still was on its way, or waited here */
+    }
     link->quieted = true;
+    link->quieted_at = now;
     struct hm_message message = {.kind = HM_MSG_feed_quiet};
     message.feed_quiet.feed = feed->config.feed;
     struct hm_peer peer = peer_of(feed, link);
@@ -590,11 +595,11 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
         if (place.epoch > feed->place.epoch) {
             want_pull(feed, now); /* the answer tells whether our history is theirs */
         }
-        repeated(feed, link);
+        repeated(feed, now, link);
         return HM_STALE;
     }
     if (feed->config.source) {
-        repeated(feed, link); /* Raft brings it */
+        repeated(feed, now, link); /* Raft brings it */
         return HM_STALE;
     }
     if (hm_plant("feed_skips_gap")) {
@@ -609,7 +614,7 @@ static enum hm_status take_push(struct hm_feed *feed, hm_ms now, const struct hm
         if (keep_early(feed, event, place)) {
             link->repeats = 0;
         } else {
-            repeated(feed, link);
+            repeated(feed, now, link);
         }
         return HM_OK;
     }

@@ -35,6 +35,7 @@ struct hm_feed_link {
     struct hm_id id;       /* where a neighbour is reached, the node knows */
     bool lazy;             /* it told us to be quiet: no pushes to it */
     bool quieted;          /* we told it to be quiet */
+    hm_ms quieted_at;      /* when, last */
     uint8_t repeats;       /* duplicates in a row */
     bool tried;            /* did not answer our last pull */
     bool behind;           /* answered that it no longer holds what we miss */

@@ -325,7 +325,7 @@ static void probe_answered(struct hm_swim *swim, hm_ms now, struct hm_swim_membe
         remember(swim, now, member, !directly);
     }
     if (asked && member->state == HM_SWIM_STATE_ALIVE && !member->lossy) {
-        hm_swim_notify(swim, HM_SWIM_BACK, member);
+        hm_swim_notify(swim, HM_SWIM_WELL, member);
     }
 }
 

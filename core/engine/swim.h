@@ -40,7 +40,8 @@ enum hm_swim_notice {
     HM_SWIM_ALIVE,     /* suspicion or stopping is over: it was heard of again */
     HM_SWIM_STOPPING,  /* it stops and means to come back */
     HM_SWIM_GONE,      /* report it to the control plane */
-    HM_SWIM_BACK,      /* take the report back; or: asked about it, we find it alive */
+    HM_SWIM_BACK,      /* take the report back */
+    HM_SWIM_WELL,      /* asked about it, we find it alive: for who asked */
 };
 
 enum hm_swim_state {
@@ -144,7 +145,7 @@ enum hm_status hm_swim_input(struct hm_swim *swim, hm_ms now, const struct hm_pe
 void hm_swim_refused(struct hm_swim *swim, hm_ms now, const struct hm_id *id);
 
 /* The control plane passes on that somebody (`by`) suspects a node, or asks about one: it is probed
- * at once, and what is found is told (GONE or BACK). A node that is not watched is, for a while. */
+ * at once, and what is found is told (GONE or WELL). A node that is not watched is, for a while. */
 void hm_swim_inquire(struct hm_swim *swim, hm_ms now, const struct hm_suspect *suspicion);
 
 /* Watched for ten seconds from now on though it is no subject, and probed at once; for those whom

@@ -296,6 +296,7 @@ static void notice(struct scale *scale, uint32_t number, const struct hm_effect 
         break;
     case HM_SWIM_GONE:
     case HM_SWIM_BACK:
+    case HM_SWIM_WELL:
         report(scale, number, &effect->peer.id, effect->notice == HM_SWIM_GONE);
         break;
     default:

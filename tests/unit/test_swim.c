@@ -105,6 +105,7 @@ static void note(struct world *world, struct node *node, const struct hm_effect 
         node->reported_at[about] = effect->number;
         node->gone_at[about] = world->net.now;
         break;
+    case HM_SWIM_WELL:
     case HM_SWIM_BACK:
         node->back_count++;
         node->reported[about] = false;

@@ -76,7 +76,8 @@ struct hm_node {
     struct hm_control control;
     struct hm_slice slice;
     struct hm_swim swim;
-    hm_ms report_at; /* what it found is reported again then */
+    hm_ms report_at;         /* what it found is reported again then */
+    struct hm_peer inquirer; /* of the control plane: who asked last what is found of a node */
     bool ready_told;
     struct hm_feed feeds[HM_FEED_COUNT];
     struct hm_reconcile reconcile; /* of a consumer */

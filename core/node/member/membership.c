@@ -60,13 +60,26 @@ static void send_to_control(struct hm_node *node, const struct hm_message *messa
     }
 }
 
+static struct hm_message report_on(const struct hm_node *node, const struct hm_id *target,
+                                   bool gone)
+{
+    return (struct hm_message){.kind = HM_MSG_report,
+                               .report = {.target = *target,
+                                          .incarnation = hm_swim_incarnation(&node->swim, target),
+                                          .gone = gone}};
+}
+
 static void report(struct hm_node *node, const struct hm_id *target, bool gone)
 {
-    send_to_control(node, &(struct hm_message){
-                              .kind = HM_MSG_report,
-                              .report = {.target = *target,
-                                         .incarnation = hm_swim_incarnation(&node->swim, target),
-                                         .gone = gone}});
+    struct hm_message message = report_on(node, target, gone);
+    send_to_control(node, &message);
+}
+
+/* An answer is for the leader that asked: another one asks for itself. */
+static void answer_inquiry(struct hm_node *node, const struct hm_id *target)
+{
+    struct hm_message message = report_on(node, target, false);
+    hm_node_send(node, &node->inquirer, &message);
 }
 
 void hm_node_repeat_reports(struct hm_node *node)
@@ -125,7 +138,8 @@ static void notice(struct hm_node *node, const struct hm_effect *effect)
 {
     const struct hm_id *id = &effect->peer.id;
     hm_node_doubt_keeper(node, id,
-                         effect->notice != HM_SWIM_ALIVE && effect->notice != HM_SWIM_BACK);
+                         effect->notice != HM_SWIM_ALIVE && effect->notice != HM_SWIM_BACK &&
+                             effect->notice != HM_SWIM_WELL);
     hm_node_look_for_required(node);
     switch (effect->notice) {
     case HM_SWIM_DOUBT:
@@ -151,6 +165,9 @@ static void notice(struct hm_node *node, const struct hm_effect *effect)
     case HM_SWIM_BACK:
         hm_node_log(node, HM_LOG_INFO, "report taken back", "name=%s", name_of(node, id));
         report(node, id, false);
+        break;
+    case HM_SWIM_WELL:
+        answer_inquiry(node, id);
         break;
     default:
         break;
@@ -197,6 +214,7 @@ static void on_suspect(struct hm_node *node, const struct hm_peer *from,
         asked = hm_id_equal(&leader, &from->id);
     }
     if (asked && (!own || !hm_id_equal(&suspect->by, &node->id))) {
+        node->inquirer = *from;
         hm_swim_inquire(&node->swim, node->now, suspect);
     }
     if (!own || hm_id_equal(&suspect->by, &node->id)) {
