@@ -304,6 +304,28 @@ static void test_a_restart_needs_no_quorum(void **state)
     finish(&cluster);
 }
 
+/* The answer was lost, or the leader with it: to all others it is a member, and anybody can say so.
+ */
+static void test_who_was_let_in_hears_so_without_a_quorum(void **state)
+{
+    (void)state;
+    struct cluster cluster = {0};
+    start_seven(&cluster);
+    size_t late = start(&cluster, "host-late", &host_module, false);
+    run_for(&cluster, 2);
+    cluster.dead[late] = true; /* it has asked */
+    hm_ms until = cluster.now + 200;
+    while (members(&cluster, 1) < 8 && cluster.now < until) {
+        step(&cluster);
+    }
+    assert_int_equal(members(&cluster, 1), 8);
+    cluster.dead[late] = false;
+    cluster.dead[1] = cluster.dead[2] = true;
+    run_for(&cluster, 3000);
+    assert_true(hm_node_is_ready(cluster.nodes[late]));
+    finish(&cluster);
+}
+
 /* kill -9: its streams are reset at once, on whoever has one. */
 static void kill_node(struct cluster *cluster, size_t number)
 {
@@ -608,6 +630,7 @@ int main(void)
         cmocka_unit_test(test_a_taken_name_is_refused),
         cmocka_unit_test(test_who_waits_to_be_let_in_asks_calmly),
         cmocka_unit_test(test_a_restart_needs_no_quorum),
+        cmocka_unit_test(test_who_was_let_in_hears_so_without_a_quorum),
         cmocka_unit_test(test_a_dead_leader_is_hardly_noticed),
         cmocka_unit_test(test_a_refused_config_is_not_offered_in_a_loop),
         cmocka_unit_test(test_who_waits_for_changes_is_bounded),
