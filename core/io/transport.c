@@ -153,10 +153,17 @@ void hm_transport_send(struct hm_transport *transport, const struct hm_addr *to,
 {
     HM_ASSERT(payload.size <= PAYLOAD_BYTES_MAX);
     if (!stream && payload.size <= HM_WIRE_DATAGRAM_BYTES_MAX) {
-        hm_datagrams_send(transport, to, payload);
+        hm_datagrams_send(transport, to, false, payload);
     } else {
         hm_out_send(transport, to, payload);
     }
+}
+
+void hm_transport_send_brief(struct hm_transport *transport, const struct hm_addr *to,
+                             struct hm_bytes payload)
+{
+    HM_ASSERT(payload.size <= HM_WIRE_DATAGRAM_BYTES_MAX);
+    hm_datagrams_send(transport, to, true, payload);
 }
 
 void hm_transport_hold(struct hm_transport *transport, const struct hm_addr *to, bool hold)

@@ -63,7 +63,7 @@ hm_ms hm_transport_now(const struct hm_transport *transport);
 
 /* datagram.c */
 void hm_datagrams_init(struct hm_transport *transport);
-void hm_datagrams_send(struct hm_transport *transport, const struct hm_addr *to,
+void hm_datagrams_send(struct hm_transport *transport, const struct hm_addr *to, bool brief,
                        struct hm_bytes payload);
 void hm_datagrams_flush(struct hm_transport *transport);
 void hm_datagrams_fini(struct hm_transport *transport);
