@@ -291,7 +291,7 @@ static void connect_link(struct hm_out_link *link)
         shut(link, HM_UNREACHABLE);
         return;
     }
-    hm_stream_options(transport, link->fd);
+    hm_stream_options(transport, link->fd, HM_STREAM_IDLE_OUT_S);
     if (connect(link->fd, (struct sockaddr *)&name, size) != 0 && errno != EINPROGRESS) {
         shut(link, HM_UNREACHABLE);
         return;

@@ -17,11 +17,10 @@ hm_ms hm_transport_now(const struct hm_transport *transport)
     return uv_now(transport->loop);
 }
 
-void hm_stream_options(const struct hm_transport *transport, int fd)
+void hm_stream_options(const struct hm_transport *transport, int fd, int idle_s)
 {
     const int on = 1;
     const int timeout_ms = (int)transport->limits.handshake_ms;
-    const int idle_s = 30;
     const int interval_s = 5;
     const int probes = 3;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
