@@ -51,6 +51,13 @@ void hm_outbox_send(struct hm_outbox *outbox, const struct hm_peer *to,
     hm_outbox_push(outbox, &(struct hm_effect){.kind = HM_EFFECT_SEND, .peer = *to}, message);
 }
 
+void hm_outbox_send_brief(struct hm_outbox *outbox, const struct hm_peer *to,
+                          const struct hm_message *message)
+{
+    hm_outbox_push(outbox, &(struct hm_effect){.kind = HM_EFFECT_SEND, .peer = *to, .brief = true},
+                   message);
+}
+
 void hm_outbox_notify(struct hm_outbox *outbox, int notice, const struct hm_peer *about,
                       uint64_t number)
 {

@@ -15,7 +15,8 @@ struct hm_peer {
 
 enum hm_effect_kind {
     HM_EFFECT_NONE,
-    HM_EFFECT_SEND,    /* `message` to `peer`; its class in the table says datagram or stream */
+    HM_EFFECT_SEND,    /* `message` to `peer`; its class in the table says datagram or stream;
+                          `brief`: in a brief frame, which the peer may not be able to open */
     HM_EFFECT_PERSIST, /* make `message` durable, then tell the engine `number` */
     HM_EFFECT_APPLY,   /* `message` at index `number` is committed */
     HM_EFFECT_NOTIFY,  /* something that the node acts on: `notice`, about `peer` and `number` */
@@ -27,6 +28,7 @@ struct hm_effect {
     enum hm_effect_kind kind;
     struct hm_peer peer;
     int notice;
+    bool brief;
     uint64_t number;
     struct hm_bytes message;
 };
@@ -48,6 +50,8 @@ void hm_outbox_push(struct hm_outbox *outbox, const struct hm_effect *effect,
 /* The common ones. */
 void hm_outbox_send(struct hm_outbox *outbox, const struct hm_peer *to,
                     const struct hm_message *message);
+void hm_outbox_send_brief(struct hm_outbox *outbox, const struct hm_peer *to,
+                          const struct hm_message *message);
 /* Sends what was pushed last to one more; the bytes are shared. */
 void hm_outbox_send_again(struct hm_outbox *outbox, const struct hm_peer *to);
 void hm_outbox_notify(struct hm_outbox *outbox, int notice, const struct hm_peer *about,

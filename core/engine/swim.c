@@ -268,10 +268,14 @@ static void ping_once(struct hm_swim *swim, hm_ms now, struct hm_swim_member *me
         probe->try_at = HM_NEVER; /* one is enough to notice that it is back */
     }
     member->refusable = true;
+    /* Brief to one that answered; when it does not, it may have started anew and not know us. */
+    unsigned wants =
+        (probe->regular ? HM_SWIM_WANTS_TURN : 0u) | (member->knows ? 0u : HM_SWIM_WANTS_FULL);
+    member->knows = false;
     if (member->state == HM_SWIM_STATE_SUSPECT || member->state == HM_SWIM_STATE_GONE) {
         hm_swim_send_suspect(swim, &member->peer, member);
     }
-    hm_swim_send_ping(swim, &member->peer, probe->nonce, probe->regular);
+    hm_swim_send_ping(swim, &member->peer, probe->nonce, wants);
 }
 
 static void begin_probe(struct hm_swim *swim, hm_ms now, struct hm_swim_member *member,
@@ -479,7 +483,7 @@ static enum hm_status begin_errand(struct hm_swim *swim, hm_ms now, const struct
         /* before the asker stops waiting, so that "not heard" still reaches it */
         .until = now + swim->config.probe_timeout_ms * 4 / 5,
     };
-    hm_swim_send_ping(swim, &errand->target, errand->nonce, false);
+    hm_swim_send_ping(swim, &errand->target, errand->nonce, HM_SWIM_WANTS_FULL);
     return HM_OK;
 }
 
@@ -504,7 +508,7 @@ static void tick_errands(struct hm_swim *swim, hm_ms now)
             end_errand(swim, i, false, 0);
         } else if (now >= errand->again_at) {
             errand->again_at = HM_NEVER;
-            hm_swim_send_ping(swim, &errand->target, errand->nonce, false);
+            hm_swim_send_ping(swim, &errand->target, errand->nonce, HM_SWIM_WANTS_FULL);
         }
     }
 }
@@ -547,8 +551,8 @@ static enum hm_status take_ping(struct hm_swim *swim, hm_ms now, const struct hm
         hear(swim, member, ping->incarnation);
     }
     note_copies(swim, now, ping->nonce);
-    hm_swim_send_ack(swim, now, from, ping->nonce,
-                     ping->regular ? give_turn(swim, now, ping->nonce) : 0);
+    hm_swim_send_ack(swim, now, from, ping,
+                     ping->wants & HM_SWIM_WANTS_TURN ? give_turn(swim, now, ping->nonce) : 0);
     return HM_OK;
 }
 
@@ -571,6 +575,7 @@ static enum hm_status take_ack(struct hm_swim *swim, hm_ms now, const struct hm_
             !member->failures) {
             member->regular_at = now + again * (swim->health + 1);
         }
+        member->knows = true;
         hear(swim, member, ack->incarnation);
         probe_answered(swim, now, member, true);
         forgive(swim, member, ack->stalled);

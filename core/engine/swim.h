@@ -81,6 +81,7 @@ struct hm_swim_member {
     uint8_t confirmed; /* <= HM_SWIM_CONFIRMERS_MAX */
     uint8_t refusals;
     bool refusable; /* a ping is out that no refusal has been counted for */
+    bool knows;     /* it answered the last ping: each has heard the other in full */
     bool lossy;     /* reported for one-way loss */
     bool asked;     /* the control plane wants to know */
     bool guest;     /* not of the slice */

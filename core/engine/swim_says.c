@@ -1,28 +1,39 @@
 /* What SWIM sends, and what it tells its node. */
 #include "core/engine/swim_says.h"
 
-void hm_swim_send_ping(struct hm_swim *swim, const struct hm_peer *to, uint32_t nonce, bool regular)
+static void send_in(struct hm_swim *swim, const struct hm_peer *to, bool full,
+                    const struct hm_message *message)
+{
+    if (full) {
+        hm_outbox_send(&swim->outbox, to, message);
+    } else {
+        hm_outbox_send_brief(&swim->outbox, to, message);
+    }
+}
+
+void hm_swim_send_ping(struct hm_swim *swim, const struct hm_peer *to, uint32_t nonce,
+                       unsigned wants)
 {
     struct hm_message message = {.kind = HM_MSG_ping};
     message.ping.nonce = nonce;
-    message.ping.regular = regular;
+    message.ping.wants = (uint8_t)wants;
     message.ping.incarnation = swim->incarnation;
     message.ping.members = swim->members_place;
     message.ping.state = swim->state_place;
-    hm_outbox_send(&swim->outbox, to, &message);
+    send_in(swim, to, wants & HM_SWIM_WANTS_FULL, &message);
 }
 
-void hm_swim_send_ack(struct hm_swim *swim, hm_ms now, const struct hm_peer *to, uint32_t nonce,
-                      hm_ms again_ms)
+void hm_swim_send_ack(struct hm_swim *swim, hm_ms now, const struct hm_peer *to,
+                      const struct hm_ping *ping, hm_ms again_ms)
 {
     struct hm_message message = {.kind = HM_MSG_ack};
-    message.ack.nonce = nonce;
+    message.ack.nonce = ping->nonce;
     message.ack.again_ms = (uint32_t)again_ms;
     message.ack.stalled = now < swim->stalled_until;
     message.ack.incarnation = swim->incarnation;
     message.ack.members = swim->members_place;
     message.ack.state = swim->state_place;
-    hm_outbox_send(&swim->outbox, to, &message);
+    send_in(swim, to, ping->wants & HM_SWIM_WANTS_FULL, &message);
 }
 
 void hm_swim_send_suspect(struct hm_swim *swim, const struct hm_peer *to,

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define RESOLVE_EVERY_MS 2000u
-#define COUNTERS_MAX     11u
+#define COUNTERS_MAX     12u
 
 struct hm_daemon {
     uv_loop_t *loop;
@@ -60,7 +60,11 @@ static void do_act(struct hm_daemon *daemon, const struct hm_act *act)
 {
     switch (act->kind) {
     case HM_ACT_SEND:
-        hm_transport_send(daemon->transport, &act->addr, act->stream, act->bytes);
+        if (act->brief) {
+            hm_transport_send_brief(daemon->transport, &act->addr, act->bytes);
+        } else {
+            hm_transport_send(daemon->transport, &act->addr, act->stream, act->bytes);
+        }
         break;
     case HM_ACT_HOLD:
         hm_transport_hold(daemon->transport, &act->addr, act->hold);
@@ -341,17 +345,12 @@ static void name_counters(struct hm_daemon *daemon)
     const struct hm_transport_counters *net = hm_transport_counters(daemon->transport);
     const struct hm_disk_times *disk = &daemon->disk_times;
     const struct hm_node_counter counters[COUNTERS_MAX] = {
-        {HM_NODE_SYNC_P50, &disk->p50_us},
-        {HM_NODE_SYNC_P99, &disk->p99_us},
-        {"net.frames_in", &net->frames_in},
-        {"net.frames_out", &net->frames_out},
-        {"net.bytes_in", &net->bytes_in},
-        {"net.bytes_out", &net->bytes_out},
-        {"net.unsealed", &net->unsealed},
-        {"net.replayed", &net->replayed},
-        {"net.malformed", &net->malformed},
-        {"net.turned_away", &net->turned_away},
-        {"socket.malformed", &daemon->malformed_commands},
+        {HM_NODE_SYNC_P50, &disk->p50_us},      {HM_NODE_SYNC_P99, &disk->p99_us},
+        {"net.frames_in", &net->frames_in},     {"net.frames_out", &net->frames_out},
+        {"net.bytes_in", &net->bytes_in},       {"net.bytes_out", &net->bytes_out},
+        {"net.unsealed", &net->unsealed},       {"net.unknown", &net->unknown},
+        {"net.replayed", &net->replayed},       {"net.malformed", &net->malformed},
+        {"net.turned_away", &net->turned_away}, {"socket.malformed", &daemon->malformed_commands},
     };
     memcpy(daemon->counters, counters, sizeof counters);
 }

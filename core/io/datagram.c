@@ -25,6 +25,9 @@ static void take_frame(struct hm_transport *transport, const struct hm_addr *fro
     case HM_UNSEALED:
         transport->counters.unsealed++;
         break;
+    case HM_NOT_FOUND:
+        transport->counters.unknown++;
+        break;
     case HM_REPLAYED:
         transport->counters.replayed++;
         break;
@@ -123,7 +126,7 @@ void hm_datagrams_init(struct hm_transport *transport)
         hm_watch_open(transport->loop, transport->sockets.udp, HM_WATCH_READ, on_udp, transport);
 }
 
-void hm_datagrams_send(struct hm_transport *transport, const struct hm_addr *to,
+void hm_datagrams_send(struct hm_transport *transport, const struct hm_addr *to, bool brief,
                        struct hm_bytes payload)
 {
     if (transport->datagram_count == HM_DATAGRAM_BATCH) {
@@ -136,7 +139,11 @@ void hm_datagrams_send(struct hm_transport *transport, const struct hm_addr *to,
         return;
     }
     datagram->offset = transport->frames.size;
-    hm_seal(&transport->sealer, transport->cluster, payload, &transport->frames);
+    if (brief) {
+        hm_seal_brief(&transport->sealer, transport->cluster, payload, &transport->frames);
+    } else {
+        hm_seal(&transport->sealer, transport->cluster, payload, &transport->frames);
+    }
     datagram->size = transport->frames.size - datagram->offset;
     transport->datagram_count++;
 }

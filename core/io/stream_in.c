@@ -200,7 +200,7 @@ static void welcome(struct hm_transport *transport, int fd, const struct hm_addr
     link->from = *from;
     link->fd = fd;
     link->began = hm_transport_now(transport);
-    hm_stream_options(transport, fd);
+    hm_stream_options(transport, fd, HM_STREAM_IDLE_IN_S);
     link->watch = hm_watch_open(transport->loop, fd, HM_WATCH_READ, on_readable, link);
     transport->in =
         hm_grow(transport->in, transport->in_count, &transport->in_capacity, sizeof *transport->in);

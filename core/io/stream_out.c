@@ -306,7 +306,7 @@ static void connect_link(struct hm_out_link *link)
         shut(link, HM_UNREACHABLE);
         return;
     }
-    hm_stream_options(transport, link->fd);
+    hm_stream_options(transport, link->fd, HM_STREAM_IDLE_OUT_S);
     speak_from_own_address(transport, link->fd, family);
     if (connect(link->fd, (struct sockaddr *)&name, size) != 0 && errno != EINPROGRESS) {
         shut(link, HM_UNREACHABLE);

@@ -17,11 +17,10 @@ hm_ms hm_transport_now(const struct hm_transport *transport)
     return uv_now(transport->loop);
 }
 
-void hm_stream_options(const struct hm_transport *transport, int fd)
+void hm_stream_options(const struct hm_transport *transport, int fd, int idle_s)
 {
     const int on = 1;
     const int timeout_ms = (int)transport->limits.handshake_ms;
-    const int idle_s = 30;
     const int interval_s = 5;
     const int probes = 3;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -153,10 +152,17 @@ void hm_transport_send(struct hm_transport *transport, const struct hm_addr *to,
 {
     HM_ASSERT(payload.size <= PAYLOAD_BYTES_MAX);
     if (!stream && payload.size <= HM_WIRE_DATAGRAM_BYTES_MAX) {
-        hm_datagrams_send(transport, to, payload);
+        hm_datagrams_send(transport, to, false, payload);
     } else {
         hm_out_send(transport, to, payload);
     }
+}
+
+void hm_transport_send_brief(struct hm_transport *transport, const struct hm_addr *to,
+                             struct hm_bytes payload)
+{
+    HM_ASSERT(payload.size <= HM_WIRE_DATAGRAM_BYTES_MAX);
+    hm_datagrams_send(transport, to, true, payload);
 }
 
 void hm_transport_hold(struct hm_transport *transport, const struct hm_addr *to, bool hold)

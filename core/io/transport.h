@@ -53,6 +53,7 @@ struct hm_transport_counters {
     uint64_t bytes_in; /* with headers and tags */
     uint64_t bytes_out;
     uint64_t unsealed;    /* frames and streams that did not open */
+    uint64_t unknown;     /* brief datagrams of whom we have not heard in full */
     uint64_t replayed;    /* datagrams seen before */
     uint64_t malformed;   /* no frames at all, and streams that broke the rules */
     uint64_t refused;     /* datagrams refused by their host */
@@ -78,6 +79,11 @@ void hm_transport_set_cluster(struct hm_transport *transport, uint64_t cluster);
  * Payloads have at most HM_WIRE_MESSAGE_BYTES_MAX + 16 bytes (asserted). */
 void hm_transport_send(struct hm_transport *transport, const struct hm_addr *to, bool stream,
                        struct hm_bytes payload);
+/* A datagram in the brief form (seal.h): it opens only for a peer that has heard this process in
+ * full since that started, and since our cluster id last changed. Else nobody tells: send in full
+ * when no answer comes. The payload has 17 to HM_WIRE_DATAGRAM_BYTES_MAX bytes (asserted). */
+void hm_transport_send_brief(struct hm_transport *transport, const struct hm_addr *to,
+                             struct hm_bytes payload);
 /* A stream to this address stands from now on, or need not any more: it is connected without
  * anything to send, again when it fails, and not closed when idle. It costs no traffic but TCP's
  * keepalive, and when the process there ends, stream_down says so at once. */

@@ -63,7 +63,7 @@ hm_ms hm_transport_now(const struct hm_transport *transport);
 
 /* datagram.c */
 void hm_datagrams_init(struct hm_transport *transport);
-void hm_datagrams_send(struct hm_transport *transport, const struct hm_addr *to,
+void hm_datagrams_send(struct hm_transport *transport, const struct hm_addr *to, bool brief,
                        struct hm_bytes payload);
 void hm_datagrams_flush(struct hm_transport *transport);
 void hm_datagrams_fini(struct hm_transport *transport);
@@ -82,7 +82,11 @@ void hm_in_init(struct hm_transport *transport);
 void hm_in_tick(struct hm_transport *transport);
 hm_ms hm_in_deadline(const struct hm_transport *transport);
 void hm_in_fini(struct hm_transport *transport);
-/* Options of every TCP connection: no delay, notice a dead peer. */
-void hm_stream_options(const struct hm_transport *transport, int fd);
+/* Options of every TCP connection: no delay, notice a dead peer. That is only for tidiness, since
+ * SWIM is what notices soon: a stream that is held is silent but for the keepalive, one every
+ * `idle_s` from either end, which adds up. The end that reads has less to lose. */
+#define HM_STREAM_IDLE_OUT_S 60
+#define HM_STREAM_IDLE_IN_S  120
+void hm_stream_options(const struct hm_transport *transport, int fd, int idle_s);
 
 #endif

@@ -69,7 +69,7 @@ enum hm_log_level { HM_LOG_ERROR, HM_LOG_WARN, HM_LOG_INFO, HM_LOG_DEBUG };
 
 enum hm_act_kind {
     HM_ACT_NONE,
-    HM_ACT_SEND,    /* `bytes` to `addr`, over its stream or as a datagram */
+    HM_ACT_SEND,    /* `bytes` to `addr`, over its stream or as a datagram, which may be `brief` */
     HM_ACT_HOLD,    /* a stream to `addr` is to stand though nothing is sent, or (`hold` false) need
                        not any more */
     HM_ACT_DISK,    /* do `ops` in order, then hm_node_disk_done(number) */
@@ -87,6 +87,7 @@ struct hm_act {
     enum hm_act_kind kind;
     struct hm_addr addr;
     bool stream;
+    bool brief;
     bool hold;
     struct hm_bytes bytes;
     const struct hm_disk_op *ops;

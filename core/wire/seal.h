@@ -34,11 +34,23 @@ void hm_key_wipe(struct hm_key *key);
  *   version u8 | key id u32 | cluster u64 | salt u64 | counter u48 | sealed payload | tag (16)
  *
  * all lowest byte first, the header in the clear and authenticated. The sealing key is
- * BLAKE2b(cluster key, "hivemind datagram" | salt), the nonce is the counter. */
+ * BLAKE2b(cluster key, "hivemind datagram" | salt), the nonce is the counter.
+ *
+ * A payload begins with who speaks. Whoever heard a sender in full knows that, its cluster and its
+ * salt; for it there is a brief form of the same frame, with the end of the salt and of the counter
+ * and without what is known:
+ *
+ *   0x80 + version u8 | salt u32 | counter u32 | sealed rest of the payload | tag (16)
+ *
+ * What is left out is authenticated all the same: cluster u64 and who speaks follow the header in
+ * what the tag covers. So a brief frame opens as exactly the frame that was sent, or not at all:
+ * the receiver has not heard the sender in full, or not since it changed. */
 
 #define HM_SEAL_HEADER_BYTES  27
 #define HM_SEAL_TAG_BYTES     16
 #define HM_SEAL_FRAME_EXTRA   (HM_SEAL_HEADER_BYTES + HM_SEAL_TAG_BYTES)
+#define HM_SEAL_WHO_BYTES     17
+#define HM_SEAL_BRIEF_BYTES   9
 #define HM_SEAL_WINDOW_FRAMES 1024
 
 /* One process's sending side. */
@@ -54,6 +66,9 @@ void hm_sealer_init(struct hm_sealer *sealer, const struct hm_key *key, uint64_t
 /* Appends one frame to `out`. `cluster` is 0 before joining. */
 void hm_seal(struct hm_sealer *sealer, uint64_t cluster, struct hm_bytes payload,
              struct hm_buf *out);
+/* The same in the brief form; the payload has at least HM_SEAL_WHO_BYTES (asserted). */
+void hm_seal_brief(struct hm_sealer *sealer, uint64_t cluster, struct hm_bytes payload,
+                   struct hm_buf *out);
 void hm_sealer_fini(struct hm_sealer *sealer);
 
 struct hm_seal_sender;
@@ -65,20 +80,21 @@ struct hm_opener {
     struct hm_key key;
     uint32_t key_id;
     struct hm_seal_sender *senders;
-    struct hm_index by_salt;
-    size_t count; /* <= most */
+    struct hm_index by_salt; /* its end, which brief frames have */
+    size_t count;            /* <= most */
     size_t capacity;
     size_t most;
     uint32_t newest; /* ends of the list by last use, when count > 0 */
     uint32_t oldest;
 };
 
-/* `senders_max` >= 1; an entry takes about 200 bytes, made when first needed. */
+/* `senders_max` >= 1; an entry takes about 230 bytes, made when first needed. */
 void hm_opener_init(struct hm_opener *opener, const struct hm_key *key, size_t senders_max);
-/* Opens a frame; appends its payload to `out` and gives the cluster id of its header.
- * HM_BAD_BYTES: too short, or another version. HM_UNSEALED: another key, or changed on the way.
- * HM_REPLAYED: seen before, or more than HM_SEAL_WINDOW_FRAMES behind its sender's newest.
- * On failure nothing is appended and no window moves. */
+/* Opens a frame of either form; appends its payload to `out`, whole, and gives the cluster id that
+ * it is of. HM_BAD_BYTES: too short, or another version. HM_UNSEALED: another key, or changed on
+ * the way. HM_NOT_FOUND: a brief one that fits nobody who was heard in full. HM_REPLAYED: seen
+ * before, or more than HM_SEAL_WINDOW_FRAMES behind its sender's newest. On failure nothing is
+ * appended and no window moves. */
 HM_MUST_USE enum hm_status hm_open(struct hm_opener *opener, struct hm_bytes frame,
                                    uint64_t *cluster, struct hm_buf *out);
 void hm_opener_fini(struct hm_opener *opener);

@@ -1,5 +1,5 @@
-/* Hands any bytes to the opener and to a stream, as they are and as a frame of ours with these
- * bytes put over its start: nothing but our own frame opens, and it only once. */
+/* Hands any bytes to the opener and to a stream, as they are and as a frame of ours, in full or
+ * brief, with these bytes put over its start: nothing but our own frame opens, and it only once. */
 #include "core/base/assert.h"
 #include "core/wire/seal.h"
 
@@ -9,8 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct hm_key key = {{1, 2, 3}};
 
-static void try_datagram(struct hm_bytes input)
+static void try_datagram(struct hm_bytes input, bool brief)
 {
+    static const char payload[] = "it says who speaks";
     struct hm_sealer sealer;
     struct hm_opener opener;
     struct hm_buf frame = {0};
@@ -18,7 +19,12 @@ static void try_datagram(struct hm_bytes input)
     uint64_t cluster;
     hm_sealer_init(&sealer, &key, 5);
     hm_opener_init(&opener, &key, 2);
-    hm_seal(&sealer, 1, hm_bytes_of_text("payload"), &frame);
+    hm_seal(&sealer, 1, hm_bytes_of_text(payload), &frame);
+    if (brief) {
+        HM_ASSERT(hm_open(&opener, hm_buf_view(&frame), &cluster, &plain) == HM_OK);
+        hm_buf_clear(&frame);
+        hm_seal_brief(&sealer, 1, hm_bytes_of_text(payload), &frame);
+    }
     /* A fuzzer that watches comparisons does find our frame. */
     HM_ASSERT(hm_open(&opener, input, &cluster, &plain) != HM_OK ||
               hm_bytes_equal(input, hm_buf_view(&frame)));
@@ -57,7 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t cluster;
     char text[HM_KEY_TEXT_BYTES];
     if (size > 0) {
-        try_datagram(input);
+        try_datagram(input, false);
+        try_datagram(input, true);
         try_stream(input);
     }
     if (size >= HM_PREAMBLE_BYTES) {

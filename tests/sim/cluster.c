@@ -141,6 +141,8 @@ static void send(struct cluster_node *node, const struct hm_act *act)
     }
     struct hm_buf bytes = {0};
     hm_put_u64(&bytes, node->header_cluster);
+    hm_put_u64(&bytes, node->starts);
+    hm_put_u8(&bytes, act->brief);
     hm_buf_append(&bytes, act->bytes.data, act->bytes.size);
     if (act->stream) {
         sim_net_stream(net, node->slot, to, hm_buf_view(&bytes));
@@ -306,6 +308,18 @@ static void disk_done(void *context, uint64_t number, enum hm_status status)
     settle(node);
 }
 
+/* Sealing is elsewhere; this much of it shows: a brief datagram opens only for who has heard the
+ * sender in full, since both started and since the sender's cluster changed. */
+static bool does_open(struct cluster_node *node, size_t from, bool stream, uint64_t cluster,
+                      uint64_t starts, bool brief)
+{
+    struct cluster_heard *heard = &node->heard[from];
+    if (!stream && !brief) {
+        *heard = (struct cluster_heard){.starts = starts, .header_cluster = cluster};
+    }
+    return !brief || (heard->starts == starts && heard->header_cluster == cluster);
+}
+
 /* A message in a pause: from, stream, then the payload. */
 static void receive_late(void *context, uint64_t starts, struct hm_bytes bytes);
 
@@ -325,8 +339,13 @@ static void receive(struct cluster *cluster, size_t to, size_t from, bool stream
     }
     struct hm_reader in = hm_reader_of(bytes);
     uint64_t header = hm_get_u64(&in);
+    uint64_t starts = hm_get_u64(&in);
+    bool brief = hm_get_u8(&in);
     struct hm_addr addr = addr_of(from);
     struct hm_bytes payload = {in.at, hm_reader_left(&in)};
+    if (!does_open(node, from, stream, header, starts, brief)) {
+        return;
+    }
     hm_node_receive(node->node, world->now, stream ? NULL : &addr, stream, header, payload);
     settle(node);
 }
@@ -485,6 +504,7 @@ void cluster_boot(struct cluster *cluster, size_t slot)
     node->paused_until = 0;
     node->wake_at = HM_NEVER;
     node->header_cluster = 0;
+    memset(node->heard, 0, sizeof node->heard);
     node->served_count = 0;
     node->seen_index = 0;
     node->config.seed = sim_between(world, 0, UINT32_MAX);

@@ -27,6 +27,12 @@ struct cluster_served {
     struct hm_version version;
 };
 
+/* Of another node, from its last datagram in full: what a brief one must agree with. */
+struct cluster_heard {
+    uint64_t starts;
+    uint64_t header_cluster;
+};
+
 struct cluster_node {
     struct cluster *cluster;
     size_t slot;
@@ -45,7 +51,8 @@ struct cluster_node {
     const struct hm_module *modules[2];
     struct sim_disk disk;
     hm_ms wake_at;
-    uint64_t header_cluster; /* for the clear header */
+    uint64_t header_cluster;                       /* for the clear header */
+    struct cluster_heard heard[CLUSTER_NODES_MAX]; /* since it started */
     bool stopped;
     enum hm_status stop_status;
     struct hm_id id;

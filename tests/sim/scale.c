@@ -3,13 +3,15 @@
 #include "core/base/assert.h"
 #include "core/base/memory.h"
 #include "core/base/plant.h"
+#include "core/wire/seal.h"
 
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
 #define COMMIT_MS       5u
-#define DATAGRAM_EXTRA  (28u + 43u + 17u) /* IP and UDP, sealing, envelope */
+#define DATAGRAM_EXTRA  (28u + HM_SEAL_FRAME_EXTRA + HM_SEAL_WHO_BYTES) /* IP and UDP on top */
+#define BRIEF_EXTRA     (28u + HM_SEAL_BRIEF_BYTES + HM_SEAL_TAG_BYTES)
 #define FRESH_MS        500u
 #define REPORT_AGAIN_MS 1000u
 #define BATCH_MAX       1024u
@@ -120,14 +122,14 @@ static hm_ms delay(struct scale *scale)
     return hm_random_between(&scale->random, scale->delay_min, scale->delay_max);
 }
 
-static void send(struct scale *scale, uint32_t from, const struct hm_peer *to,
+static void send(struct scale *scale, uint32_t from, const struct hm_peer *to, bool brief,
                  struct hm_bytes message)
 {
     uint32_t number = number_of(&to->id);
     struct hm_reader in = hm_reader_of(message);
     bool stream = hm_message_class((enum hm_message_kind)hm_get_varint(&in)) != HM_CLASS_DATAGRAM;
     scale->totals.datagrams++;
-    scale->totals.bytes += message.size + DATAGRAM_EXTRA;
+    scale->totals.bytes += message.size + (brief ? BRIEF_EXTRA : DATAGRAM_EXTRA);
     if (number >= scale->count) {
         return;
     }
@@ -243,7 +245,7 @@ static void to_control(struct scale *scale, uint32_t number, const struct hm_mes
     hm_message_encode(&bytes, message);
     for (uint32_t i = 0; i < SCALE_CONTROLS; i++) {
         struct hm_peer peer = peer_of(i);
-        send(scale, number, &peer, hm_buf_view(&bytes));
+        send(scale, number, &peer, false, hm_buf_view(&bytes));
     }
     hm_buf_fini(&bytes);
 }
@@ -321,7 +323,7 @@ static void drain(struct scale *scale, uint32_t number)
     hm_swim_set_places(&node->swim, hm_feed_place(&node->feed), (struct hm_place){0});
     while (hm_feed_output(&node->feed, &effect)) {
         if (effect.kind == HM_EFFECT_SEND) {
-            send(scale, number, &effect.peer, effect.message);
+            send(scale, number, &effect.peer, effect.brief, effect.message);
         } else if (effect.kind == HM_EFFECT_APPLY) {
             apply(scale, number, effect.message);
         } else {
@@ -330,14 +332,14 @@ static void drain(struct scale *scale, uint32_t number)
     }
     while (hm_slice_output(&node->slice, &effect)) {
         if (effect.kind == HM_EFFECT_SEND) {
-            send(scale, number, &effect.peer, effect.message);
+            send(scale, number, &effect.peer, effect.brief, effect.message);
         } else {
             want_fresh(scale, number);
         }
     }
     while (hm_swim_output(&node->swim, &effect)) {
         if (effect.kind == HM_EFFECT_SEND) {
-            send(scale, number, &effect.peer, effect.message);
+            send(scale, number, &effect.peer, effect.brief, effect.message);
         } else {
             notice(scale, number, &effect);
         }
@@ -369,7 +371,7 @@ static void pump_verdict(struct scale *scale)
 {
     struct hm_effect effect;
     while (hm_verdict_output(&scale->verdict, &effect)) {
-        send(scale, 0, &effect.peer, effect.message);
+        send(scale, 0, &effect.peer, effect.brief, effect.message);
     }
 }
 
@@ -572,7 +574,7 @@ static void answer_slice(struct scale *scale, uint32_t number, const struct hm_p
                                              .members = members,
                                              .members_count = (uint32_t)count};
     hm_message_encode(&bytes, &tell);
-    send(scale, number, from, hm_buf_view(&bytes));
+    send(scale, number, from, false, hm_buf_view(&bytes));
     hm_buf_fini(&bytes);
 }
 

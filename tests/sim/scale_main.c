@@ -63,7 +63,8 @@ static uint32_t pick_living(struct scale *scale)
 static hm_ms silence(struct scale *scale, hm_ms *worst)
 {
     hm_ms sum = 0;
-    for (unsigned i = 0; i < 10; i++) {
+    unsigned turns = scale->count < 20 ? scale->count / 4 : 10; /* most are to live on */
+    for (unsigned i = 0; i < turns; i++) {
         uint32_t node = pick_living(scale);
         hm_ms since = scale->now;
         scale_kill(scale, node, false);
@@ -75,7 +76,7 @@ static hm_ms silence(struct scale *scale, hm_ms *worst)
         sum += took;
         scale_run(scale, scale->now + 137 + 31 * i);
     }
-    return sum / 10;
+    return sum / turns;
 }
 
 static void event_to_all(struct scale *scale)

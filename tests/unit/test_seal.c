@@ -105,7 +105,9 @@ static void test_any_changed_bit_is_refused(void **state)
     for (size_t bit = 0; bit < pair.frame.size * 8; bit++) {
         pair.frame.data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
         enum hm_status status = take(&pair);
-        assert_int_equal(status, bit < 8 ? HM_BAD_BYTES : HM_UNSEALED);
+        enum hm_status expected = bit < 8 ? HM_BAD_BYTES : HM_UNSEALED;
+        assert_int_equal(status,
+                         bit == 7 ? HM_NOT_FOUND : expected); /* that makes it a brief one */
         assert_int_equal(pair.plain.size, 0);
         pair.frame.data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
     }
@@ -216,6 +218,125 @@ static void test_senders_are_bounded(void **state)
     pair_fini(&pair);
 }
 
+/* Seventeen bytes of who speaks, and a word. */
+static void seal_brief(struct pair *pair, uint64_t cluster, const char *text)
+{
+    hm_buf_clear(&pair->frame);
+    hm_seal_brief(&pair->sealer, cluster, hm_bytes_of_text(text), &pair->frame);
+}
+
+static const char by_anna[] = "anna.............1";
+static const char by_bert[] = "bert.............1";
+
+static void test_brief_after_full(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair, 4);
+    seal_brief(&pair, 42, by_anna);
+    assert_int_equal(pair.frame.size, HM_SEAL_BRIEF_BYTES + 1 + HM_SEAL_TAG_BYTES);
+    assert_int_equal(take(&pair), HM_NOT_FOUND); /* not heard yet */
+    make(&pair, &pair.sealer, "short");
+    assert_int_equal(take(&pair), HM_OK);
+    seal_brief(&pair, 42, by_anna);
+    assert_int_equal(take(&pair), HM_NOT_FOUND); /* heard, but not who it is */
+    make(&pair, &pair.sealer, by_anna);
+    assert_int_equal(take(&pair), HM_OK);
+    pair.cluster = 0;
+    seal_brief(&pair, 42, by_anna);
+    for (size_t bit = 0; bit < pair.frame.size * 8; bit++) {
+        pair.frame.data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        assert_int_equal(take(&pair), bit < 8 ? HM_BAD_BYTES : HM_NOT_FOUND);
+        assert_int_equal(pair.plain.size, 0);
+        pair.frame.data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+    }
+    assert_int_equal(take(&pair), HM_OK);
+    assert_int_equal(pair.cluster, 42);
+    assert_true(hm_bytes_equal(hm_buf_view(&pair.plain), hm_bytes_of_text(by_anna)));
+    assert_int_equal(take(&pair), HM_REPLAYED);
+    assert_int_equal(pair.plain.size, 0);
+    for (size_t size = 0; size < pair.frame.size; size++) {
+        struct hm_bytes part = {pair.frame.data, size};
+        assert_int_not_equal(hm_open(&pair.opener, part, &pair.cluster, &pair.plain), HM_OK);
+    }
+    pair_fini(&pair);
+}
+
+/* What is left out counts: nobody is taken for another, nor for a member of another cluster. */
+static void test_brief_is_of_who_was_heard(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct hm_buf before = {0};
+    pair_init(&pair, 4);
+    make(&pair, &pair.sealer, by_anna);
+    assert_int_equal(take(&pair), HM_OK);
+    seal_brief(&pair, 42, by_bert);
+    assert_int_equal(take(&pair), HM_NOT_FOUND);
+    seal_brief(&pair, 43, by_anna);
+    assert_int_equal(take(&pair), HM_NOT_FOUND);
+    hm_seal(&pair.sealer, 42, hm_bytes_of_text(by_anna), &before);
+    hm_buf_clear(&pair.frame);
+    hm_seal(&pair.sealer, 43, hm_bytes_of_text(by_bert), &pair.frame);
+    assert_int_equal(take(&pair), HM_OK);
+    /* One in full that was sent before and comes late does not set it back. */
+    assert_int_equal(hm_open(&pair.opener, hm_buf_view(&before), &pair.cluster, &pair.plain),
+                     HM_OK);
+    seal_brief(&pair, 42, by_anna);
+    assert_int_equal(take(&pair), HM_NOT_FOUND);
+    seal_brief(&pair, 43, by_bert);
+    assert_int_equal(take(&pair), HM_OK);
+    assert_int_equal(pair.cluster, 43);
+    hm_buf_fini(&before);
+    pair_fini(&pair);
+}
+
+/* Only the end of the counter is sent: what is far ahead or behind is told in full. */
+static void test_brief_counters_go_on(void **state)
+{
+    (void)state;
+    static const uint64_t counters[] = {UINT32_MAX - 1u, (UINT64_C(1) << 32) + 5, UINT32_MAX,
+                                        (UINT64_C(1) << 32) + 5 + INT32_MAX};
+    struct pair pair;
+    pair_init(&pair, 4);
+    pair.sealer.counter = counters[0] - 1;
+    make(&pair, &pair.sealer, by_anna);
+    assert_int_equal(take(&pair), HM_OK);
+    for (size_t i = 1; i < sizeof counters / sizeof *counters; i++) {
+        pair.sealer.counter = counters[i] - 1;
+        seal_brief(&pair, 42, by_anna);
+        assert_int_equal(take(&pair), HM_OK);
+        assert_int_equal(take(&pair), HM_REPLAYED);
+    }
+    pair.sealer.counter += UINT32_MAX;
+    seal_brief(&pair, 42, by_anna);
+    assert_int_equal(take(&pair), HM_NOT_FOUND);
+    pair_fini(&pair);
+}
+
+/* Salts that end alike are told apart by what opens. */
+static void test_brief_namesakes(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct hm_sealer other;
+    pair_init(&pair, 4);
+    hm_sealer_init(&other, &pair.key, 99 + (UINT64_C(1) << 32));
+    make(&pair, &pair.sealer, by_anna);
+    assert_int_equal(take(&pair), HM_OK);
+    make(&pair, &other, by_bert);
+    assert_int_equal(take(&pair), HM_OK);
+    seal_brief(&pair, 42, by_anna);
+    assert_int_equal(take(&pair), HM_OK);
+    assert_true(hm_bytes_equal(hm_buf_view(&pair.plain), hm_bytes_of_text(by_anna)));
+    hm_buf_clear(&pair.frame);
+    hm_seal_brief(&other, 42, hm_bytes_of_text(by_bert), &pair.frame);
+    assert_int_equal(take(&pair), HM_OK);
+    assert_true(hm_bytes_equal(hm_buf_view(&pair.plain), hm_bytes_of_text(by_bert)));
+    hm_sealer_fini(&other);
+    pair_fini(&pair);
+}
+
 static void preambles(const struct hm_key *key, uint8_t fill, uint8_t connector[HM_PREAMBLE_BYTES],
                       uint8_t acceptor[HM_PREAMBLE_BYTES])
 {
@@ -308,6 +429,10 @@ int main(void)
         cmocka_unit_test(test_another_key_does_not_open),
         cmocka_unit_test(test_window_takes_each_counter_once_in_any_order),
         cmocka_unit_test(test_senders_are_bounded),
+        cmocka_unit_test(test_brief_after_full),
+        cmocka_unit_test(test_brief_is_of_who_was_heard),
+        cmocka_unit_test(test_brief_counters_go_on),
+        cmocka_unit_test(test_brief_namesakes),
         cmocka_unit_test(test_preamble),
         cmocka_unit_test(test_stream_frames_are_in_order_and_of_this_stream),
         cmocka_unit_test(test_stream_lengths),

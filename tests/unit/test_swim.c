@@ -279,7 +279,7 @@ static void test_probes_are_spread(void **state)
             struct hm_peer from = net_peer(i + 1);
             struct hm_arena arena = {0};
             struct hm_message message = {.kind = HM_MSG_ping};
-            message.ping = (struct hm_ping){.nonce = (uint32_t)now, .regular = true};
+            message.ping = (struct hm_ping){.nonce = (uint32_t)now, .wants = 1};
             hm_swim_input(&swim, now, &from, &message);
             assert_true(hm_swim_output(&swim, &effect));
             assert_int_equal(hm_message_decode_only(effect.message, HM_MSG_ack, &arena, &message),
@@ -585,6 +585,62 @@ static void test_places_travel(void **state)
     hm_swim_fini(&swim);
 }
 
+/* The next thing that is sent: its message, and in which form. */
+static bool next_sent(struct hm_swim *swim, struct hm_arena *arena, struct hm_message *out)
+{
+    struct hm_effect effect;
+    do {
+        assert_true(hm_swim_output(swim, &effect));
+    } while (effect.kind != HM_EFFECT_SEND);
+    struct hm_reader in = hm_reader_of(effect.message);
+    assert_int_equal(hm_message_decode(&in, arena, out), HM_OK);
+    return effect.brief;
+}
+
+/* Frames are brief between two that have heard each other; whoever does not answer such a one is
+ * asked in full, and answers so. */
+static void test_brief_to_those_who_know_us(void **state)
+{
+    (void)state;
+    struct hm_swim swim;
+    struct hm_peer peer = net_peer(1);
+    struct hm_arena arena = {0};
+    struct hm_message ping;
+    struct hm_message ack = {.kind = HM_MSG_ack};
+    hm_swim_init(&swim, &(struct hm_swim_config){.self = net_peer(0), .incarnation = BOOT(1)}, 1);
+    hm_swim_watch(&swim, 1, &peer, 1);
+    for (unsigned round = 0; round < 3; round++) {
+        bool answers_at_once = round != 1;
+        hm_ms now = hm_swim_deadline(&swim);
+        hm_swim_tick(&swim, now);
+        assert_int_equal(next_sent(&swim, &arena, &ping), round > 0); /* the first is in full */
+        assert_int_equal(ping.kind, HM_MSG_ping);
+        assert_int_equal(ping.ping.wants, round > 0 ? 1 : 3);
+        if (!answers_at_once) {
+            uint32_t nonce = ping.ping.nonce;
+            hm_swim_tick(&swim, now = hm_swim_deadline(&swim));
+            assert_false(next_sent(&swim, &arena, &ping));
+            assert_int_equal(ping.ping.nonce, nonce);
+            assert_int_equal(ping.ping.wants, 3);
+        }
+        ack.ack = (struct hm_ack){.nonce = ping.ping.nonce, .incarnation = BOOT(1)};
+        assert_int_equal(hm_swim_input(&swim, now + 1, &peer, &ack), HM_OK);
+        /* The other way round: the answer is as the question was. */
+        assert_int_equal(hm_swim_input(&swim, now + 1, &peer, &ping), HM_OK);
+        assert_int_equal(next_sent(&swim, &arena, &ack), !(ping.ping.wants & 2));
+        assert_int_equal(ack.kind, HM_MSG_ack);
+    }
+    /* A request by somebody else brings us to one that may never have heard of us. */
+    struct hm_peer asker = net_peer(2);
+    struct hm_message request = {.kind = HM_MSG_probe_request};
+    request.probe_request = (struct hm_probe_request){1, peer.id, peer.addr};
+    assert_int_equal(hm_swim_input(&swim, 20000, &asker, &request), HM_OK);
+    assert_false(next_sent(&swim, &arena, &ping));
+    assert_int_equal(ping.ping.wants, 2);
+    hm_arena_fini(&arena);
+    hm_swim_fini(&swim);
+}
+
 /* A subject that stays keeps what is known of it; one that goes is forgotten. */
 static void test_watch_keeps_state(void **state)
 {
@@ -623,6 +679,7 @@ int main(void)
         cmocka_unit_test(test_forged_refusals_do_not_vote),
         cmocka_unit_test(test_odd_input),
         cmocka_unit_test(test_places_travel),
+        cmocka_unit_test(test_brief_to_those_who_know_us),
         cmocka_unit_test(test_watch_keeps_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

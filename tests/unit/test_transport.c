@@ -179,6 +179,32 @@ static void test_datagrams_both_ways(void **state)
     world_fini(&world);
 }
 
+/* A brief datagram reaches only who has heard this process in full, in this cluster. */
+static void test_brief_datagrams(void **state)
+{
+    (void)state;
+    struct world world;
+    static const char text[] = "it says who it is, then something";
+    world_init(&world);
+    start(&world, &world.a, &ours, NULL);
+    start(&world, &world.b, &ours, NULL);
+    const struct hm_transport_counters *counters = hm_transport_counters(world.b.transport);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        hm_transport_set_cluster(world.a.transport, 77 + turn);
+        hm_transport_send_brief(world.a.transport, &world.b.addr, hm_bytes_of_text(text));
+        UNTIL(&world, counters->unknown == turn + 1);
+        send_text(&world.a, &world.b.addr, false, text);
+        UNTIL(&world, world.b.datagrams == 2 * turn + 1);
+        world.b.cluster = 0;
+        hm_transport_send_brief(world.a.transport, &world.b.addr, hm_bytes_of_text(text));
+        UNTIL(&world, world.b.datagrams == 2 * turn + 2);
+        assert_true(last_is(&world.b, text));
+        assert_int_equal(world.b.cluster, 77 + turn);
+    }
+    assert_int_equal(counters->unsealed, 0);
+    world_fini(&world);
+}
+
 static void test_ipv6_and_both(void **state)
 {
     (void)state;
@@ -601,6 +627,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_datagrams_both_ways),
+        cmocka_unit_test(test_brief_datagrams),
         cmocka_unit_test(test_ipv6_and_both),
         cmocka_unit_test(test_ten_megabytes_in_order),
         cmocka_unit_test(test_another_key_gets_silence),

@@ -99,9 +99,8 @@ static void test_print_reads_like_the_table(void **state)
     struct hm_buf text = {0};
     hm_message_print(&text, &ping);
     hm_put_u8(&text, 0);
-    assert_string_equal((char *)text.data,
-                        "ping nonce=7 regular=no incarnation=1 members={ epoch=1 "
-                        "position=3 } state={ epoch=0 position=0 }");
+    assert_string_equal((char *)text.data, "ping nonce=7 wants=0 incarnation=1 members={ epoch=1 "
+                                           "position=3 } state={ epoch=0 position=0 }");
     hm_buf_fini(&text);
 }
 

@@ -56,7 +56,8 @@ void hm_node_log(struct hm_node *node, enum hm_log_level level, const char *even
                           .kind = HM_ACT_LOG, .level = level, .bytes = hm_bytes_of_text(line)});
 }
 
-void hm_node_send_bytes(struct hm_node *node, const struct hm_peer *to, struct hm_bytes message)
+static void send_bytes(struct hm_node *node, const struct hm_peer *to, bool brief,
+                       struct hm_bytes message)
 {
     struct hm_peer known = *to;
     if (hm_addr_is_none(&to->addr) && !hm_node_find_peer(node, &to->id, &known)) {
@@ -81,8 +82,19 @@ void hm_node_send_bytes(struct hm_node *node, const struct hm_peer *to, struct h
     hm_node_act(node, &(struct hm_act){.kind = HM_ACT_SEND,
                                        .addr = known.addr,
                                        .stream = stream,
+                                       .brief = brief && !stream,
                                        .bytes = hm_buf_view(&payload)});
     hm_buf_fini(&payload);
+}
+
+void hm_node_send_bytes(struct hm_node *node, const struct hm_peer *to, struct hm_bytes message)
+{
+    send_bytes(node, to, false, message);
+}
+
+void hm_node_send_brief(struct hm_node *node, const struct hm_peer *to, struct hm_bytes message)
+{
+    send_bytes(node, to, true, message);
 }
 
 void hm_node_send(struct hm_node *node, const struct hm_peer *to, const struct hm_message *message)

@@ -29,5 +29,8 @@ bool hm_node_next_act(struct hm_node *node, struct hm_act *out);
 void hm_node_send(struct hm_node *node, const struct hm_peer *to, const struct hm_message *message);
 void hm_node_send_bytes(struct hm_node *node, const struct hm_peer *to,
                         struct hm_bytes encoded_message);
+/* In a brief frame: whoever does not know us cannot open it. */
+void hm_node_send_brief(struct hm_node *node, const struct hm_peer *to,
+                        struct hm_bytes encoded_message);
 
 #endif

@@ -3,8 +3,12 @@
 #include "core/node/desk/envelope.h"
 
 #include "core/node/desk/inside.h"
+#include "core/wire/seal.h"
 
 #include <string.h>
+
+/* On a datagram it is what brief frames leave out. */
+_Static_assert(sizeof(struct hm_id) + 1 == HM_SEAL_WHO_BYTES, "");
 
 void hm_node_put_envelope(const struct hm_node *node, bool stream, struct hm_buf *out)
 {

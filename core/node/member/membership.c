@@ -182,7 +182,11 @@ void hm_node_pump_swim(struct hm_node *node)
                                            : (struct hm_place){0, 0});
     while (hm_swim_output(&node->swim, &effect)) {
         if (effect.kind == HM_EFFECT_SEND) {
-            hm_node_send_bytes(node, &effect.peer, effect.message);
+            if (effect.brief) {
+                hm_node_send_brief(node, &effect.peer, effect.message);
+            } else {
+                hm_node_send_bytes(node, &effect.peer, effect.message);
+            }
         } else if (effect.kind == HM_EFFECT_NOTIFY) {
             notice(node, &effect);
         }
