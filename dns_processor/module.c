@@ -4,6 +4,8 @@
 #include "core/base/assert.h"
 #include "dns_processor/addresses.h"
 #include "dns_processor/cluster.h"
+#include "dns_processor/namers.h"
+#include "dns_processor/requests.h"
 #include "dns_processor/server.h"
 #include "dns_processor/settings.h"
 #include "dns_processor/zones.h"
@@ -30,9 +32,11 @@ struct dns {
     hm_ms told_at;  /* when we were last told that it is whole; 0: never */
     bool has_proxy; /* a living one: virtual hosts do not follow the instances */
     uint32_t serial;
-    uint64_t write;               /* of a zone's settings, under way; 0: none */
-    struct hm_dns_named *written; /* the zone; NULL: no longer named */
+    uint64_t write;               /* of a zone's settings or who names it, under way; 0: none */
+    struct hm_dns_named *written; /* the zone; NULL: no longer named, or it is about who names it */
+    hm_ms names_at;               /* who names what is not written before */
     hm_ms write_at;               /* when there may be something to write */
+    struct hm_dns_requests requests;
 };
 
 /* --- Bringing the zones up to date ------------------------------------------------------------ */
@@ -218,6 +222,23 @@ static void tell_zone(struct dns *dns, struct hm_dns_named *zone)
     zone->told = true;
 }
 
+/* Which zones this node names, once they are there, and what is left of those that are gone. */
+static bool write_names(struct dns *dns, struct hm_arena *arena, struct hm_request_write *write)
+{
+    const struct hm_records *records = &hm_module_view(dns->ctx)->records;
+    hm_ms now = hm_module_now(dns->ctx);
+    if (!hm_dns_namers_write(records, &hm_module_node_config(dns->ctx)->name, &dns->zones, arena,
+                             write)) {
+        return false;
+    }
+    if (now < dns->names_at) {
+        dns->write_at = dns->names_at < dns->write_at ? dns->names_at : dns->write_at;
+        return false;
+    }
+    dns->names_at = now + HM_DNS_WRITE_AGAIN_MS;
+    return true;
+}
+
 /* What is missing or, by a reload, to be replaced is written, one zone after the other. */
 static void write_zones(struct dns *dns)
 {
@@ -225,10 +246,12 @@ static void write_zones(struct dns *dns)
     struct hm_request_write write;
     dns->write_at = HM_NEVER;
     if (!dns->write && dns->complete) {
-        dns->written =
-            hm_dns_zones_write(&dns->zones, hm_module_now(dns->ctx),
-                               &hm_module_view(dns->ctx)->records, &arena, &write, &dns->write_at);
-        dns->write = dns->written ? hm_module_write(dns->ctx, &write) : 0;
+        dns->written = hm_dns_zones_write(
+            &dns->zones, hm_module_now(dns->ctx), &hm_module_view(dns->ctx)->records,
+            &hm_module_node_config(dns->ctx)->name, &arena, &write, &dns->write_at);
+        if (dns->written || write_names(dns, &arena, &write)) {
+            dns->write = hm_module_write(dns->ctx, &write, HM_NEVER);
+        }
     }
     hm_arena_fini(&arena);
 }
@@ -285,6 +308,9 @@ static void on_record(struct dns *dns, const struct hm_name *scope)
         dns->has_proxy = hm_dns_cluster_has_proxy(dns->ctx);
         update_nameservers(dns);
         update_vhosts(dns, NULL);
+        write_zones(dns);
+    } else if (hm_name_is(scope, HM_DNS_SCOPE_NAMED)) {
+        write_zones(dns);
     }
 }
 
@@ -458,7 +484,7 @@ static void on_written(struct hm_module_ctx *ctx, uint64_t write, const struct h
 {
     struct dns *dns = hm_module_state(ctx);
     struct hm_dns_named *zone = dns->written;
-    if (write != dns->write) {
+    if (hm_dns_requests_written(&dns->requests, ctx, write, answer) || write != dns->write) {
         return;
     }
     dns->write = 0;
@@ -467,13 +493,19 @@ static void on_written(struct hm_module_ctx *ctx, uint64_t write, const struct h
         zone->commits = false;
         hm_module_log(ctx, HM_LOG_INFO, "zone committed", "zone=%s index=%llu", zone->name,
                       (unsigned long long)answer->index);
-    } else if (zone && answer->status != HM_OK && answer->status != HM_CONFLICT) {
+    } else if (answer->status != HM_OK && answer->status != HM_CONFLICT) {
         hm_module_log(ctx, HM_LOG_WARN, "zone not committed", "zone=%s status=%s reason=\"%.*s\"",
-                      zone->name, hm_status_name((enum hm_status)answer->status),
+                      zone ? zone->name : "-", hm_status_name((enum hm_status)answer->status),
                       (int)answer->reason.size, (const char *)answer->reason.data);
     }
     write_zones(dns);
     wake(dns, hm_module_now(ctx));
+}
+
+static enum hm_status on_request(struct hm_module_ctx *ctx, const struct hm_request *request)
+{
+    struct dns *dns = hm_module_state(ctx);
+    return hm_dns_requests_take(&dns->requests, ctx, &dns->zones, dns->complete, request);
 }
 
 static enum hm_status on_start(struct hm_module_ctx *ctx, struct hm_buf *error)
@@ -605,6 +637,7 @@ const struct hm_module hm_module = {
     .start = on_start,
     .reload = on_reload,
     .change = on_change,
+    .request = on_request,
     .written = on_written,
     .tick = on_tick,
     .status = on_status,

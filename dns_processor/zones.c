@@ -1,6 +1,7 @@
 #include "dns_processor/zones.h"
 
 #include "core/base/assert.h"
+#include "dns_processor/namers.h"
 
 #include <string.h>
 
@@ -170,24 +171,6 @@ struct hm_dns_zone_config *hm_dns_zones_configs(struct hm_dns_zones *zones, stru
 
 /* ---- what is to be written ---- */
 
-/* The records of scope vhosts_allow that a zone brings along are "ZONE SUFFIX", so that each zone
- * has its own, which change with its record alone. */
-static struct hm_bytes allow_key(struct hm_arena *arena, const char *zone, struct hm_bytes suffix)
-{
-    size_t size = strlen(zone) + 1 + suffix.size;
-    uint8_t *key = hm_arena_alloc(arena, size, 1);
-    memcpy(key, zone, strlen(zone));
-    key[strlen(zone)] = ' ';
-    memcpy(key + strlen(zone) + 1, suffix.data, suffix.size);
-    return (struct hm_bytes){key, size};
-}
-
-static bool is_of_zone(struct hm_bytes key, const char *zone)
-{
-    size_t size = strlen(zone);
-    return key.size > size && memcmp(key.data, zone, size) == 0 && key.data[size] == ' ';
-}
-
 static bool allows(const struct hm_zone_settings *settings, struct hm_bytes suffix)
 {
     for (uint32_t i = 0; i < settings->vhosts_allow_count; i++) {
@@ -207,6 +190,8 @@ static void add_change(struct hm_request_write *write, const char *scope, struct
     }
 }
 
+/* The records of scope vhosts_allow that a zone brings along are "ZONE SUFFIX", so that each zone
+ * has its own, which change with its record alone. */
 static void change_allowed(const struct hm_dns_named *zone, const struct hm_records *records,
                            struct hm_arena *arena, struct hm_request_write *write)
 {
@@ -214,7 +199,7 @@ static void change_allowed(const struct hm_dns_named *zone, const struct hm_reco
     const struct hm_zone_settings *settings = &zone->file.settings;
     for (uint32_t i = 0; i < settings->vhosts_allow_count; i++) {
         struct hm_bytes suffix = settings->vhosts_allow[i].name;
-        struct hm_bytes key = allow_key(arena, zone->name, suffix);
+        struct hm_bytes key = hm_dns_zone_key(arena, zone->name, suffix);
         const struct hm_record *record = hm_records_find(records, &scope, key);
         if (!record || !hm_bytes_equal(record->value, suffix)) {
             add_change(write, HM_SCOPE_VHOSTS_ALLOW, key, true, suffix);
@@ -223,16 +208,16 @@ static void change_allowed(const struct hm_dns_named *zone, const struct hm_reco
     for (size_t i = hm_records_after(records, &scope, (struct hm_bytes){0});
          i < records->count && hm_name_equal(&records->items[i]->scope, &scope); i++) {
         struct hm_bytes key = records->items[i]->key;
-        size_t before = strlen(zone->name) + 1;
-        if (is_of_zone(key, zone->name) &&
-            !allows(settings, (struct hm_bytes){key.data + before, key.size - before})) {
+        struct hm_bytes suffix;
+        if (hm_dns_zone_tail(key, zone->name, &suffix) && !allows(settings, suffix)) {
             add_change(write, HM_SCOPE_VHOSTS_ALLOW, key, false, (struct hm_bytes){0});
         }
     }
 }
 
 struct hm_dns_named *hm_dns_zones_write(struct hm_dns_zones *zones, hm_ms now,
-                                        const struct hm_records *records, struct hm_arena *arena,
+                                        const struct hm_records *records,
+                                        const struct hm_name *self, struct hm_arena *arena,
                                         struct hm_request_write *out, hm_ms *next)
 {
     *next = HM_NEVER;
@@ -255,6 +240,8 @@ struct hm_dns_named *hm_dns_zones_write(struct hm_dns_zones *zones, hm_ms now,
                                                    .index = zone->index};
         add_change(out, HM_DNS_SCOPE_ZONES, hm_bytes_of_text(zone->name), true,
                    hm_buf_view(&zone->file_bytes));
+        out->changes_count +=
+            hm_dns_namers_add(records, zone->name, self, arena, &out->changes[out->changes_count]);
         change_allowed(zone, records, arena, out);
         zone->write_at = now + HM_DNS_WRITE_AGAIN_MS;
         return zone;

@@ -46,10 +46,12 @@ void hm_dns_zones_set(struct hm_dns_zones *zones, const struct hm_dns_settings *
 bool hm_dns_zones_look(struct hm_dns_zones *zones, const struct hm_records *records);
 /* What the builder is to make of them, one each, out of `arena`; marks those that are crowded. */
 struct hm_dns_zone_config *hm_dns_zones_configs(struct hm_dns_zones *zones, struct hm_arena *arena);
-/* A zone that is to be founded, or committed because of a reload: the write, out of `arena`. NULL
- * when there is none for now; `next` is when there may be one (HM_NEVER: after a look or a set). */
+/* A zone that is to be founded, or committed because of a reload: the write, out of `arena`, which
+ * also says that this node, `self`, names it. NULL when there is none for now; `next` is when there
+ * may be one (HM_NEVER: after a look or a set). */
 struct hm_dns_named *hm_dns_zones_write(struct hm_dns_zones *zones, hm_ms now,
-                                        const struct hm_records *records, struct hm_arena *arena,
+                                        const struct hm_records *records,
+                                        const struct hm_name *self, struct hm_arena *arena,
                                         struct hm_request_write *out, hm_ms *next);
 /* For people: "as in the file, committed at 12". */
 void hm_dns_zones_describe(const struct hm_dns_named *zone, struct hm_buf *out);

@@ -1,7 +1,6 @@
 /* hivemind announce: this host serves this, and who has heard of it. */
 #include "core/cli/change.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define TAGS_MAX   32
@@ -27,20 +26,6 @@ static const struct argp_option options[] = {
     {0},
 };
 
-/* Virtual hosts are kept in lower case without the final dot. */
-static struct hm_bytes domain(struct argp_state *state, char *text)
-{
-    size_t size = strlen(text);
-    size -= size > 0 && text[size - 1] == '.';
-    if (size == 0 || size > 253) {
-        argp_error(state, "--vhost is a domain name such as www.corp.internal, not '%s'", text);
-    }
-    for (size_t i = 0; i < size; i++) {
-        text[i] = (char)tolower((unsigned char)text[i]);
-    }
-    return (struct hm_bytes){(const uint8_t *)text, size};
-}
-
 static void take_option(struct hm_given *given, int key, char *text, struct argp_state *state)
 {
     struct arguments *own = given->own;
@@ -50,7 +35,7 @@ static void take_option(struct hm_given *given, int key, char *text, struct argp
         if (announce->vhosts_count == VHOSTS_MAX) {
             argp_error(state, "--vhost %s: a service has at most %d", text, VHOSTS_MAX);
         }
-        own->vhosts[announce->vhosts_count++].name = domain(state, text);
+        own->vhosts[announce->vhosts_count++].name = hm_option_domain(state, text, "--vhost");
         break;
     case 't':
         if (announce->tags_count == TAGS_MAX) {

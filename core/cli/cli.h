@@ -27,6 +27,9 @@ extern const struct argp hm_options_argp;
 uint64_t hm_option_number(struct argp_state *state, const char *text, const char *what,
                           uint64_t low, uint64_t high);
 struct hm_name hm_option_name(struct argp_state *state, const char *text, const char *what);
+#define HM_OPTION_DOMAIN_MAX 253
+/* A domain name in lower case without the final dot: it is made so in place. */
+struct hm_bytes hm_option_domain(struct argp_state *state, char *text, const char *what);
 /* Seconds with a fraction, or with a unit (500ms, 2s, 5m, 1h), into milliseconds. */
 uint32_t hm_option_duration(struct argp_state *state, const char *text, const char *what);
 
@@ -148,6 +151,7 @@ extern const struct hm_command hm_command_control_rejoin;
 extern const struct hm_command hm_command_control_restore;
 extern const struct hm_command hm_command_control_status;
 extern const struct hm_command hm_command_dev;
+extern const struct hm_command hm_command_dns;
 extern const struct hm_command hm_command_drain;
 extern const struct hm_command hm_command_emit;
 extern const struct hm_command hm_command_events;

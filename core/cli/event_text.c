@@ -65,7 +65,7 @@ static void put_value(struct hm_buf *out, struct hm_bytes value)
     if (hm_message_decode(&in, &arena, &message) == HM_OK && hm_reader_left(&in) == 0) {
         hm_buf_append_text(out, " is ");
         hm_message_print(out, &message);
-    } else {
+    } else if (value.size) {
         hm_buf_printf(out, " has %zu bytes", value.size);
     }
     hm_arena_fini(&arena);

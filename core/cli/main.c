@@ -2,11 +2,13 @@
 #include "core/cli/cli.h"
 
 static const struct hm_command *const commands[] = {
-    &hm_command_run,     &hm_command_dev,      &hm_command_check_config, &hm_command_keygen,
-    &hm_command_status,  &hm_command_members,  &hm_command_services,     &hm_command_events,
-    &hm_command_emit,    &hm_command_announce, &hm_command_withdraw,     &hm_command_drain,
-    &hm_command_undrain, &hm_command_log,      &hm_command_control,      &hm_command_names,
-    &hm_command_leave,   &hm_command_schema,   &hm_command_protocol,     NULL,
+    &hm_command_run,      &hm_command_dev,      &hm_command_check_config,
+    &hm_command_keygen,   &hm_command_status,   &hm_command_members,
+    &hm_command_services, &hm_command_events,   &hm_command_emit,
+    &hm_command_announce, &hm_command_withdraw, &hm_command_drain,
+    &hm_command_undrain,  &hm_command_log,      &hm_command_control,
+    &hm_command_names,    &hm_command_dns,      &hm_command_leave,
+    &hm_command_schema,   &hm_command_protocol, NULL,
 };
 
 static const struct hm_command hivemind = {

@@ -1,6 +1,7 @@
 /* Options that every command which talks to a node takes, and reading their values. */
 #include "core/cli/cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,19 @@ struct hm_name hm_option_name(struct argp_state *state, const char *text, const 
                    what, HM_NAME_MAX, text);
     }
     return name;
+}
+
+struct hm_bytes hm_option_domain(struct argp_state *state, char *text, const char *what)
+{
+    size_t size = strlen(text);
+    size -= size > 0 && text[size - 1] == '.';
+    if (size == 0 || size > HM_OPTION_DOMAIN_MAX) {
+        argp_error(state, "%s is a domain name such as www.corp.internal, not '%s'", what, text);
+    }
+    for (size_t i = 0; i < size; i++) {
+        text[i] = (char)tolower((unsigned char)text[i]);
+    }
+    return (struct hm_bytes){(const uint8_t *)text, size};
 }
 
 uint32_t hm_option_duration(struct argp_state *state, const char *text, const char *what)

@@ -134,7 +134,8 @@ const struct hm_call_hooks hm_node_call_hooks[HM_CALL_KIND_COUNT] = {
     [HM_CALL_HOST] = {.submitted = hm_node_host_submitted, .untaken = hm_node_host_untaken},
     [HM_CALL_RETURN] = {.submitted = hm_node_return_submitted},
     [HM_CALL_LEAVE] = {.submitted = hm_node_leave_submitted, .expired = hm_node_leave_expired},
-    [HM_CALL_WRITE] = {.submitted = hm_node_module_written},
+    [HM_CALL_WRITE] = {.submitted = hm_node_module_written,
+                       .expired = hm_node_module_write_expired},
     [HM_CALL_EMIT] = {.submitted = hm_node_emit_submitted, .expired = hm_node_emit_expired},
     [HM_CALL_KEEP] = {.submitted = hm_node_keep_submitted},
     [HM_CALL_FORWARD] = {.answered = hm_node_forward_answered, .expired = hm_node_forward_expired},
@@ -154,6 +155,12 @@ static const struct row *find(enum hm_message_kind kind)
 
 /* ---- requests ---- */
 
+/* The role that does what a node without it is asked for in vain. */
+static const char *role_for(enum hm_message_kind kind)
+{
+    return kind == HM_MSG_zones_query || kind == HM_MSG_zone_forget ? "dns" : "host";
+}
+
 void hm_node_request(struct hm_node *node, const struct hm_request *request)
 {
     if (node->phase == HM_PHASE_FENCED && !find(request->message->kind)->fenced) {
@@ -172,8 +179,9 @@ void hm_node_request(struct hm_node *node, const struct hm_request *request)
     }
     if (status == HM_NOT_FOUND) {
         hm_node_answer_status(node, request->token, status,
-                              "%s: no role of node %s does this; run it on a node with role host",
-                              hm_message_name(request->message->kind), node->config.name.text);
+                              "%s: no role of node %s does this; run it on a node with role %s",
+                              hm_message_name(request->message->kind), node->config.name.text,
+                              role_for(request->message->kind));
     } else if (status != HM_OK) {
         hm_node_answer_status(node, request->token, status, "%s: %s",
                               hm_message_name(request->message->kind), hm_status_text(status));

@@ -188,6 +188,15 @@ void hm_node_module_written(struct hm_node *node, const struct hm_call *call,
     }
 }
 
+void hm_node_module_write_expired(struct hm_node *node, const struct hm_call *call)
+{
+    struct hm_submitted answer = {
+        .call = call->id,
+        .status = HM_NO_QUORUM,
+        .reason = hm_bytes_of_text("the control plane did not answer in time, or has no quorum")};
+    hm_node_module_written(node, call, &answer);
+}
+
 void hm_node_status_facts(struct hm_node *node)
 {
     for (size_t i = 0; i < node->config.module_count; i++) {
@@ -296,11 +305,12 @@ void hm_module_report_change(struct hm_module_ctx *ctx, const struct hm_request 
     hm_node_report_change(ctx->node, request->token, version, addr, timeout_ms);
 }
 
-uint64_t hm_module_write(struct hm_module_ctx *ctx, const struct hm_request_write *write)
+uint64_t hm_module_write(struct hm_module_ctx *ctx, const struct hm_request_write *write,
+                         hm_ms deadline)
 {
     struct hm_message request = {.kind = HM_MSG_request_write, .request_write = *write};
     return hm_node_submit(ctx->node, &request, HM_CALL_WRITE, (uint64_t)(ctx - ctx->node->modules),
-                          HM_NEVER);
+                          deadline);
 }
 
 void hm_module_answer(struct hm_module_ctx *ctx, const struct hm_request *request,

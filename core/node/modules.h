@@ -30,6 +30,7 @@ enum hm_status hm_node_offer_request(struct hm_node *node, const struct hm_reque
 /* Hook of HM_CALL_WRITE: a write of a module was answered. */
 void hm_node_module_written(struct hm_node *node, const struct hm_call *call,
                             const struct hm_submitted *answer);
+void hm_node_module_write_expired(struct hm_node *node, const struct hm_call *call);
 void hm_node_status_facts(struct hm_node *node);
 /* One fact more for the status that is being answered. */
 void hm_node_add_fact(struct hm_node *node, const char *key, const char *format, va_list arguments);

@@ -173,6 +173,51 @@ def test_nameservers_outlive_a_failure():
         until("a leave takes it out", lambda: names() == ["d1"])
 
 
+def test_a_zone_that_nobody_names_is_forgotten():
+    with Cluster() as cluster:
+        more = "    - name: lab.internal\n"
+        servers = Servers(cluster, [section, lambda s: section(s) + more,
+                                    lambda s: section(s) + more]).start()
+        host, (d1, d2, d3) = servers.control, servers.nodes
+
+        def namers(zone):
+            told = d1.json("dns zones")
+            return [[n["node"] for n in z["named_by"]] for z in told if z["zone"] == zone]
+        until("it is recorded", lambda: namers("corp.internal") == [["d1", "d2", "d3"]] and
+              namers("lab.internal") == [["d2", "d3"]])
+        assert announce(host, "web", 80, "--vhost", "www.lab.internal").returncode == 0
+
+        # While it is named nothing happens, and who names it is told.
+        done = d1.ask("dns forget", "lab.internal", "--yes")
+        assert done.returncode == 1 and "still named by d2, d3: " in done.stderr, done
+        servers.rewrite(1, section(servers.dns[1]))
+        until("one is left", lambda: namers("lab.internal") == [["d3"]])
+        done = d1.ask("dns forget", "lab.internal", "--yes")
+        assert done.returncode == 1 and "still named by d3: " in done.stderr, done
+        assert ask(servers.dns[2], "www.lab.internal", A)[0] == NOERROR
+        # A node that is gone stands in nobody's way; nothing is done without a yes.
+        d3.kill()
+        until("it is removed", lambda: "d3" not in host.members())
+        done = d1.ask("dns forget", "Lab.internal.")
+        assert done.returncode == 1 and "nothing was changed" in done.stderr, done
+        assert "d3 named it and failed" in done.stdout and namers("lab.internal") == [["d3"]], done
+        done = d1.ask("dns forget", "Lab.internal.", "--yes", "--format", "json")
+        assert done.returncode == 0 and '"zone": "lab.internal"' in done.stdout, done
+        until("it is gone", lambda: namers("lab.internal") == [])
+        events = host.ask("events").stdout
+        assert "zones lab.internal deleted" in events and "zones_named lab.internal d3 deleted" in events
+        done = announce(host, "web", 80, "--vhost", "www.lab.internal", "--vhost", "new.lab.internal")
+        assert done.returncode == 1 and "new.lab.internal is outside vhosts_allow (corp.internal)" in \
+            done.stderr, done
+        assert d1.ask("dns forget", "lab.internal", "--yes").returncode == 3
+        done = host.ask("dns forget", "lab.internal", "--yes")
+        assert done.returncode == 3 and "run it on a node with role dns" in done.stderr, done
+        # One that comes back with it in its file founds it.
+        d3.start()
+        until("it is founded", lambda: namers("lab.internal") == [["d3"]])
+        until("it is served", lambda: serial(servers.dns[2], "lab.internal"))
+
+
 def test_no_quorum_at_the_start():
     """Nothing is answered that is not agreed, and nothing blocks."""
     with Cluster() as cluster:
@@ -186,6 +231,11 @@ def test_no_quorum_at_the_start():
         second.start()
         third.start()
         until("three voters", lambda: servers.control.facts().get("control.voters") == "3")
+        servers.rewrite(0, section(server) + "    - name: old.internal\n")
+        until("it is committed", lambda: servers.zone(0, "old.internal").startswith("as in the file"))
+        servers.rewrite(0, section(server))
+        until("nobody names it", lambda: node.json("dns zones")[1] ==
+              {"zone": "old.internal", "index": node.json("dns zones")[1]["index"], "named_by": []})
         second.kill()
         third.kill()
         until("no quorum", lambda: servers.control.ask("status").returncode == 5)
@@ -193,6 +243,8 @@ def test_no_quorum_at_the_start():
         until("the zone is known, not agreed",
               lambda: ask(server, "web.lab.internal", A)[0] == SERVFAIL)
         assert servers.zone(0, "lab.internal") == "not committed yet: not served"
+        done = node.ask("dns forget", "old.internal", "--yes", "--timeout", "500ms")
+        assert done.returncode == 5 and "not known to be committed" in done.stderr, done
         assert ask(server, "x.corp.internal", A)[0] == NXDOMAIN  # as it is committed
         second.start()
         until("both are committed", lambda: servers.zone(0).startswith("as in the file") and

@@ -1,187 +1,15 @@
-/* Role `dns` as a node sees it: settings from YAML, changes in, answers out over UDP. The node's
- * side of the ABI is played by this file. */
+/* Role `dns` as a node sees it: settings from YAML, changes in, answers out over UDP. */
 #include "core/base/memory.h"
-#include "core/conf/parse.h"
-#include "core/include/hivemind/module.h"
+#include "dns_processor/namers.h"
 #include "dns_processor/settings.h"
-#include "dns_processor/socket.h"
-#include "tests/unit/dns_fixture.h"
+#include "tests/unit/dns_node.h"
 
-#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cmocka.h>
-
-extern const struct hm_module hm_module;
-
-/* --- The node's side -------------------------------------------------------------------------- */
-
-struct hm_module_ctx {
-    void *state;
-    struct hm_view view;
-    struct hm_node_config config;
-    struct hm_id id;
-    hm_ms now;
-    hm_ms wake;
-    struct hm_buf facts;
-    struct hm_buf logs;
-    struct hm_buf write; /* what is to be written */
-    uint64_t writes;
-    uint64_t index; /* of the last event */
-};
-
-struct hm_catalog {
-    struct hm_catalog_host host;
-    struct hm_host_config config;
-    struct hm_service service;
-    struct hm_label tag;
-    bool has_host;
-    bool healthy;
-};
-
-static struct hm_catalog catalog;
-
-void *hm_module_state(struct hm_module_ctx *ctx)
-{
-    return ctx->state;
-}
-
-hm_ms hm_module_now(const struct hm_module_ctx *ctx)
-{
-    return ctx->now;
-}
-
-void hm_module_wake(struct hm_module_ctx *ctx, hm_ms at)
-{
-    ctx->wake = at;
-}
-
-void hm_module_log(struct hm_module_ctx *ctx, enum hm_log_level level, const char *event,
-                   const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    (void)level;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    hm_buf_printf(&ctx->logs, "%s %s\n", event, text);
-}
-
-uint64_t hm_module_write(struct hm_module_ctx *ctx, const struct hm_request_write *write)
-{
-    hm_buf_clear(&ctx->write);
-    hm_message_encode(&ctx->write,
-                      &(struct hm_message){.kind = HM_MSG_request_write, .request_write = *write});
-    return ++ctx->writes;
-}
-
-void hm_module_fact(struct hm_module_ctx *ctx, const char *key, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    hm_buf_printf(&ctx->facts, "%s=%s\n", key, text);
-}
-
-const struct hm_view *hm_module_view(const struct hm_module_ctx *ctx)
-{
-    return &ctx->view;
-}
-
-const struct hm_catalog *hm_module_catalog(const struct hm_module_ctx *ctx)
-{
-    (void)ctx;
-    return &catalog;
-}
-
-struct hm_id hm_module_node_id(const struct hm_module_ctx *ctx)
-{
-    return ctx->id;
-}
-
-const struct hm_node_config *hm_module_node_config(const struct hm_module_ctx *ctx)
-{
-    return &ctx->config;
-}
-
-const struct hm_module_io *hm_module_io(const struct hm_module_ctx *ctx)
-{
-    (void)ctx;
-    static const struct hm_module_io io;
-    return &io;
-}
-
-const struct hm_catalog_host *hm_catalog_host_named(const struct hm_catalog *of,
-                                                    const struct hm_name *name)
-{
-    return of->has_host && hm_name_equal_nocase(&of->host.name, name) ? &of->host : NULL;
-}
-
-const struct hm_catalog_host *hm_catalog_next_host(const struct hm_catalog *of, size_t *cursor)
-{
-    return of->has_host && (*cursor)++ == 0 ? &of->host : NULL;
-}
-
-const struct hm_name *hm_catalog_next_service(const struct hm_catalog *of, size_t *cursor)
-{
-    return of->has_host && (*cursor)++ == 0 ? &of->service.name : NULL;
-}
-
-void hm_catalog_instances(const struct hm_catalog *of, const struct hm_name *service,
-                          void (*each)(void *context, const struct hm_catalog_instance *instance),
-                          void *context)
-{
-    if (of->has_host && hm_name_equal(service, &of->service.name)) {
-        struct hm_catalog_instance instance = {
-            .host = &of->host, .service = &of->service, .served = true, .healthy = of->healthy};
-        assert_true(hm_addr_parse("10.0.0.5:8080", 0, &instance.addr));
-        each(context, &instance);
-    }
-}
-
-bool hm_catalog_vhost(const struct hm_catalog *of, struct hm_bytes vhost, struct hm_name *service)
-{
-    if (!of->has_host || (!hm_bytes_equal(vhost, hm_bytes_of_text("shop.corp.internal")) &&
-                          !hm_bytes_equal(vhost, hm_bytes_of_text("corp.internal")))) {
-        return false;
-    }
-    *service = of->service.name;
-    return true;
-}
-
-/* --- The tests -------------------------------------------------------------------------------- */
-
-struct running {
-    struct hm_conf_errors errors;
-    struct hm_conf *conf;
-    const struct hm_conf_node *section;
-    struct hm_module_ctx ctx;
-    int fd; /* connected to the server */
-};
-
-/* Reads a section; asserts that it is one. */
-static void read_section(struct running *running, const char *text)
-{
-    if (hm_conf_parse(hm_module.schema, "dns.yaml", hm_bytes_of_text(text), &running->errors,
-                      &running->conf) != HM_OK) {
-        fail_msg("%s", running->errors.items[0].text);
-    }
-    running->section = hm_conf_root(running->conf);
-}
-
-static void end_section(struct running *running)
-{
-    hm_conf_free(running->conf);
-    hm_conf_errors_fini(&running->errors);
-}
 
 static void test_settings(void **state)
 {
@@ -268,168 +96,6 @@ static void test_findings(void **state)
     expect_findings("zones: [{name: a.internal, reverse: [128.0.0.0/1, 10.0.0.0/9, 32.0.0.0/4]}]\n",
                     "dns.yaml:1:63: these prefixes come to more than 256 reverse zones: write them "
                     "so that they end where a label does, as /8, /16 or /24\n");
-}
-
-static uint16_t free_port(void)
-{
-    struct hm_dns_bind bind = {.addr = {4, {127, 0, 0, 1}, 0}};
-    struct hm_buf error = {0};
-    int fd = hm_dns_socket_tcp(&bind, &error);
-    assert_true(fd >= 0);
-    close(fd);
-    hm_buf_fini(&error);
-    return bind.addr.port;
-}
-
-static void start(struct running *running, uint16_t port, const char *more)
-{
-    struct hm_buf text = {0};
-    struct hm_buf error = {0};
-    hm_buf_printf(&text, "listen: ['127.0.0.1:%u']\nthreads: 1\n%s", port, more);
-    hm_put_u8(&text, 0);
-    read_section(running, (const char *)text.data);
-    hm_buf_fini(&text);
-    running->ctx.now = 1000;
-    running->ctx.state = hm_alloc(1, hm_module.state_size);
-    assert_int_equal(hm_module.init(&running->ctx, running->section, NULL, &error), HM_OK);
-    assert_int_equal(hm_module.start(&running->ctx, &error), HM_OK);
-    hm_buf_fini(&error);
-    running->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    struct timeval deadline = {.tv_sec = 20};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(setsockopt(running->fd, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline),
-                     0);
-    assert_int_equal(connect(running->fd, (struct sockaddr *)&address, sizeof address), 0);
-}
-
-static void stop(struct running *running)
-{
-    close(running->fd);
-    hm_module.fini(&running->ctx);
-    hm_free(running->ctx.state);
-    hm_view_fini(&running->ctx.view);
-    hm_buf_fini(&running->ctx.facts);
-    hm_buf_fini(&running->ctx.logs);
-    hm_buf_fini(&running->ctx.write);
-    end_section(running);
-}
-
-/* Asks over UDP; asserts the rcode, and the text of the first record unless it is NULL. */
-static void expect(struct running *running, const char *name, ldns_rr_type type, int rcode,
-                   const char *first)
-{
-    size_t size;
-    uint8_t *question = dns_question(&(struct dns_ask){name, type}, &size);
-    uint8_t packet[HM_DNS_UDP_MAX];
-    assert_int_equal(send(running->fd, question, size, 0), size);
-    LDNS_FREE(question);
-    ssize_t came = recv(running->fd, packet, sizeof packet, 0);
-    assert_true(came > 0);
-    ldns_pkt *answer = NULL;
-    assert_int_equal(ldns_wire2pkt(&answer, packet, (size_t)came), LDNS_STATUS_OK);
-    assert_int_equal(ldns_pkt_get_rcode(answer), rcode);
-    if (first) {
-        assert_string_equal(dns_rr_text(ldns_pkt_answer(answer), 0), first);
-    } else {
-        assert_int_equal(ldns_pkt_ancount(answer), 0);
-    }
-    ldns_pkt_free(answer);
-}
-
-static void change(struct running *running, enum hm_change_kind kind, const char *name)
-{
-    struct hm_change_note note = {.kind = kind, .name = hm_name_of(name)};
-    note.key = hm_bytes_of_text(name);
-    hm_module.change(&running->ctx, &note);
-}
-
-/* As an event does: the record, then the note. */
-static void put_record(struct running *running, const char *scope, const char *key,
-                       struct hm_bytes value)
-{
-    struct hm_name name = hm_name_of(scope);
-    struct hm_change_note note = {
-        .kind = HM_CHANGE_RECORD, .scope = name, .key = hm_bytes_of_text(key)};
-    hm_records_put(&running->ctx.view.records, &name, note.key, value, ++running->ctx.index);
-    hm_module.change(&running->ctx, &note);
-}
-
-/* A consumer at 127.0.0.`id`. */
-static void put_consumer(struct running *running, uint8_t id, const char *name, const char *role,
-                         bool failed)
-{
-    struct hm_label label = {.name = hm_name_of(role)};
-    struct hm_buf value = {0};
-    struct hm_message message = {.kind = HM_MSG_consumer};
-    message.consumer = (struct hm_consumer){.roles = &label, .roles_count = 1, .failed = failed};
-    message.consumer.addr = (struct hm_addr){4, {127, 0, 0, id}, 9610};
-    hm_message_encode(&value, &message);
-    put_record(running, HM_SCOPE_CONSUMERS, name, hm_buf_view(&value));
-    hm_buf_fini(&value);
-}
-
-/* The write under way is decided: its changes come as events, its answer too. */
-static void commit(struct running *running)
-{
-    struct hm_module_ctx *ctx = &running->ctx;
-    struct hm_arena arena = {0};
-    struct hm_message message;
-    assert_int_equal(
-        hm_message_decode_only(hm_buf_view(&ctx->write), HM_MSG_request_write, &arena, &message),
-        HM_OK);
-    const struct hm_request_write *write = &message.request_write;
-    uint64_t number = ctx->writes;
-    assert_int_equal(write->conditions_count, 1);
-    const struct hm_record *record =
-        hm_records_find(&ctx->view.records, &write->conditions[0].scope, write->conditions[0].key);
-    assert_int_equal(write->conditions[0].index, record ? record->index : 0);
-    for (uint32_t i = 0; i < write->changes_count; i++) {
-        const struct hm_change *one = &write->changes[i];
-        struct hm_change_note note = {
-            .kind = HM_CHANGE_RECORD, .scope = one->scope, .key = one->key};
-        if (one->present) {
-            hm_records_put(&ctx->view.records, &one->scope, one->key, one->value, ++ctx->index);
-        } else {
-            hm_records_delete(&ctx->view.records, &one->scope, one->key, ++ctx->index);
-        }
-        hm_module.change(ctx, &note);
-    }
-    struct hm_submitted answer = {.status = HM_OK, .index = ctx->index};
-    hm_module.written(ctx, number, &answer);
-    hm_arena_fini(&arena);
-}
-
-static void expect_fact(struct running *running, const char *fact)
-{
-    hm_buf_clear(&running->ctx.facts);
-    hm_module.status(&running->ctx);
-    hm_put_u8(&running->ctx.facts, 0);
-    if (!strstr((const char *)running->ctx.facts.data, fact)) {
-        fail_msg("no %s in\n%s", fact, (const char *)running->ctx.facts.data);
-    }
-}
-
-static void put_vhost(struct running *running, const char *name, uint64_t index)
-{
-    struct hm_name scope = hm_name_of(HM_SCOPE_VHOSTS);
-    hm_records_put(&running->ctx.view.records, &scope, hm_bytes_of_text(name),
-                   hm_bytes_of_text("web"), index);
-}
-
-static void set_catalog(void)
-{
-    static struct hm_address address = {.addr = {4, {10, 0, 0, 5}, 0}};
-    catalog = (struct hm_catalog){.has_host = true, .healthy = true};
-    catalog.host.name = hm_name_of("h1");
-    catalog.host.config = &catalog.config;
-    catalog.service.name = hm_name_of("web");
-    catalog.service.weight = 7;
-    catalog.tag.name = hm_name_of("ssd");
-    catalog.config.addresses = &address;
-    catalog.config.addresses_count = 1;
-    catalog.config.tags = &catalog.tag;
-    catalog.config.tags_count = 1;
 }
 
 static void test_from_a_bootstrap_to_answers(void **state)
@@ -539,51 +205,6 @@ static void test_a_cluster_without_state_is_believed_in_time(void **state)
     stop(&running);
 }
 
-/* A reload with other zones, as the node does it. */
-static void reload(struct running *running, const char *zones)
-{
-    struct running fresh = {0};
-    struct hm_conf_errors errors = {0};
-    struct hm_buf text = {0};
-    hm_buf_printf(&text, "listen: ['127.0.0.1:1']\nthreads: 1\n%s", zones);
-    hm_put_u8(&text, 0);
-    read_section(&fresh, (const char *)text.data);
-    hm_module.check(fresh.section, NULL, &errors);
-    assert_int_equal(errors.count, 0);
-    hm_module.reload(&running->ctx, fresh.section, NULL);
-    end_section(running);
-    running->conf = fresh.conf;
-    running->section = fresh.section;
-    hm_buf_fini(&text);
-}
-
-/* Settings that somebody else committed. */
-static void put_zone(struct running *running, const char *name, uint32_t ttl_service,
-                     struct hm_zone_prefix *reverse)
-{
-    struct hm_buf value = {0};
-    struct hm_message message = {.kind = HM_MSG_zone_settings};
-    message.zone_settings =
-        (struct hm_zone_settings){.ttl_service = ttl_service, .max_answers = 8, .reverse = reverse};
-    message.zone_settings.reverse_count = reverse ? 1 : 0;
-    hm_message_encode(&value, &message);
-    put_record(running, HM_DNS_SCOPE_ZONES, name, hm_buf_view(&value));
-    hm_buf_fini(&value);
-}
-
-static void complete(struct running *running)
-{
-    running->ctx.view.state_position = 1;
-    change(running, HM_CHANGE_ALL, "");
-}
-
-static bool was_logged(struct running *running, const char *text)
-{
-    hm_put_u8(&running->ctx.logs, 0);
-    running->ctx.logs.size--;
-    return strstr((const char *)running->ctx.logs.data, text) != NULL;
-}
-
 /* Neither what it had is answered any more, nor that there is no such name. */
 static void test_a_fenced_node_answers_nothing(void **state)
 {
@@ -612,6 +233,7 @@ static void test_what_is_committed_is_served(void **state)
     set_catalog();
     start(&running, free_port(), "zones: [{name: corp.internal, nameservers: {a: [10.0.0.1]}}]\n");
     put_zone(&running, "corp.internal", 9, NULL);
+    put_namer(&running, "corp.internal d1");
     complete(&running);
     expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 9 IN A 10.0.0.5");
     expect_fact(&running, "dns.zone.corp.internal=as committed at 1, not as in the file "
@@ -635,7 +257,7 @@ static void test_what_is_committed_is_served(void **state)
     commit(&running);
     assert_int_equal(running.ctx.writes, 1);
     expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, 0, "web.corp.internal. 3 IN A 10.0.0.5");
-    expect_fact(&running, "dns.zone.corp.internal=as in the file, committed at 3\n");
+    expect_fact(&running, "dns.zone.corp.internal=as in the file, committed at 4\n");
     stop(&running);
 }
 
@@ -646,6 +268,7 @@ static void test_who_comes_second_looks_again(void **state)
     struct hm_submitted conflict = {.status = HM_CONFLICT};
     set_catalog();
     start(&running, free_port(), "zones: [{name: corp.internal}, {name: lab.internal}]\n");
+    put_namer(&running, "corp.internal d1");
     complete(&running);
     assert_int_equal(running.ctx.writes, 1); /* one at a time */
     hm_module.written(&running.ctx, 1, &conflict);
@@ -695,7 +318,13 @@ static void test_zones_come_and_go_by_a_reload(void **state)
     reload(&running, "zones: [{name: lab.internal}]\nvhosts_allow: [b.internal, c.internal]\n");
     expect(&running, "web.corp.internal", LDNS_RR_TYPE_A, LDNS_RCODE_REFUSED, NULL);
     expect(&running, "web.lab.internal", LDNS_RR_TYPE_A, 0, "web.lab.internal. 5 IN A 10.0.0.5");
-    assert_int_equal(running.ctx.writes, 3);
+    /* What it names no more it says, too. */
+    assert_int_equal(running.ctx.writes, 4);
+    assert_non_null(find(&running, HM_DNS_SCOPE_NAMED, "corp.internal d1"));
+    commit(&running);
+    assert_null(find(&running, HM_DNS_SCOPE_NAMED, "corp.internal d1"));
+    assert_non_null(find(&running, HM_DNS_SCOPE_NAMED, "lab.internal d1"));
+    assert_int_equal(running.ctx.writes, 4);
     stop(&running);
 }
 
@@ -709,6 +338,8 @@ static void test_what_others_committed_may_be_anything(void **state)
     start(&running, free_port(), "zones: [{name: a.internal}, {name: b.internal}]\n");
     put_record(&running, HM_DNS_SCOPE_ZONES, "a.internal", hm_bytes_of_text("not settings"));
     put_zone(&running, "b.internal", 5, &none);
+    put_namer(&running, "a.internal d1");
+    put_namer(&running, "b.internal d1");
     complete(&running);
     expect(&running, "web.a.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);
     expect(&running, "web.b.internal", LDNS_RR_TYPE_A, LDNS_RCODE_SERVFAIL, NULL);

@@ -31,7 +31,8 @@ static void write_record(struct hm_module_ctx *ctx)
     writer.numbers[writer.asked++] = hm_module_write(
         ctx,
         &(struct hm_request_write){
-            .conditions = &absent, .conditions_count = 1, .changes = &change, .changes_count = 1});
+            .conditions = &absent, .conditions_count = 1, .changes = &change, .changes_count = 1},
+        HM_NEVER);
 }
 
 static enum hm_status start_writer(struct hm_module_ctx *ctx, struct hm_buf *error)

@@ -17,7 +17,7 @@
 #include "core/node/node.h"
 #include "core/wire/message.h"
 
-#define HM_MODULE_ABI 2u
+#define HM_MODULE_ABI 3u
 
 enum hm_module_kind { HM_MODULE_ROLE, HM_MODULE_MIDDLEWARE };
 
@@ -119,10 +119,12 @@ void hm_module_report_change(struct hm_module_ctx *ctx, const struct hm_request 
                              struct hm_version version, const struct hm_addr *addr,
                              uint32_t timeout_ms);
 /* Changes records of the replicated state, if the conditions hold (copied): asked again and again
- * until the control plane answers, also over times without a quorum. Returns its number, never 0,
- * for the hook `written`. HM_OK with index 0 says only that it is decided: the answer to a retry;
- * the records tell how. */
-uint64_t hm_module_write(struct hm_module_ctx *ctx, const struct hm_request_write *write);
+ * until the control plane answers, also over times without a quorum, or until the deadline
+ * (HM_NEVER: there is none). Returns its number, never 0, for the hook `written`. HM_OK with index
+ * 0 says only that it is decided: the answer to a retry; the records tell how. HM_NO_QUORUM: the
+ * deadline came first, and whether it is committed is not known. */
+uint64_t hm_module_write(struct hm_module_ctx *ctx, const struct hm_request_write *write,
+                         hm_ms deadline);
 /* Answers a request; `call` (the first field of every answer) is filled in by the node. */
 void hm_module_answer(struct hm_module_ctx *ctx, const struct hm_request *request,
                       struct hm_message *message);
