@@ -299,10 +299,10 @@ struct hm_version hm_module_publish(struct hm_module_ctx *ctx, const struct hm_h
 }
 
 void hm_module_report_change(struct hm_module_ctx *ctx, const struct hm_request *request,
-                             struct hm_version version, const struct hm_addr *addr,
-                             uint32_t timeout_ms)
+                             struct hm_version version, const struct hm_name *service,
+                             const struct hm_addr *addr, uint32_t timeout_ms)
 {
-    hm_node_report_change(ctx->node, request->token, version, addr, timeout_ms);
+    hm_node_report_change(ctx->node, request->token, version, service, addr, timeout_ms);
 }
 
 uint64_t hm_module_write(struct hm_module_ctx *ctx, const struct hm_request_write *write,

@@ -206,6 +206,7 @@ void hm_node_free(struct hm_node *node)
     hm_arena_fini(&node->arena);
     hm_buf_fini(&node->mail);
     hm_buf_fini(&node->own->config);
+    hm_buf_fini(&node->own->refusals);
     hm_buf_fini(&node->bootstrap->after_key);
     hm_free(node);
 }

@@ -383,6 +383,7 @@ static void bring_one_back(struct hm_state *state, const struct hm_id *id,
     hm_state_emit(state, &back, out);
     hm_state_change_claims(state, id, host->claims, host->claims_count, out);
     out->reason[0] = 0; /* who was refused what is nobody's question here */
+    out->data = (struct hm_bytes){0};
 }
 
 /* Those that went before it was clear what happens. */

@@ -247,7 +247,7 @@ static void decide_host(struct hm_state *state, const struct hm_request_host *re
         const struct hm_record *record =
             hm_records_find(&state->view.records, &scope, hm_bytes_of_text(key));
         out->index = record->index;
-        hm_state_tell_refused(state, request->claims, claims_count, out);
+        hm_state_tell_refused(state, request->claims, claims_count, NULL, 0, out);
     } else {
         hm_state_emit(state,
                       &(struct hm_message){.kind = HM_MSG_host_changed,

@@ -63,8 +63,9 @@ void hm_decide_keep(struct hm_state *state, const struct hm_request_keep *reques
         hm_state_refuse(out, HM_STALE, "a later config of %s is committed", asker->name.text);
     } else if (have_known && same_lite(&known, asker) &&
                !is_above(&request->state.version, &committed.version)) {
-        hm_state_tell_refused(state, request->claims, claims, out); /* nothing to say again */
-        hm_state_forget_fallen(state, &asker->id);                  /* but that it lives */
+        /* Nothing to say again. */
+        hm_state_tell_refused(state, request->claims, claims, NULL, 0, out);
+        hm_state_forget_fallen(state, &asker->id); /* but that it lives */
         hm_state_unbrake_lite(state, &asker->id, out);
         out->index = state->view.index;
     } else {

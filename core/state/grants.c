@@ -72,11 +72,14 @@ static int shown(struct hm_bytes text)
     return text.size < KEY_SHOWN_MAX ? (int)text.size : KEY_SHOWN_MAX;
 }
 
+#define REASON_BYTES sizeof((struct hm_outcome *)NULL)->reason
+#define REFUSALS_MAX 256u
+
 static void tell_outside(const struct hm_state *state, const struct allowed *allowed,
-                         struct hm_bytes key, struct hm_outcome *out)
+                         struct hm_bytes key, char *reason)
 {
-    size_t size = sizeof out->reason;
-    size_t used = (size_t)snprintf(out->reason, size, "%.*s is outside vhosts_allow (", shown(key),
+    size_t size = REASON_BYTES;
+    size_t used = (size_t)snprintf(reason, size, "%.*s is outside vhosts_allow (", shown(key),
                                    (const char *)key.data);
     for (size_t i = allowed->first; i < allowed->end && used < size; i++) {
         struct hm_bytes suffix = state->view.records.items[i]->value;
@@ -85,31 +88,97 @@ static void tell_outside(const struct hm_state *state, const struct allowed *all
             told = hm_bytes_equal(state->view.records.items[j]->value, suffix);
         }
         if (!told) {
-            used += (size_t)snprintf(out->reason + used, size - used, "%s%.*s",
+            used += (size_t)snprintf(reason + used, size - used, "%s%.*s",
                                      i > allowed->first ? ", " : "", shown(suffix),
                                      (const char *)suffix.data);
         }
     }
     if (used < size) {
-        snprintf(out->reason + used, size - used, ")");
+        snprintf(reason + used, size - used, ")");
     }
 }
 
-void hm_state_tell_refused(struct hm_state *state, const struct hm_claim *claims, uint32_t count,
-                           struct hm_outcome *out)
+/* Why this claim is refused; false: it is not. */
+static bool tell_why(const struct hm_state *state, const struct allowed *allowed,
+                     const struct hm_claim *claim, char *reason)
 {
-    struct allowed allowed = find_allowed(state);
-    for (uint32_t i = 0; i < count && !out->reason[0]; i++) {
-        const struct hm_record *record = find_vhost(state, claims[i].key);
-        struct hm_bytes owner = name_bytes(&claims[i].owner);
-        if (record && !hm_bytes_equal(record->value, owner)) {
-            snprintf(out->reason, sizeof out->reason, "%.*s belongs to service %.*s",
-                     shown(claims[i].key), (const char *)claims[i].key.data,
-                     (int)record->value.size, (const char *)record->value.data);
-        } else if (!record && !is_allowed(state, &allowed, claims[i].key)) {
-            tell_outside(state, &allowed, claims[i].key, out);
+    const struct hm_record *record = find_vhost(state, claim->key);
+    struct hm_bytes owner = name_bytes(&claim->owner);
+    if (record && !hm_bytes_equal(record->value, owner)) {
+        snprintf(reason, REASON_BYTES, "%.*s belongs to service %.*s", shown(claim->key),
+                 (const char *)claim->key.data, (int)record->value.size,
+                 (const char *)record->value.data);
+        return true;
+    }
+    if (!record && !is_allowed(state, allowed, claim->key)) {
+        tell_outside(state, allowed, claim->key, reason);
+        return true;
+    }
+    return false;
+}
+
+static bool is_owner(const struct hm_claim *claims, uint32_t count, const struct hm_name *owner)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (hm_name_equal(&claims[i].owner, owner)) {
+            return true;
         }
     }
+    return false;
+}
+
+static bool is_told(const struct hm_refusals *refusals, const struct hm_name *service)
+{
+    for (uint32_t i = 0; i < refusals->refusals_count; i++) {
+        if (hm_name_equal(&refusals->refusals[i].service, service)) {
+            return true;
+        }
+    }
+    return refusals->refusals_count == REFUSALS_MAX;
+}
+
+/* Copies the sentence. */
+static void add_refusal(struct hm_refusals *refusals, const struct hm_name *service,
+                        const char *reason, struct hm_arena *arena)
+{
+    char *copy = hm_arena_alloc(arena, REASON_BYTES, 1);
+    snprintf(copy, REASON_BYTES, "%s", reason);
+    refusals->refusals[refusals->refusals_count++] =
+        (struct hm_claim_refusal){.service = *service, .reason = hm_bytes_of_text(copy)};
+}
+
+void hm_state_tell_refused(struct hm_state *state, const struct hm_claim *claims, uint32_t count,
+                           const struct hm_claim *kept, uint32_t kept_count, struct hm_outcome *out)
+{
+    static const struct hm_name whole_host;
+    struct hm_arena arena = {0};
+    struct allowed allowed = find_allowed(state);
+    char reason[REASON_BYTES];
+    struct hm_message message = {.kind = HM_MSG_refusals};
+    struct hm_refusals *refusals = &message.refusals;
+    refusals->refusals = hm_arena_alloc(&arena, REFUSALS_MAX, sizeof *refusals->refusals);
+    if (out->reason[0]) {
+        add_refusal(refusals, &whole_host, out->reason, &arena);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_told(refusals, &claims[i].owner) || !tell_why(state, &allowed, &claims[i], reason)) {
+            continue;
+        }
+        if (is_owner(kept, kept_count, &claims[i].owner)) {
+            size_t used = strlen(reason);
+            snprintf(reason + used, sizeof reason - used, "; what was granted before stays");
+        }
+        add_refusal(refusals, &claims[i].owner, reason, &arena);
+        if (!out->reason[0]) {
+            memcpy(out->reason, reason, sizeof reason);
+        }
+    }
+    if (refusals->refusals_count) {
+        hm_buf_clear(&state->said);
+        hm_message_encode(&state->said, &message);
+        out->data = hm_buf_view(&state->said);
+    }
+    hm_arena_fini(&arena);
 }
 
 /* ---- grants ---- */
@@ -189,8 +258,8 @@ static bool is_disappointed(const struct hm_claim *claims, const bool *refused, 
 }
 
 /* Adds to what the host asks for, which is in the table, what it had and keeps because a wish of
- * the same service is refused; another service of the host may take it over. False: nothing. */
-static bool keep_granted(struct hm_state *state, const struct hm_id *host,
+ * the same service is refused; another service of the host may take it over. */
+static void keep_granted(struct hm_state *state, const struct hm_id *host,
                          const struct hm_claim *claims, uint32_t count, const struct hm_claim *old,
                          uint32_t old_count)
 {
@@ -215,7 +284,6 @@ static bool keep_granted(struct hm_state *state, const struct hm_id *host,
         hm_claims_set(&state->claims, host, all, total);
     }
     hm_arena_fini(&arena);
-    return total > count;
 }
 
 void hm_state_change_claims(struct hm_state *state, const struct hm_id *host,
@@ -229,17 +297,16 @@ void hm_state_change_claims(struct hm_state *state, const struct hm_id *host,
         old[i] = (struct hm_claim){.key = hm_bytes_copy(held[i].key), .owner = held[i].owner};
     }
     hm_claims_set(&state->claims, host, claims, count);
-    bool kept = keep_granted(state, host, claims, count, old, old_count);
+    keep_granted(state, host, claims, count, old, old_count);
     release_claims(state, old, old_count, out);
     for (uint32_t i = 0; i < count; i++) {
         struct allowed allowed = find_allowed(state); /* a grant moves the records */
         grant(state, &allowed, &claims[i], out);
     }
-    hm_state_tell_refused(state, claims, count, out);
-    if (kept) {
-        size_t used = strlen(out->reason);
-        snprintf(out->reason + used, sizeof out->reason - used, "; what was granted before stays");
-    }
+    uint32_t kept;
+    const struct hm_claim *all = hm_claims_of(&state->claims, host, &kept);
+    kept = kept > count ? kept - count : 0;
+    hm_state_tell_refused(state, claims, count, all ? all + count : NULL, kept, out);
     for (uint32_t i = 0; i < old_count; i++) {
         hm_bytes_free(old[i].key);
     }

@@ -29,6 +29,7 @@ void hm_state_free(struct hm_state *state)
     hm_state_set_fallen(state, NULL, 0);
     hm_state_free_shares(state);
     hm_free(state->fallen);
+    hm_buf_fini(&state->said);
     hm_free(state);
 }
 

@@ -20,6 +20,7 @@ struct hm_state {
     uint64_t oldest;          /* oldest <= view.index + 1 */
     uint64_t time_ms;         /* log time of the request that is decided */
     struct hm_id origin;
+    struct hm_buf said; /* what outcomes say besides */
 };
 
 /* Emits an event with the next index, and evolves the view by it. */
@@ -43,8 +44,10 @@ void hm_state_emit_record(struct hm_state *state, const char *scope, struct hm_b
  * refused one keeps what it had been granted. */
 void hm_state_change_claims(struct hm_state *state, const struct hm_id *host,
                             const struct hm_claim *claims, uint32_t count, struct hm_outcome *out);
-/* The reason alone. */
+/* The reasons alone: of each service the first one, and the first of all. `kept` are keys that stay
+ * granted because of a refusal. */
 void hm_state_tell_refused(struct hm_state *state, const struct hm_claim *claims, uint32_t count,
+                           const struct hm_claim *kept, uint32_t kept_count,
                            struct hm_outcome *out);
 /* More may be allowed than before: grants what hosts ask for and nobody has. */
 void hm_state_grant_waiting(struct hm_state *state, struct hm_outcome *out);

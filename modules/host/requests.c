@@ -33,8 +33,8 @@ static enum hm_status refuse_why(struct hm_host *host, const struct hm_request *
 }
 
 /* The cluster is told, and the asker once it knows. */
-static enum hm_status report(struct hm_host *host, const struct hm_request *request, uint16_t port,
-                             uint32_t timeout_ms)
+static enum hm_status report(struct hm_host *host, const struct hm_request *request,
+                             const struct hm_name *service, uint16_t port, uint32_t timeout_ms)
 {
     struct hm_addr addr = {0};
     if (port) {
@@ -42,7 +42,7 @@ static enum hm_status report(struct hm_host *host, const struct hm_request *requ
     }
     struct hm_version version = hm_host_publish(host);
     hm_host_wake(host);
-    hm_module_report_change(host->ctx, request, version, &addr, timeout_ms);
+    hm_module_report_change(host->ctx, request, version, service, &addr, timeout_ms);
     return HM_OK;
 }
 
@@ -91,7 +91,7 @@ static enum hm_status announce(struct hm_host *host, const struct hm_request *re
     if (kept_before || asked->ttl_s == 0) {
         hm_host_keep(host);
     }
-    return report(host, request, service.port, asked->timeout_ms);
+    return report(host, request, &service.name, service.port, asked->timeout_ms);
 }
 
 /* Says what could have been meant. */
@@ -151,7 +151,7 @@ static enum hm_status withdraw(struct hm_host *host, const struct hm_request *re
     if (kept) {
         hm_host_keep(host);
     }
-    return report(host, request, port, asked->timeout_ms);
+    return report(host, request, &asked->service, port, asked->timeout_ms);
 }
 
 static enum hm_status drain(struct hm_host *host, const struct hm_request *request)
@@ -170,7 +170,7 @@ static enum hm_status drain(struct hm_host *host, const struct hm_request *reque
     } else if (port == 0) {
         return refuse_unknown(host, request, &asked->service, 0);
     }
-    return report(host, request, port, asked->timeout_ms);
+    return report(host, request, &asked->service, port, asked->timeout_ms);
 }
 
 enum hm_status hm_host_request(struct hm_host *host, const struct hm_request *request)

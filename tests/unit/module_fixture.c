@@ -86,11 +86,12 @@ struct hm_version hm_module_publish(struct hm_module_ctx *ctx, const struct hm_h
 }
 
 void hm_module_report_change(struct hm_module_ctx *ctx, const struct hm_request *request,
-                             struct hm_version version, const struct hm_addr *addr,
-                             uint32_t timeout_ms)
+                             struct hm_version version, const struct hm_name *service,
+                             const struct hm_addr *addr, uint32_t timeout_ms)
 {
     char text[HM_ADDR_TEXT_BYTES];
     (void)request;
+    (void)service;
     (void)timeout_ms;
     hm_buf_clear(&ctx->answer);
     hm_buf_printf(&ctx->answer, "report %u %s", (unsigned)version.seq,

@@ -87,8 +87,8 @@ static enum hm_status announce(struct hm_module_ctx *ctx, const struct hm_reques
     struct hm_service service = {.name = wanted->service, .port = wanted->port, .weight = 100};
     struct hm_version version =
         hm_module_publish(ctx, &(struct hm_host_config){.services = &service, .services_count = 1});
-    hm_module_report_change(ctx, request, version, &hm_module_node_config(ctx)->addr,
-                            wanted->timeout_ms);
+    hm_module_report_change(ctx, request, version, &wanted->service,
+                            &hm_module_node_config(ctx)->addr, wanted->timeout_ms);
     return HM_OK;
 }
 

@@ -137,6 +137,57 @@ static void test_what_was_granted_stays_when_its_replacement_is_refused(void **u
     free_state(state);
 }
 
+/* Asserts what is said of a service: NULL: nothing. */
+static void expect_refusal(const struct hm_outcome *outcome, const char *service,
+                           const char *reason)
+{
+    struct hm_arena arena = {0};
+    struct hm_message message = {0};
+    const char *found = NULL;
+    if (outcome->data.size) {
+        assert_int_equal(hm_message_decode_only(outcome->data, HM_MSG_refusals, &arena, &message),
+                         HM_OK);
+    }
+    for (uint32_t i = 0; i < message.refusals.refusals_count; i++) {
+        const struct hm_claim_refusal *one = &message.refusals.refusals[i];
+        if (hm_name_is(&one->service, service)) {
+            assert_null(found);
+            assert_non_null(reason);
+            assert_true(hm_bytes_equal(one->reason, hm_bytes_of_text(reason)));
+            found = reason;
+        }
+    }
+    assert_ptr_equal(found, reason);
+    hm_arena_fini(&arena);
+}
+
+static void test_each_service_is_told_its_own(void **unused)
+{
+    (void)unused;
+    struct hm_state *state = founded();
+    join(state, 2, "a");
+    join(state, 3, "b");
+    change_host(state, 3, 1, "theirs.test", "theirs");
+    change_host(state, 2, 1, "api.test", "api");
+    allow(state, 1, "z", "test");
+    const struct hm_claim claims[] = {claim_of("fine.test", "fine"), claim_of("web.example", "web"),
+                                      claim_of("theirs.test", "web"),
+                                      claim_of("theirs.test", "api")};
+    struct hm_outcome outcome = ask_for(state, 2, 2, claims, 4);
+    assert_string_equal(outcome.reason, "web.example is outside vhosts_allow (test)");
+    expect_refusal(&outcome, "web", "web.example is outside vhosts_allow (test)");
+    expect_refusal(&outcome, "api",
+                   "theirs.test belongs to service theirs; what was granted before stays");
+    expect_refusal(&outcome, "fine", NULL);
+    /* The same again. */
+    outcome = ask_for(state, 2, 2, claims, 4);
+    expect_refusal(&outcome, "web", "web.example is outside vhosts_allow (test)");
+    outcome = ask_for(state, 2, 3, claims, 1);
+    assert_int_equal(outcome.data.size, 0);
+    assert_string_equal(outcome.reason, "");
+    free_state(state);
+}
+
 static void test_who_waits_is_granted_what_is_allowed_later(void **unused)
 {
     (void)unused;
@@ -167,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_a_vhost_belongs_to_the_first_until_nobody_holds_it),
         cmocka_unit_test(test_what_is_allowed_is_granted),
         cmocka_unit_test(test_what_was_granted_stays_when_its_replacement_is_refused),
+        cmocka_unit_test(test_each_service_is_told_its_own),
         cmocka_unit_test(test_who_waits_is_granted_what_is_allowed_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

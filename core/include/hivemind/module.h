@@ -114,10 +114,11 @@ const struct hm_node_config *hm_module_node_config(const struct hm_module_ctx *c
  * next version, which is returned. An unchanged config makes no new version. */
 struct hm_version hm_module_publish(struct hm_module_ctx *ctx, const struct hm_host_config *config);
 /* Answers `request` with a change_report once this version is committed and served by all, or the
- * time is over. `addr` is shown in it. */
+ * time is over. `addr` is shown in it, and what was refused to `service` (an empty name: to any).
+ */
 void hm_module_report_change(struct hm_module_ctx *ctx, const struct hm_request *request,
-                             struct hm_version version, const struct hm_addr *addr,
-                             uint32_t timeout_ms);
+                             struct hm_version version, const struct hm_name *service,
+                             const struct hm_addr *addr, uint32_t timeout_ms);
 /* Changes records of the replicated state, if the conditions hold (copied): asked again and again
  * until the control plane answers, also over times without a quorum, or until the deadline
  * (HM_NEVER: there is none). Returns its number, never 0, for the hook `written`. HM_OK with index

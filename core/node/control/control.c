@@ -80,7 +80,8 @@ static void answer_pending(struct hm_node *node, uint64_t token, const struct hm
                                           .submitted = {.call = pending.call,
                                                         .status = (uint16_t)outcome->status,
                                                         .reason = hm_bytes_of_text(outcome->reason),
-                                                        .index = outcome->index}});
+                                                        .index = outcome->index,
+                                                        .data = outcome->data}});
     }
 }
 

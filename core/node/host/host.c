@@ -103,6 +103,8 @@ void hm_node_host_submitted(struct hm_node *node, const struct hm_call *call,
         own->committed_index = answer->index;
         snprintf(own->refused, sizeof own->refused, "%.*s", (int)answer->reason.size,
                  (const char *)answer->reason.data);
+        hm_buf_clear(&own->refusals);
+        hm_buf_append(&own->refusals, answer->data.data, answer->data.size);
         if (own->refused[0]) {
             hm_node_log(node, HM_LOG_WARN, "virtual host refused", "reason=\"%s\"", own->refused);
         }

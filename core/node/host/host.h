@@ -14,7 +14,8 @@ struct hm_own_host {
     struct hm_version submitted; /* what it carries */
     struct hm_version committed; /* highest that is */
     uint64_t committed_index;
-    char refused[256]; /* what the commit refused within it */
+    char refused[256];      /* what the commit refused within it */
+    struct hm_buf refusals; /* the same, service by service: message refusals; or empty */
 };
 
 struct hm_version hm_node_publish(struct hm_node *node, const struct hm_host_config *config);

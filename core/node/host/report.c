@@ -33,6 +33,7 @@ struct hm_change_wait {
     uint64_t number;
     uint64_t token;
     struct hm_version version;
+    struct hm_name service; /* empty: all of the host */
     struct hm_addr addr;
     hm_ms since;
     hm_ms until;
@@ -117,7 +118,8 @@ static void ask_who(struct hm_node *node, struct hm_change_wait *wait, size_t ro
 }
 
 void hm_node_report_change(struct hm_node *node, uint64_t token, struct hm_version version,
-                           const struct hm_addr *addr, uint32_t timeout_ms)
+                           const struct hm_name *service, const struct hm_addr *addr,
+                           uint32_t timeout_ms)
 {
     if (node->reports->change_wait_count >= CHANGE_WAITS_MAX) {
         hm_node_answer_status(node, token, HM_FULL, "%u changes are waited for already",
@@ -132,6 +134,7 @@ void hm_node_report_change(struct hm_node *node, uint64_t token, struct hm_versi
     *wait = (struct hm_change_wait){.number = ++node->requests.last_token,
                                     .token = token,
                                     .version = version,
+                                    .service = *service,
                                     .addr = *addr,
                                     .since = node->now,
                                     .until = node->now + timeout_ms};
@@ -271,6 +274,26 @@ static bool is_decided(const struct hm_node *node, const struct hm_change_wait *
     return (is_committed(node, wait) || told) && is_served(wait);
 }
 
+/* What the commit refused of that which was changed; empty: nothing. Out of `arena`. */
+static struct hm_bytes refused_of(const struct hm_own_host *own, const struct hm_name *service,
+                                  struct hm_arena *arena)
+{
+    struct hm_message message;
+    if (service->size == 0) {
+        return hm_bytes_of_text(own->refused);
+    }
+    if (hm_message_decode_only(hm_buf_view(&own->refusals), HM_MSG_refusals, arena, &message) ==
+        HM_OK) {
+        for (uint32_t i = 0; i < message.refusals.refusals_count; i++) {
+            const struct hm_claim_refusal *one = &message.refusals.refusals[i];
+            if (one->service.size == 0 || hm_name_equal_nocase(&one->service, service)) {
+                return one->reason;
+            }
+        }
+    }
+    return (struct hm_bytes){0};
+}
+
 static void answer_report(struct hm_node *node, struct hm_change_wait *wait)
 {
     struct hm_arena arena = {0};
@@ -289,9 +312,9 @@ static void answer_report(struct hm_node *node, struct hm_change_wait *wait)
     } else if (!is_served(wait)) {
         report->status = HM_TIMEOUT;
         report->reason = hm_bytes_of_text("committed, but not served by all yet");
-    } else if (node->own->refused[0]) {
-        report->status = HM_NAME_TAKEN;
-        report->reason = hm_bytes_of_text(node->own->refused);
+    } else {
+        report->reason = refused_of(node->own, &wait->service, &arena);
+        report->status = report->reason.size ? HM_NAME_TAKEN : HM_OK;
     }
     hm_node_answer(node, wait->token, &message);
     hm_arena_fini(&arena);

@@ -18,9 +18,11 @@ struct hm_reports {
 };
 
 /* Answers `token` with a change report: when all serve this version of our config, or the time is
- * over. `addr` is what people are told it is reached at. */
+ * over. `addr` is what people are told it is reached at; of what was refused they are told what
+ * concerns `service` (empty: all). */
 void hm_node_report_change(struct hm_node *node, uint64_t token, struct hm_version version,
-                           const struct hm_addr *addr, uint32_t timeout_ms);
+                           const struct hm_name *service, const struct hm_addr *addr,
+                           uint32_t timeout_ms);
 void hm_node_on_version_query(struct hm_node *node, const struct hm_request *request);
 void hm_node_report_version(struct hm_node *node, uint64_t call, const struct hm_version *version);
 /* Hooks of HM_CALL_MEMBERS: who the consumers are, or that nobody tells. */
