@@ -30,11 +30,20 @@ struct output {
     uint64_t bytes;
 };
 
+static const char *way_out(int why)
+{
+    return why == ENOENT                                   ? "; make its directory first"
+           : why == EACCES || why == EPERM || why == EROFS ? "; name a file that this user may make"
+           : why == ENOSPC || why == EDQUOT || why == EFBIG ? "; name a file where there is room"
+                                                            : "";
+}
+
 static int file_failed(const struct output *output, const char *what)
 {
-    hm_complain("cannot %s %s: %s", what,
+    int why = errno;
+    hm_complain("cannot %s %s: %s%s", what,
                 output->standard ? "standard output" : (const char *)output->temporary.data,
-                strerror(errno));
+                strerror(why), output->standard ? "" : way_out(why));
     return EXIT_FAILED;
 }
 

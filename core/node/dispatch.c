@@ -179,9 +179,8 @@ void hm_node_request(struct hm_node *node, const struct hm_request *request)
     }
     if (status == HM_NOT_FOUND) {
         hm_node_answer_status(node, request->token, status,
-                              "%s: no role of node %s does this; run it on a node with role %s",
-                              hm_message_name(request->message->kind), node->config.name.text,
-                              role_for(request->message->kind));
+                              "node %s has no role that does this; run it on a node with role %s",
+                              node->config.name.text, role_for(request->message->kind));
     } else if (status != HM_OK) {
         hm_node_answer_status(node, request->token, status, "%s: %s",
                               hm_message_name(request->message->kind), hm_status_text(status));

@@ -193,7 +193,8 @@ def test_a_backup_misses_nothing():
             bad(restore(nodes[0], wrong, "--yes"), 1, str(wrong), said)
         bad(hivemind("control", "backup", "--check", cluster.dir / "none"), 3, "No such file")
         bad(host.ask("control backup", file), 3, "not of the control plane")
-        bad(nodes[0].ask("control backup", cluster.dir / "no" / "where"), 1, "No such file")
+        bad(nodes[0].ask("control backup", cluster.dir / "no" / "where"), 1, "No such file",
+            "make its directory first")
         bad(nodes[0].ask("control backup"), 2, "it takes FILE")
         bad(hivemind("control", "restore", file), 2, "-c CONFIG")
 
