@@ -19,12 +19,13 @@ from cluster import BUILD, DEADLINE_S, ENVIRONMENT, HIVEMIND, Cluster, free_port
 # Every group of commands, by the words that lead to it, and what is in it.
 GROUPS = {
     (): ["run", "dev", "check-config", "keygen", "status", "members", "services", "events", "emit",
-         "announce", "withdraw", "drain", "undrain", "log", "control", "names", "leave", "schema",
+         "announce", "withdraw", "drain", "undrain", "log", "control", "names", "dns", "leave", "schema",
          "protocol"],
     ("log",): ["create", "list", "delete", "append", "session", "read", "follow", "members", "add",
                "remove", "transfer", "snapshot"],
     ("control",): ["status", "backup", "restore", "recover", "rejoin"],
     ("names",): ["register", "check", "release", "list"],
+    ("dns",): ["zones", "forget"],
 }
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
