@@ -860,6 +860,18 @@ enum hm_swim_state hm_swim_state(const struct hm_swim *swim, const struct hm_id 
     return member->lossy ? HM_SWIM_STATE_GONE : (enum hm_swim_state)member->state;
 }
 
+size_t hm_swim_unwell(const struct hm_swim *swim, struct hm_id *out, size_t most)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < swim->count && count < most; i++) {
+        const struct hm_swim_member *member = &swim->members[i];
+        if (member->state != HM_SWIM_STATE_ALIVE || member->lossy) {
+            out[count++] = member->peer.id;
+        }
+    }
+    return count;
+}
+
 uint64_t hm_swim_incarnation(const struct hm_swim *swim, const struct hm_id *id)
 {
     if (hm_id_equal(id, &swim->config.self.id)) {

@@ -752,12 +752,15 @@ static void test_the_load_is_even_and_only_a_lost_share_moves(void **unused)
     for (size_t i = 0; i < CANDIDATES; i++) {
         assert_in_range(share[i], IDS / CANDIDATES * 85 / 100, IDS / CANDIDATES * 115 / 100);
     }
-    hm_keeper_doubt(&keeper, &peers[4].id, true); /* in doubt it is passed over */
+    hm_keeper_set_doubts(&keeper, &peers[4].id, 1); /* in doubt it comes last */
     for (size_t i = 0; i < IDS; i++) {
         struct hm_id id = net_peer(1000 + i).id;
         assert_int_equal(hm_keeper_rank(&keeper, &id, best, 1), 1);
         assert_true(hm_id_equal(&best[0].id, net_node(&first[i]) == 4 ? &second[i] : &first[i]));
     }
+    hm_keeper_set_candidates(&keeper, 0, &peers[4], 1);
+    assert_int_equal(hm_keeper_rank(&keeper, &peers[0].id, best, 2), 1);
+    assert_true(hm_id_equal(&best[0].id, &peers[4].id)); /* but better than nobody */
     hm_keeper_fini(&keeper);
 }
 
