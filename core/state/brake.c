@@ -5,6 +5,7 @@
 #include "core/base/hash.h"
 #include "core/base/index.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 #include "core/state/state_internal.h"
 
 #include <string.h>
@@ -108,7 +109,8 @@ static bool read_fallen(const struct hm_fallen *fallen, struct hm_arena *arena,
 static void forget_old(struct hm_state *state)
 {
     size_t old = 0;
-    while (old < state->fallen_count && state->fallen[old].time_ms + WINDOW_MS <= state->time_ms) {
+    while (old < state->fallen_count && state->fallen[old].time_ms + WINDOW_MS <= state->time_ms &&
+           !hm_plant("falls_count_for_ever")) {
         old++;
     }
     drop_first(state, old);
@@ -284,7 +286,7 @@ static bool brakes(const struct hm_shares *shares, struct hm_bytes bytes)
     if (shares->count && read_config(bytes, &arena, &config)) {
         for (uint32_t i = 0; i < config.services_count && !found; i++) {
             const struct share *share = find_share(shares, &config.services[i].name);
-            found = share && 2 * share->lost > share->all;
+            found = share && 2 * share->lost + hm_plant("brakes_at_half") > share->all;
         }
     }
     hm_arena_fini(&arena);
@@ -389,6 +391,9 @@ static void bring_one_back(struct hm_state *state, const struct hm_id *id,
 static void bring_back(struct hm_state *state, const struct hm_shares *shares, uint64_t until_ms,
                        struct hm_outcome *out)
 {
+    if (hm_plant("first_fallen_stay_gone")) {
+        return;
+    }
     for (size_t i = 0; i < state->fallen_count && out->events < FAIL_EVENTS_MAX; i++) {
         struct hm_arena arena = {0};
         struct hm_fallen_host host;
@@ -482,7 +487,9 @@ void hm_state_unbrake(struct hm_state *state, const struct hm_member *member,
     hm_state_forget_fallen(state, &member->id);
     while (hm_view_next_braked(&state->view, &host, &braked)) {
         if (hm_id_equal(&host, &member->id)) {
-            unmark(state, &host, out);
+            if (!hm_plant("stays_braked")) {
+                unmark(state, &host, out);
+            }
         } else if (hm_name_equal_nocase(&braked.name, &member->name)) {
             release(state, &host, &braked.name, out);
         }

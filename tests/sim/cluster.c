@@ -29,11 +29,18 @@ static void publish(struct hm_module_ctx *ctx)
     struct host_state *state = hm_module_state(ctx);
     const struct hm_node_config *config = hm_module_node_config(ctx);
     struct cluster_node *node = node_of(ctx);
-    struct hm_service service = {
-        .name = hm_name_of("web"), .port = (uint16_t)(8000 + state->round % 100), .weight = 1};
+    struct hm_service services[ACCIDENT_SERVICES];
     struct hm_address address = {.addr = config->addr};
     struct hm_host_config host = {
-        .addresses = &address, .addresses_count = 1, .services = &service, .services_count = 1};
+        .addresses = &address, .addresses_count = 1, .services = services};
+    for (size_t i = 0; i < ACCIDENT_SERVICES; i++) {
+        if (node->services >> i & 1) {
+            services[host.services_count++] =
+                (struct hm_service){.name = hm_name_of(accident_service(i)),
+                                    .port = (uint16_t)(8000 + state->round % 100),
+                                    .weight = 1};
+        }
+    }
     state->round++;
     node->published = hm_module_publish(ctx, &host);
     node->cluster->versions++;
@@ -606,6 +613,7 @@ static void configure(struct cluster *cluster, size_t slot)
     node->cluster = cluster;
     node->slot = slot;
     node->role = roles[role].name;
+    node->services = 1;
     node->modules[0] = &roles[role];
     node->config = (struct hm_node_config){.name = hm_name_of(name),
                                            .addr = cluster_addr(slot),
@@ -665,6 +673,10 @@ void cluster_start(struct cluster *cluster)
         configure(cluster, i);
         sim_after(world, i == 0 ? 0 : sim_between(world, 0, 3000), boot_late, cluster, i);
     }
+    lites_start(cluster);
+    if (cluster->accident.rounds) {
+        accidents_start(cluster);
+    }
     if (cluster->calm) {
         return;
     }
@@ -675,7 +687,6 @@ void cluster_start(struct cluster *cluster)
     if (cluster->names_count) {
         registrars_start(cluster);
     }
-    lites_start(cluster);
     if (cluster->host_count > 1) {
         sim_after(world, sim_between(world, 5000, cluster->until), kill_for_good, cluster,
                   cluster->count - 1);

@@ -5,6 +5,7 @@
 #include "core/engine/slice.h"
 #include "core/include/hivemind/module.h"
 #include "core/state/state.h"
+#include "tests/sim/accidents.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/lites.h"
@@ -58,7 +59,8 @@ struct cluster_node {
     bool stopped;
     enum hm_status stop_status;
     struct hm_id id;
-    struct hm_version published; /* a host's newest */
+    unsigned services;           /* a host's, a bit each */
+    struct hm_version published; /* its newest */
     struct cluster_served served[CLUSTER_NODES_MAX + CLUSTER_LITES_MAX];
     size_t served_count;
     uint64_t seen_index;
@@ -120,6 +122,7 @@ struct cluster {
     size_t lite_count;
     struct cluster_lite lites[CLUSTER_LITES_MAX];
     size_t keeper_slot; /* of the one that came or went */
+    struct accident accident;
 };
 
 /* A cluster whose shape follows from the seed; scenarios change it before cluster_start. */

@@ -159,6 +159,7 @@ static void check_control(struct cluster_node *node, const struct hm_view *view)
         return; /* left behind, and others may still follow it */
     }
     note_list(cluster, view);
+    accidents_check_view(node, view);
     cluster->facts =
         sim_reach(cluster->facts, &cluster->fact_count, view->index, sizeof *cluster->facts);
     struct cluster_fact *fact = &cluster->facts[view->index];
@@ -346,6 +347,7 @@ void cluster_check_end(struct cluster *cluster)
     }
     operator_check_end(cluster);
     lites_check_end(cluster);
+    accidents_check_end(cluster);
     if (!cluster->calm) {
         writers_check_end(cluster);
     }

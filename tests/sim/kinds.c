@@ -102,6 +102,24 @@ static bool run_lite(uint64_t seed, bool loud, struct sim_totals *totals, char w
     return run_nodes(totals, why);
 }
 
+/* Nothing goes wrong but this: hosts, lite ones too, fail at once or one after the other. */
+static bool run_brake(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    cluster_init(&cluster, seed, loud);
+    struct sim_world *world = &cluster.world;
+    cluster.calm = true;
+    cluster.upgrades = false;
+    cluster.control_count = 3;
+    cluster.dns_count = sim_between(world, 1, 2);
+    cluster.host_count = sim_between(world, 3, 7);
+    cluster.count = cluster.control_count + cluster.dns_count + cluster.host_count;
+    cluster.lite_count = sim_between(world, 0, 4);
+    cluster.brake_ms = sim_between(world, 14000, 18000);
+    cluster.accident.rounds = 2;
+    cluster.settle_ms = 120000;
+    return run_nodes(totals, why);
+}
+
 /* A majority of the control plane is lost in the midst of other faults, and recovered. */
 static bool run_lost(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
 {
@@ -115,7 +133,7 @@ static bool run_lost(uint64_t seed, bool loud, struct sim_totals *totals, char w
 const struct sim_kind sim_kinds[] = {
     {"cluster", run_cluster, "events committed"}, {"names", run_names, "events committed"},
     {"churn", run_churn, "events committed"},     {"lost", run_lost, "events committed"},
-    {"lite", run_lite, "events committed"},       {"log", run_log, "operations acknowledged"},
-    {"members", sim_members, "events committed"},
+    {"lite", run_lite, "events committed"},       {"brake", run_brake, "events committed"},
+    {"log", run_log, "operations acknowledged"},  {"members", sim_members, "events committed"},
 };
 const size_t sim_kind_count = sizeof sim_kinds / sizeof *sim_kinds;

@@ -28,11 +28,17 @@ struct hm_addr lite_addr(const struct cluster_lite *lite)
 
 static void make_config(struct cluster_lite *lite)
 {
-    struct hm_service service = {.name = hm_name_of("web"), .port = lite->port, .weight = 1};
+    struct hm_service services[ACCIDENT_SERVICES];
+    struct hm_host_config config = {.services = services};
+    for (size_t i = 0; i < ACCIDENT_SERVICES; i++) {
+        if (lite->services >> i & 1) {
+            services[config.services_count++] = (struct hm_service){
+                .name = hm_name_of(accident_service(i)), .port = lite->port, .weight = 1};
+        }
+    }
     hm_buf_clear(&lite->config);
-    hm_message_encode(&lite->config, &(struct hm_message){.kind = HM_MSG_host_config,
-                                                          .host_config = {.services = &service,
-                                                                          .services_count = 1}});
+    hm_message_encode(&lite->config,
+                      &(struct hm_message){.kind = HM_MSG_host_config, .host_config = config});
 }
 
 static void look_up(struct cluster_lite *lite)
@@ -108,7 +114,7 @@ static void send(struct cluster_lite *lite, struct hm_bytes payload)
     sim_net_datagram(&cluster->net, lite->slot, to, hm_buf_view(&bytes));
     hm_buf_fini(&lite->sent);
     lite->sent = bytes;
-    lite->sent_to = to;
+    lite->spoken_to |= UINT32_C(1) << to;
 }
 
 static void wake(void *context, uint64_t starts, struct hm_bytes bytes);
@@ -193,6 +199,7 @@ void lite_boot(struct cluster_lite *lite)
     lite->wake_at = HM_NEVER;
     lite->paused_until = 0;
     lite->starts++;
+    lite->spoken_to = 0;
     lite->session = (struct lite_session){.id = lite->id,
                                           .name = lite->name,
                                           .version = {wall, 2},
@@ -292,6 +299,7 @@ void lites_start(struct cluster *cluster)
         *lite = (struct cluster_lite){.cluster = cluster,
                                       .slot = cluster->count + i,
                                       .name = hm_name_of(name),
+                                      .services = 1,
                                       .port = 7000,
                                       .clock_is_wrong = sim_chance(world, 200),
                                       .interval_ms = (uint32_t)sim_between(world, 350, 1500)};
@@ -299,6 +307,10 @@ void lites_start(struct cluster *cluster)
             lite->id.bytes[at] = (uint8_t)sim_between(world, 1, 255);
         }
         sim_after(world, sim_between(world, 0, 5000), boot_late, lite, 0);
+        if (cluster->accident.rounds) {
+            lite->interval_ms = (uint32_t)sim_between(world, 350, 700);
+            continue;
+        }
         sim_after(world, sim_between(world, 3000, 10000), live, lite, 0);
         sim_after(world, cluster->until + QUIET_MS + sim_between(world, 0, LAST_MS), last, lite, 0);
     }

@@ -29,12 +29,13 @@ struct cluster_lite {
     hm_ms wake_at;
     uint8_t place;       /* third byte of its address: it moves */
     bool clock_is_wrong; /* now and then when it starts */
-    uint16_t port;       /* of its service: tells its configs apart */
+    unsigned services;   /* a bit each */
+    uint16_t port;       /* of all of them: tells its configs apart */
     uint32_t interval_ms;
     struct hm_buf config;
     struct lite_session session;
-    struct hm_buf sent;                /* what it said last, */
-    size_t sent_to;                    /* to this node */
+    uint32_t spoken_to;                /* by this process: a bit for each node */
+    struct hm_buf sent;                /* what it said last */
     const struct cluster_node *keeper; /* before another came or went */
 };
 

@@ -10,7 +10,7 @@
 #define GONE_MS     4000u  /* beyond its lease, and the brake if it holds */
 #define COME_MS     16000u /* a keeper comes, */
 #define GO_MS       24000u /* and one goes; so long after the end of the faults */
-#define REPLAYED_MS 300u
+#define REPEATED_MS 300u
 #define WATCH_MS    100u
 #define MOVED_MS    7500u /* until its share has moved */
 
@@ -70,7 +70,7 @@ static const char *problem_of_config(const struct cluster_lite *lite,
                                      const struct hm_host_config *config)
 {
     struct hm_addr addr = lite_addr(lite);
-    if (config->services_count != 1 || config->services[0].port != lite->port) {
+    if (config->services_count == 0 || config->services[0].port != lite->port) {
         return "another config";
     }
     return config->addresses_count == 1 && hm_addr_same_ip(&config->addresses[0].addr, &addr)
@@ -177,14 +177,14 @@ static void look_again(void *context, uint64_t changes, struct hm_bytes bytes)
     }
 }
 
-/* Somebody who heard it sends to other members what it said last. */
-static void replay(struct cluster_lite *lite)
+/* Somebody who heard it repeats its last word to all with whom it never spoke: those alone cannot
+ * take it for one that they wait for. */
+static void repeat(struct cluster_lite *lite)
 {
     struct cluster *cluster = lite->cluster;
-    sim_trace(&cluster->world, "%s: its last word is repeated to all but node %zu", lite->name.text,
-              lite->sent_to);
     for (size_t i = 0; i < cluster->count && lite->sent.size; i++) {
-        if (i != lite->sent_to) {
+        if (!(lite->spoken_to >> i & 1)) {
+            sim_trace(&cluster->world, "%s: its last word again, to node %zu", lite->name.text, i);
             sim_net_datagram(&cluster->net, lite->slot, i, hm_buf_view(&lite->sent));
         }
     }
@@ -198,8 +198,8 @@ static void look(void *context, uint64_t changes, struct hm_bytes bytes)
         look_again(lite, changes, bytes);
     }
     if (settled && !lite->runs) {
-        replay(lite);
-        sim_after(&lite->cluster->world, REPLAYED_MS, look_again, lite, changes);
+        repeat(lite);
+        sim_after(&lite->cluster->world, REPEATED_MS, look_again, lite, changes);
     }
 }
 
@@ -296,7 +296,7 @@ static void watch(void *context, uint64_t number, struct hm_bytes bytes)
 void lites_start_quiet(struct cluster *cluster)
 {
     struct sim_world *world = &cluster->world;
-    if (cluster->lite_count == 0) {
+    if (cluster->lite_count == 0 || cluster->accident.rounds) {
         return;
     }
     sim_after(world, cluster->until + SETTLED_MS, watch, cluster, 0);
