@@ -614,9 +614,12 @@ void hm_keeper_gone(struct hm_keeper *keeper, hm_ms now, const struct hm_id *id)
     if (lease && is_end(&lease->version)) {
         tell_lease(keeper, entry, HM_OK, (struct hm_bytes){0});
         free_lease(keeper, entry);
-    } else if (lease) { /* it has come back meanwhile */
+    } else if (lease &&
+               (lease->call || hm_plant("adopted_is_heard"))) { /* it has come back meanwhile */
         lease->committed = (struct hm_version){0};
         submit_at(keeper, lease, now);
+    } else {
+        free_lease(keeper, entry); /* taken over, and never heard of: no word against the log's */
     }
     forget_if_unused(keeper, entry);
 }

@@ -90,6 +90,7 @@ static const struct {
     {"falls_count_for_ever", "brake"},
     {"first_fallen_stay_gone", "brake"},
     {"stays_braked", "brake"},
+    {"adopted_is_heard", "lite"},
     {"all_shares_move", "lite"},
     {"kept_by_two", "lite"},
     {"orphan_not_adopted", "lite"},
