@@ -1,7 +1,9 @@
 #include "core/engine/keeper.h"
 
+#include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -142,22 +144,34 @@ static const struct hm_keeper_candidate *candidate(const struct hm_keeper *keepe
     return NULL;
 }
 
-static uint64_t score(const struct hm_id *lite, const struct hm_id *who)
+static uint64_t score(const struct hm_keeper *keeper, const struct hm_id *lite,
+                      const struct hm_id *who)
 {
-    return hm_hash_id(hm_hash_id(0, lite), who);
+    uint64_t seed = hm_plant("all_shares_move") ? keeper->candidate_count : 0;
+    return hm_hash_id(hm_hash_id(seed, lite), who);
+}
+
+struct place {
+    bool doubtful;
+    uint64_t score;
+};
+
+static bool comes_before(const struct place *a, const struct place *b)
+{
+    return a->doubtful != b->doubtful ? b->doubtful : a->score > b->score;
 }
 
 size_t hm_keeper_rank(const struct hm_keeper *keeper, const struct hm_id *lite, struct hm_peer *out,
                       size_t most)
 {
+    struct place places[HM_KEEPER_RANKED_MAX];
     size_t count = 0;
+    HM_ASSERT(most <= HM_KEEPER_RANKED_MAX);
     for (size_t i = 0; i < keeper->candidate_count; i++) {
         const struct hm_keeper_candidate *one = &keeper->candidates[i];
+        struct place place = {one->doubtful, score(keeper, lite, &one->peer.id)};
         size_t at = count;
-        if (one->doubtful) {
-            continue;
-        }
-        while (at > 0 && score(lite, &out[at - 1].id) < score(lite, &one->peer.id)) {
+        while (at > 0 && comes_before(&place, &places[at - 1])) {
             at--;
         }
         if (at == most) {
@@ -165,7 +179,9 @@ size_t hm_keeper_rank(const struct hm_keeper *keeper, const struct hm_id *lite, 
         }
         count += count < most;
         memmove(out + at + 1, out + at, (count - at - 1) * sizeof *out);
+        memmove(places + at + 1, places + at, (count - at - 1) * sizeof *places);
         out[at] = one->peer;
+        places[at] = place;
     }
     return count;
 }
@@ -180,7 +196,7 @@ static bool is_ours(const struct hm_keeper *keeper, const struct hm_keeper_entry
     const struct hm_id *best = NULL;
     for (size_t i = 0; i < keeper->candidate_count; i++) {
         const struct hm_id *id = &keeper->candidates[i].peer.id;
-        if (!best || score(&entry->id, id) > score(&entry->id, best)) {
+        if (!best || score(keeper, &entry->id, id) > score(keeper, &entry->id, best)) {
             best = id;
         }
     }
@@ -217,16 +233,17 @@ void hm_keeper_set_candidates(struct hm_keeper *keeper, hm_ms now, const struct 
     hm_free(keeper->candidates);
     keeper->candidates = fresh;
     keeper->candidate_count = count;
-    for (size_t i = 0; i < keeper->count; i++) {
+    for (size_t i = 0; i < keeper->count && !hm_plant("orphan_not_adopted"); i++) {
         review(keeper, &keeper->entries[i]);
     }
 }
 
-void hm_keeper_doubt(struct hm_keeper *keeper, const struct hm_id *id, bool doubtful)
+void hm_keeper_set_doubts(struct hm_keeper *keeper, const struct hm_id *ids, size_t count)
 {
     for (size_t i = 0; i < keeper->candidate_count; i++) {
-        if (hm_id_equal(&keeper->candidates[i].peer.id, id)) {
-            keeper->candidates[i].doubtful = doubtful;
+        keeper->candidates[i].doubtful = false;
+        for (size_t at = 0; at < count && !keeper->candidates[i].doubtful; at++) {
+            keeper->candidates[i].doubtful = hm_id_equal(&ids[at], &keeper->candidates[i].peer.id);
         }
     }
 }
@@ -361,6 +378,9 @@ static void end(struct hm_keeper *keeper, hm_ms now, struct hm_keeper_entry *ent
     if (withdrawn) {
         lease->push_at = HM_NEVER;
         push(keeper, entry);
+        if (hm_plant("withdrawal_not_logged")) {
+            return;
+        }
     } else {
         lease->push_at = now + HM_KEEPER_ANSWER_MS;
         due(keeper, lease->push_at);
@@ -478,7 +498,8 @@ static bool is_stale(const struct hm_keeper_entry *entry, const struct hm_keepal
     bool renews = lease && !is_above(&lease->version, &alive->version) &&
                   !is_above(&entry->known, &alive->version) &&
                   hm_bytes_equal(lease->config, config);
-    return !renews && !is_above(&alive->version, &entry->known);
+    return !renews && !is_above(&alive->version, &entry->known) &&
+           !hm_plant("stale_keepalive_counts");
 }
 
 static enum hm_status keep(struct hm_keeper *keeper, hm_ms now, const struct hm_peer *from,
@@ -531,7 +552,8 @@ enum hm_status hm_keeper_input(struct hm_keeper *keeper, hm_ms now, const struct
         told.reason = hm_bytes_of_text(reason);
     } else if (!candidate(keeper, &keeper->self)) {
         told.status = HM_NOT_LEADER;
-    } else if (alive->challenge != hm_hash_id(keeper->seed, &from->id)) {
+    } else if (alive->challenge != hm_hash_id(keeper->seed, &from->id) &&
+               !hm_plant("repeated_keepalive_counts")) {
         told.status = HM_REPLAYED;
     }
     enum hm_status status = told.status;
@@ -564,7 +586,8 @@ void hm_keeper_recorded(struct hm_keeper *keeper, hm_ms now, const struct hm_lit
         if (news && !is_end(&lease->version)) {
             tell_lease(keeper, entry, HM_OK, (struct hm_bytes){0});
         }
-    } else if (lease && !lease->submitted && lease->submit_at == HM_NEVER) {
+    } else if (lease && !lease->submitted && lease->submit_at == HM_NEVER &&
+               !hm_plant("kept_by_two")) {
         free_lease(keeper, entry); /* it speaks to another now */
     }
     review(keeper, entry);
@@ -591,9 +614,12 @@ void hm_keeper_gone(struct hm_keeper *keeper, hm_ms now, const struct hm_id *id)
     if (lease && is_end(&lease->version)) {
         tell_lease(keeper, entry, HM_OK, (struct hm_bytes){0});
         free_lease(keeper, entry);
-    } else if (lease) { /* it has come back meanwhile */
+    } else if (lease &&
+               (lease->call || hm_plant("adopted_is_heard"))) { /* it has come back meanwhile */
         lease->committed = (struct hm_version){0};
         submit_at(keeper, lease, now);
+    } else {
+        free_lease(keeper, entry); /* taken over, and never heard of: no word against the log's */
     }
     forget_if_unused(keeper, entry);
 }
@@ -724,7 +750,8 @@ static void tick_lease(struct hm_keeper *keeper, hm_ms now, struct hm_keeper_ent
 {
     struct hm_lease *lease = entry->lease;
     if (!is_end(&lease->version) && now >= lease->expires_at) {
-        bool moved = entry->recorded && !is_ours(keeper, entry) && !lease->submitted;
+        bool moved = entry->recorded && !is_ours(keeper, entry) && !lease->submitted &&
+                     !hm_plant("kept_by_two");
         if (moved) {
             free_lease(keeper, entry);
             return;

@@ -22,6 +22,7 @@
 #define HM_KEEPER_LITES_MAX    65536u
 #define HM_KEEPER_LEASE_MS_MIN 1000u
 #define HM_KEEPER_LEASE_MS_MAX (24u * 3600u * 1000u)
+#define HM_KEEPER_RANKED_MAX   8u
 #define HM_KEEPER_RETRY_MS     1000u
 #define HM_KEEPER_ANSWER_MS    1000u  /* so long the log is waited for, when a lease is over */
 #define HM_KEEPER_BRAKE_MS     30000u /* without it, when too many are over: held so long */
@@ -33,7 +34,7 @@ enum hm_keeper_notice {
 
 struct hm_keeper_candidate {
     struct hm_peer peer;
-    bool doubtful; /* suspect: lite hosts are not sent to it */
+    bool doubtful; /* suspect: lite hosts are sent to it last */
 };
 
 /* A lease of ours. */
@@ -87,7 +88,8 @@ void hm_keeper_set_cluster(struct hm_keeper *keeper, uint64_t cluster);
  * kept. */
 void hm_keeper_set_candidates(struct hm_keeper *keeper, hm_ms now, const struct hm_peer *peers,
                               size_t count);
-void hm_keeper_doubt(struct hm_keeper *keeper, const struct hm_id *candidate, bool doubtful);
+/* These are suspect, and no others. */
+void hm_keeper_set_doubts(struct hm_keeper *keeper, const struct hm_id *ids, size_t count);
 
 /* keepalive. HM_OK: kept; otherwise it was told why not. HM_BAD_ARGUMENT: another message, or one
  * that makes no sense. */
@@ -116,8 +118,8 @@ void hm_keeper_tick(struct hm_keeper *keeper, hm_ms now);
 hm_ms hm_keeper_deadline(const struct hm_keeper *keeper);
 bool hm_keeper_output(struct hm_keeper *keeper, struct hm_effect *out);
 
-/* The candidates for a lite host, best first, those in doubt left out; returns how many were
- * written. */
+/* The candidates for a lite host, best first, those in doubt behind all others; returns how many
+ * were written. `most` <= HM_KEEPER_RANKED_MAX. */
 size_t hm_keeper_rank(const struct hm_keeper *keeper, const struct hm_id *lite, struct hm_peer *out,
                       size_t most);
 

@@ -109,6 +109,21 @@ void hm_swim_watch(struct hm_swim *swim, hm_ms now, const struct hm_peer *subjec
     swim->capacity = count + guests;
 }
 
+void hm_swim_forget(struct hm_swim *swim, hm_ms now, const struct hm_id *id)
+{
+    struct hm_swim_member *member = find(swim, id);
+    if (!member || hm_plant("earlier_life_counts")) {
+        return;
+    }
+    if (!member->guest) {
+        *member = newcomer(swim, now, &(struct hm_peer){*id, member->peer.addr});
+        return;
+    }
+    size_t after = swim->count - (size_t)(member - swim->members) - 1;
+    memmove(member, member + 1, after * sizeof *member);
+    swim->count--;
+}
+
 void hm_swim_set_helpers(struct hm_swim *swim, const struct hm_peer *helpers, size_t count)
 {
     size_t kept = 0;
@@ -858,6 +873,18 @@ enum hm_swim_state hm_swim_state(const struct hm_swim *swim, const struct hm_id 
         return HM_SWIM_STATE_UNKNOWN;
     }
     return member->lossy ? HM_SWIM_STATE_GONE : (enum hm_swim_state)member->state;
+}
+
+size_t hm_swim_unwell(const struct hm_swim *swim, struct hm_id *out, size_t most)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < swim->count && count < most; i++) {
+        const struct hm_swim_member *member = &swim->members[i];
+        if (member->state != HM_SWIM_STATE_ALIVE || member->lossy) {
+            out[count++] = member->peer.id;
+        }
+    }
+    return count;
 }
 
 uint64_t hm_swim_incarnation(const struct hm_swim *swim, const struct hm_id *id)

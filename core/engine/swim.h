@@ -161,6 +161,11 @@ hm_ms hm_swim_deadline(const struct hm_swim *swim);
 bool hm_swim_output(struct hm_swim *swim, struct hm_effect *out);
 
 enum hm_swim_state hm_swim_state(const struct hm_swim *swim, const struct hm_id *id);
+/* It has joined anew: what was seen of its life before is void. */
+void hm_swim_forget(struct hm_swim *swim, hm_ms now, const struct hm_id *id);
+/* Those that it watches or was asked about and that are not well: suspect, stopping, reported;
+ * returns how many were written. */
+size_t hm_swim_unwell(const struct hm_swim *swim, struct hm_id *out, size_t most);
 /* Highest incarnation heard of a subject, own for self, else 0. */
 uint64_t hm_swim_incarnation(const struct hm_swim *swim, const struct hm_id *id);
 

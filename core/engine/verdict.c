@@ -12,7 +12,7 @@
 #define WORD_MS          400u  /* by then whoever was asked says that it looks, or what it found */
 #define FOUND_MS         200u  /* by then one of those who watch a live node has found it alive */
 #define ANSWER_MS        1200u /* then an observer that was asked is silent */
-#define VOICE_MS         5000u /* a report is repeated every second while it holds */
+#define VOICE_MS         5000u /* so long a word holds: a report is said again every second */
 #define ROUNDS_MAX       4u    /* without a report the inquiry is over */
 #define TOGETHER_MS      800u  /* what is decided waits for what is about to be */
 #define STRAGGLERS_MS    400u  /* but so long only, when others have just gone */
@@ -388,15 +388,31 @@ void hm_verdict_input(struct hm_verdict *verdict, hm_ms now, const struct hm_pee
 
 /* ---- time ---- */
 
+/* Some find it gone, and this one found it alive long ago: it may watch it no more, or be wrong by
+ * now, and would say nothing of either by itself. */
+static void ask_again(struct hm_verdict *verdict, hm_ms now, struct hm_verdict_inquiry *inquiry,
+                      struct hm_verdict_voice *voice)
+{
+    struct hm_id none = {{0}};
+    voice->says = ASKED;
+    voice->at = now;
+    send_suspect(verdict, &voice->peer, inquiry, &none, false);
+}
+
 /* Who has not said a word yet, where others have, is in doubt itself; and so is who has been silent
  * for long. In a cluster that is only slow, and alive, the first ends with the first observers. */
 static void note_silence(struct hm_verdict *verdict, hm_ms now, size_t at)
 {
     uint8_t count = verdict->inquiries[at].voice_count;
     bool doubted = verdict->inquiries[at].doubted;
+    bool disputed = count_voices(&verdict->inquiries[at], GONE) > 0;
     struct hm_id none = {{0}};
     for (uint8_t i = 0; i < count; i++) {
         struct hm_verdict_voice *voice = &verdict->inquiries[at].voices[i];
+        if (disputed && voice->says == ALIVE && now >= voice->at + VOICE_MS) {
+            ask_again(verdict, now, &verdict->inquiries[at], voice);
+            continue;
+        }
         hm_ms limit = voice->says == GONE ? VOICE_MS : ANSWER_MS;
         bool silent = voice->says != ALIVE && now >= voice->at + limit;
         bool wordless = doubted && voice->says == ASKED && now >= voice->at + WORD_MS;

@@ -306,6 +306,11 @@ const struct hm_slice *hm_node_slice(const struct hm_node *node)
     return &node->slice;
 }
 
+const struct hm_keeper *hm_node_keeper(const struct hm_node *node)
+{
+    return &node->keeper;
+}
+
 struct hm_id hm_node_id(const struct hm_node *node)
 {
     return node->id;

@@ -157,6 +157,9 @@ const struct hm_catalog *hm_node_catalog(const struct hm_node *node);
 struct hm_slice;
 /* Whom it knows of the rings. */
 const struct hm_slice *hm_node_slice(const struct hm_node *node);
+struct hm_keeper;
+/* The lite hosts that it keeps. */
+const struct hm_keeper *hm_node_keeper(const struct hm_node *node);
 struct hm_id hm_node_id(const struct hm_node *node);
 bool hm_node_is_ready(const struct hm_node *node);
 /* Of the event log; false, 0 and none where the node has none. */

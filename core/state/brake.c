@@ -2,9 +2,8 @@
  * than half of a service with them, it may well be the cluster that is in trouble, not the hosts:
  * the members go, their instances stay for a while, as suspect. Hosts that went first, before there
  * were enough of them, get theirs back. What is kept is a record, so a snapshot has it too. */
-#include "core/base/hash.h"
-#include "core/base/index.h"
 #include "core/base/memory.h"
+#include "core/base/plant.h"
 #include "core/state/state_internal.h"
 
 #include <string.h>
@@ -15,34 +14,12 @@
 /* With what the last member takes along it stays below HM_STATE_EVENTS_MAX. */
 #define FAIL_EVENTS_MAX 2048u
 
-struct share {
-    struct hm_name name;
-    uint64_t lost;
-    uint64_t all;
-};
-
-struct hm_shares {
-    bool stale; /* to be counted anew */
-    struct share *items;
-    size_t count;
-    size_t capacity;
-    struct hm_index by_name;
-    struct hm_index by_id; /* of the fallen */
-};
-
 /* ---- hosts that failed lately ---- */
-
-static void count_anew(struct hm_state *state)
-{
-    if (state->shares) {
-        state->shares->stale = true;
-    }
-}
 
 static void drop_first(struct hm_state *state, size_t count)
 {
     if (count) {
-        count_anew(state);
+        hm_shares_count_anew(state);
     }
     for (size_t i = 0; i < count; i++) {
         hm_bytes_free(state->fallen[i].host);
@@ -64,7 +41,7 @@ static void push(struct hm_state *state, const struct hm_fallen *fallen)
 void hm_state_set_fallen(struct hm_state *state, const struct hm_fallen *fallen, size_t count)
 {
     drop_first(state, state->fallen_count);
-    count_anew(state);
+    hm_shares_count_anew(state);
     for (size_t i = 0; i < count; i++) {
         push(state, &fallen[i]);
     }
@@ -74,7 +51,7 @@ void hm_state_forget_fallen(struct hm_state *state, const struct hm_id *id)
 {
     for (size_t i = state->fallen_count; i > 0; i--) {
         if (hm_id_equal(&state->fallen[i - 1].id, id)) {
-            count_anew(state);
+            hm_shares_count_anew(state);
             hm_bytes_free(state->fallen[i - 1].host);
             memmove(state->fallen + i - 1, state->fallen + i,
                     (state->fallen_count - i) * sizeof *state->fallen);
@@ -83,164 +60,14 @@ void hm_state_forget_fallen(struct hm_state *state, const struct hm_id *id)
     }
 }
 
-/* The services of a committed config; false: it is none of this release. */
-static bool read_config(struct hm_bytes config, struct hm_arena *arena, struct hm_host_config *out)
-{
-    struct hm_message message;
-    bool read = hm_message_decode_only(config, HM_MSG_host_config, arena, &message) == HM_OK;
-    if (read) {
-        *out = message.host_config;
-    }
-    return read;
-}
-
-static bool read_fallen(const struct hm_fallen *fallen, struct hm_arena *arena,
-                        struct hm_fallen_host *out)
-{
-    struct hm_message message;
-    bool read = hm_message_decode_only(fallen->host, HM_MSG_fallen_host, arena, &message) == HM_OK;
-    if (read) {
-        *out = message.fallen_host;
-    }
-    return read;
-}
-
 static void forget_old(struct hm_state *state)
 {
     size_t old = 0;
-    while (old < state->fallen_count && state->fallen[old].time_ms + WINDOW_MS <= state->time_ms) {
+    while (old < state->fallen_count && state->fallen[old].time_ms + WINDOW_MS <= state->time_ms &&
+           !hm_plant("falls_count_for_ever")) {
         old++;
     }
     drop_first(state, old);
-}
-
-/* ---- how much of each service they take along ---- */
-
-static struct share *find_share(const struct hm_shares *shares, const struct hm_name *name)
-{
-    size_t cursor = 0;
-    uint32_t slot;
-    uint64_t hash = hm_hash_name_nocase(name);
-    while ((slot = hm_index_next(&shares->by_name, hash, &cursor)) != HM_INDEX_END) {
-        if (hm_name_equal_nocase(&shares->items[slot].name, name)) {
-            return &shares->items[slot];
-        }
-    }
-    return NULL;
-}
-
-static void count_config(struct hm_shares *shares, const struct hm_host_config *config, bool lost)
-{
-    uint32_t weight = config->addresses_count ? config->addresses_count : 1;
-    for (uint32_t i = 0; i < config->services_count; i++) {
-        const struct hm_name *name = &config->services[i].name;
-        struct share *share = find_share(shares, name);
-        if (!share && lost) {
-            shares->items =
-                hm_grow(shares->items, shares->count, &shares->capacity, sizeof *shares->items);
-            hm_index_add(&shares->by_name, hm_hash_name_nocase(name), (uint32_t)shares->count);
-            share = &shares->items[shares->count++];
-            *share = (struct share){.name = *name};
-        }
-        if (share) {
-            share->all += weight;
-            share->lost += lost ? weight : 0;
-        }
-    }
-}
-
-static bool is_fallen(const struct hm_state *state, const struct hm_shares *shares,
-                      const struct hm_id *id)
-{
-    size_t cursor = 0;
-    uint32_t slot;
-    while ((slot = hm_index_next(&shares->by_id, hm_hash_id(0, id), &cursor)) != HM_INDEX_END) {
-        if (hm_id_equal(&state->fallen[slot].id, id)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void count_shares(const struct hm_state *state, struct hm_shares *shares)
-{
-    struct hm_name scope = hm_name_of(HM_SCOPE_HOSTS);
-    const struct hm_records *records = &state->view.records;
-    struct hm_host_config config;
-    struct hm_fallen_host host;
-    for (size_t i = 0; i < state->fallen_count; i++) {
-        struct hm_arena arena = {0};
-        hm_index_add(&shares->by_id, hm_hash_id(0, &state->fallen[i].id), (uint32_t)i);
-        if (read_fallen(&state->fallen[i], &arena, &host) &&
-            read_config(host.state.config, &arena, &config)) {
-            count_config(shares, &config, true);
-        }
-        hm_arena_fini(&arena);
-    }
-    for (size_t i = hm_records_after(records, &scope, (struct hm_bytes){0});
-         i < records->count && hm_name_equal(&records->items[i]->scope, &scope); i++) {
-        struct hm_arena arena = {0};
-        struct hm_message push;
-        if (hm_message_decode_only(records->items[i]->value, HM_MSG_push, &arena, &push) == HM_OK &&
-            !is_fallen(state, shares, &push.push.state.host) &&
-            read_config(push.push.state.config, &arena, &config)) {
-            count_config(shares, &config, false);
-        }
-        hm_arena_fini(&arena);
-    }
-}
-
-void hm_state_free_shares(struct hm_state *state)
-{
-    if (state->shares) {
-        hm_free(state->shares->items);
-        hm_index_fini(&state->shares->by_name);
-        hm_index_fini(&state->shares->by_id);
-        hm_free(state->shares);
-    }
-}
-
-/* Counted once for many that fall one after the other: whoever falls moves to those that are lost,
- * and the sum of all stays. */
-static const struct hm_shares *shares_of(struct hm_state *state)
-{
-    if (!state->shares || state->shares->stale) {
-        hm_state_free_shares(state);
-        state->shares = hm_alloc(1, sizeof *state->shares);
-        count_shares(state, state->shares);
-    }
-    return state->shares;
-}
-
-void hm_state_note_shares(struct hm_state *state, const struct hm_message *body)
-{
-    const struct hm_id *gone = body->kind == HM_MSG_host_removed ? &body->host_removed.host
-                               : body->kind == HM_MSG_lite_gone  ? &body->lite_gone.id
-                                                                 : NULL;
-    bool came = body->kind == HM_MSG_host_changed || body->kind == HM_MSG_lite_kept;
-    if (state->shares && (came || (gone && !is_fallen(state, state->shares, gone)))) {
-        state->shares->stale = true;
-    }
-}
-
-/* Of a service that nobody took anything of before, it is not known how much there is. */
-static void add_fallen(struct hm_state *state, const struct hm_id *id,
-                       const struct hm_host_config *config)
-{
-    struct hm_shares *shares = state->shares;
-    if (!shares || shares->stale) {
-        return;
-    }
-    uint32_t weight = config->addresses_count ? config->addresses_count : 1;
-    for (uint32_t i = 0; i < config->services_count; i++) {
-        struct share *share = find_share(shares, &config->services[i].name);
-        if (!share) {
-            shares->stale = true;
-            return;
-        }
-        share->lost += weight;
-    }
-    hm_index_add(&shares->by_id, hm_hash_id(0, id), (uint32_t)state->fallen_count - 1);
 }
 
 /* Only what serves something counts as a host. `host` says who it was, but for its config and what
@@ -250,7 +77,7 @@ static void note(struct hm_state *state, const struct hm_id *id, struct hm_falle
     struct hm_arena arena = {0};
     struct hm_host_config config;
     if (hm_view_host(&state->view, id, &arena, &host->state) &&
-        read_config(host->state.config, &arena, &config) && config.services_count) {
+        hm_shares_read_config(host->state.config, &arena, &config) && config.services_count) {
         struct hm_buf bytes = {0};
         host->claims = (struct hm_claim *)hm_claims_of(&state->claims, id, &host->claims_count);
         hm_message_encode(&bytes,
@@ -261,7 +88,7 @@ static void note(struct hm_state *state, const struct hm_id *id, struct hm_falle
         }
         push(state, &(struct hm_fallen){
                         .id = *id, .time_ms = state->time_ms, .host = hm_buf_view(&bytes)});
-        add_fallen(state, id, &config);
+        hm_shares_add(state, id, &config);
         hm_buf_fini(&bytes);
     }
     hm_arena_fini(&arena);
@@ -273,22 +100,6 @@ static void note_member(struct hm_state *state, const struct hm_id *id)
     if (member) {
         note(state, id, &(struct hm_fallen_host){.name = member->name, .addr = member->addr});
     }
-}
-
-/* Would more than half of a service of this config go? */
-static bool brakes(const struct hm_shares *shares, struct hm_bytes bytes)
-{
-    struct hm_arena arena = {0};
-    struct hm_host_config config;
-    bool found = false;
-    if (shares->count && read_config(bytes, &arena, &config)) {
-        for (uint32_t i = 0; i < config.services_count && !found; i++) {
-            const struct share *share = find_share(shares, &config.services[i].name);
-            found = share && 2 * share->lost > share->all;
-        }
-    }
-    hm_arena_fini(&arena);
-    return found;
 }
 
 /* ---- keeping, and its end ---- */
@@ -338,8 +149,8 @@ static void remove_one(struct hm_state *state, const struct hm_shares *shares,
     const struct hm_member *member = hm_members_find(&state->view.members, id);
     struct hm_arena arena = {0};
     struct hm_host_state host;
-    bool held =
-        member && hm_view_host(&state->view, id, &arena, &host) && brakes(shares, host.config);
+    bool held = member && hm_view_host(&state->view, id, &arena, &host) &&
+                hm_shares_most_lost(shares, host.config);
     if (held) {
         /* First, so that no state lies between in which nobody has the host. */
         mark(state, id,
@@ -390,12 +201,15 @@ static void bring_one_back(struct hm_state *state, const struct hm_id *id,
 static void bring_back(struct hm_state *state, const struct hm_shares *shares, uint64_t until_ms,
                        struct hm_outcome *out)
 {
+    if (hm_plant("first_fallen_stay_gone")) {
+        return;
+    }
     for (size_t i = 0; i < state->fallen_count && out->events < FAIL_EVENTS_MAX; i++) {
         struct hm_arena arena = {0};
         struct hm_fallen_host host;
         const struct hm_id *id = &state->fallen[i].id;
-        if (read_fallen(&state->fallen[i], &arena, &host) && is_gone(state, id, &host.name) &&
-            brakes(shares, host.state.config)) {
+        if (hm_shares_read_fallen(&state->fallen[i], &arena, &host) &&
+            is_gone(state, id, &host.name) && hm_shares_most_lost(shares, host.state.config)) {
             bring_one_back(state, id, &host, until_ms, out);
         }
         hm_arena_fini(&arena);
@@ -406,20 +220,19 @@ static void bring_back(struct hm_state *state, const struct hm_shares *shares, u
 void hm_decide_fail(struct hm_state *state, const struct hm_request_fail *request,
                     struct hm_outcome *out)
 {
-    static const struct hm_shares none = {0};
-    const struct hm_shares *shares = &none;
+    const struct hm_shares *shares = NULL;
     uint64_t until_ms = state->time_ms + request->brake_ms;
     forget_old(state);
     for (uint32_t i = 0; i < request->nodes_count && request->brake_ms; i++) {
         note_member(state, &request->nodes[i].id);
     }
     if (request->brake_ms && state->fallen_count >= HOSTS_MIN) {
-        shares = shares_of(state);
+        shares = hm_shares_of(state);
     }
     for (uint32_t i = 0; i < request->nodes_count && out->events < FAIL_EVENTS_MAX; i++) {
         remove_one(state, shares, &request->nodes[i].id, until_ms, out);
     }
-    if (shares->count) {
+    if (shares) {
         bring_back(state, shares, until_ms, out);
     }
 }
@@ -443,8 +256,9 @@ bool hm_state_brake_lapse(struct hm_state *state, const struct hm_lite *lite, ui
                                   .keeper = lite->keeper,
                                   .lease_ms = lite->lease_ms});
     if (state->fallen_count >= HOSTS_MIN) {
-        const struct hm_shares *shares = shares_of(state);
-        held = hm_view_host(&state->view, &lite->id, &arena, &host) && brakes(shares, host.config);
+        const struct hm_shares *shares = hm_shares_of(state);
+        held = hm_view_host(&state->view, &lite->id, &arena, &host) &&
+               hm_shares_most_lost(shares, host.config);
         if (held) {
             mark(state, &lite->id, &braked, out);
             bring_back(state, shares, braked.until_ms, out);
@@ -483,7 +297,9 @@ void hm_state_unbrake(struct hm_state *state, const struct hm_member *member,
     hm_state_forget_fallen(state, &member->id);
     while (hm_view_next_braked(&state->view, &host, &braked)) {
         if (hm_id_equal(&host, &member->id)) {
-            unmark(state, &host, out);
+            if (!hm_plant("stays_braked")) {
+                unmark(state, &host, out);
+            }
         } else if (hm_name_equal_nocase(&braked.name, &member->name)) {
             release(state, &host, &braked.name, out);
         }

@@ -27,7 +27,7 @@ void hm_state_free(struct hm_state *state)
     hm_view_fini(&state->view);
     hm_claims_fini(&state->claims);
     hm_state_set_fallen(state, NULL, 0);
-    hm_state_free_shares(state);
+    hm_shares_free(state);
     hm_free(state->fallen);
     hm_buf_fini(&state->said);
     hm_free(state);
@@ -109,7 +109,7 @@ void hm_state_emit(struct hm_state *state, const struct hm_message *body, struct
     if (is_in_members(body->kind)) {
         raise_feature(state);
     }
-    hm_state_note_shares(state, body);
+    hm_shares_note(state, body);
     hm_state_hold(state, &event);
     hm_buf_fini(&bytes);
     out->index = event.index;

@@ -101,11 +101,27 @@ bool hm_state_brake_lapse(struct hm_state *state, const struct hm_lite *lite, ui
 void hm_state_forget_fallen(struct hm_state *state, const struct hm_id *id);
 /* What was kept of a lite host is its own again, or goes. */
 void hm_state_unbrake_lite(struct hm_state *state, const struct hm_id *id, struct hm_outcome *out);
-/* What serves what is not as it was when the shares were counted, because of this event. */
-void hm_state_note_shares(struct hm_state *state, const struct hm_message *body);
-void hm_state_free_shares(struct hm_state *state);
 /* For a snapshot, and back; copies. */
 void hm_state_set_fallen(struct hm_state *state, const struct hm_fallen *fallen, size_t count);
+
+/* ---- shares.c ---- */
+
+/* What the fallen take of each service, and what there was; lives until the next change. */
+const struct hm_shares *hm_shares_of(struct hm_state *state);
+/* Is more than half of a service of this config (message host_config) lost? */
+bool hm_shares_most_lost(const struct hm_shares *shares, struct hm_bytes config);
+/* This one, with this config, is the latest of the fallen. */
+void hm_shares_add(struct hm_state *state, const struct hm_id *id,
+                   const struct hm_host_config *config);
+/* The fallen are others, or what serves what is not as it was, because of this event. */
+void hm_shares_count_anew(struct hm_state *state);
+void hm_shares_note(struct hm_state *state, const struct hm_message *body);
+void hm_shares_free(struct hm_state *state);
+/* False: it is none of this release. Into the arena. */
+bool hm_shares_read_config(struct hm_bytes config, struct hm_arena *arena,
+                           struct hm_host_config *out);
+bool hm_shares_read_fallen(const struct hm_fallen *fallen, struct hm_arena *arena,
+                           struct hm_fallen_host *out);
 
 /* Decides a request that is new; the rules of DESIGN section 4 and 5. */
 void hm_state_decide(struct hm_state *state, const struct hm_message *request,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define READ_RETRY_MS 500u
+#define HEADER_BYTES  17u /* cluster, starts of the sender, whether it is brief */
 
 /* ---- the roles of the nodes, as modules ---- */
 
@@ -28,11 +29,18 @@ static void publish(struct hm_module_ctx *ctx)
     struct host_state *state = hm_module_state(ctx);
     const struct hm_node_config *config = hm_module_node_config(ctx);
     struct cluster_node *node = node_of(ctx);
-    struct hm_service service = {
-        .name = hm_name_of("web"), .port = (uint16_t)(8000 + state->round % 100), .weight = 1};
+    struct hm_service services[ACCIDENT_SERVICES];
     struct hm_address address = {.addr = config->addr};
     struct hm_host_config host = {
-        .addresses = &address, .addresses_count = 1, .services = &service, .services_count = 1};
+        .addresses = &address, .addresses_count = 1, .services = services};
+    for (size_t i = 0; i < ACCIDENT_SERVICES; i++) {
+        if (node->services >> i & 1) {
+            services[host.services_count++] =
+                (struct hm_service){.name = hm_name_of(accident_service(i)),
+                                    .port = (uint16_t)(8000 + state->round % 100),
+                                    .weight = 1};
+        }
+    }
     state->round++;
     node->published = hm_module_publish(ctx, &host);
     node->cluster->versions++;
@@ -79,7 +87,7 @@ static const struct hm_module roles[] = {
 
 /* ---- acts ---- */
 
-static struct hm_addr addr_of(size_t slot)
+struct hm_addr cluster_addr(size_t slot)
 {
     struct hm_addr addr = {.family = 4, .port = 9610};
     addr.ip[0] = 10;
@@ -103,8 +111,10 @@ static void trace_payload(struct cluster_node *node, size_t to, struct hm_bytes 
         hm_buf_append_text(&line, " ");
         hm_message_print(&line, &message);
     }
+    const struct cluster_lite *lite = lite_at(node->cluster, to);
     sim_trace(&node->cluster->world, "%s -> %s:%.*s", node->config.name.text,
-              node->cluster->nodes[to].config.name.text, (int)line.size, (char *)line.data);
+              lite ? lite->name.text : node->cluster->nodes[to].config.name.text, (int)line.size,
+              (char *)line.data);
     hm_buf_fini(&line);
     hm_arena_fini(&arena);
 }
@@ -113,7 +123,7 @@ static void trace_payload(struct cluster_node *node, size_t to, struct hm_bytes 
 static bool find_peer(struct cluster_node *node, const struct hm_act *act, size_t *slot)
 {
     *slot = (size_t)act->addr.ip[3] - 1;
-    if (act->addr.ip[0] != 10 || *slot >= node->cluster->count) {
+    if (act->addr.ip[0] != 10 || *slot >= node->cluster->count + node->cluster->lite_count) {
         sim_fail(&node->cluster->world, "node %zu: an act for an address that nobody has",
                  node->slot);
         return false;
@@ -138,6 +148,10 @@ static void send(struct cluster_node *node, const struct hm_act *act)
     }
     if (node->cluster->world.loud) {
         trace_payload(node, to, act->bytes);
+    }
+    const struct cluster_lite *lite = lite_at(node->cluster, to);
+    if (lite && act->addr.ip[2] != lite->place) {
+        return; /* it has moved */
     }
     struct hm_buf bytes = {0};
     hm_put_u64(&bytes, node->header_cluster);
@@ -341,7 +355,8 @@ static void receive(struct cluster *cluster, size_t to, size_t from, bool stream
     uint64_t header = hm_get_u64(&in);
     uint64_t starts = hm_get_u64(&in);
     bool brief = hm_get_u8(&in);
-    struct hm_addr addr = addr_of(from);
+    struct hm_addr addr = cluster_addr(from);
+    addr.ip[2] = lite_at(cluster, from) ? hm_get_u8(&in) : 0;
     struct hm_bytes payload = {in.at, hm_reader_left(&in)};
     if (!does_open(node, from, stream, header, starts, brief)) {
         return;
@@ -362,12 +377,19 @@ static void receive_late(void *context, uint64_t starts, struct hm_bytes bytes)
 static bool net_runs(void *context, size_t slot)
 {
     struct cluster *cluster = context;
-    return cluster->nodes[slot].runs;
+    const struct cluster_lite *lite = lite_at(cluster, slot);
+    return lite ? lite->runs : cluster->nodes[slot].runs;
 }
 
 static void net_datagram(void *context, size_t to, size_t from, struct hm_bytes bytes)
 {
-    receive(context, to, from, false, bytes);
+    struct cluster_lite *lite = lite_at(context, to);
+    if (lite) {
+        lite_receive(lite, from,
+                     (struct hm_bytes){bytes.data + HEADER_BYTES, bytes.size - HEADER_BYTES});
+    } else {
+        receive(context, to, from, false, bytes);
+    }
 }
 
 static void net_stream(void *context, size_t to, size_t from, struct hm_bytes bytes)
@@ -381,7 +403,7 @@ static void stream_late(void *context, uint64_t starts, struct hm_bytes bytes);
 static void tell_stream(struct cluster_node *node, size_t peer, bool up, enum hm_status why)
 {
     struct sim_world *world = &node->cluster->world;
-    struct hm_addr addr = addr_of(peer);
+    struct hm_addr addr = cluster_addr(peer);
     if (node->paused_until > world->now) {
         struct hm_buf kept = {0};
         hm_put_u8(&kept, (uint8_t)peer);
@@ -422,8 +444,15 @@ static void net_down(void *context, size_t slot, size_t peer, enum hm_status why
 static void net_refused(void *context, size_t from, size_t to)
 {
     struct cluster *cluster = context;
-    struct hm_addr addr = addr_of(to);
-    if (cluster->nodes[to].machine && cluster->nodes[from].runs) {
+    struct hm_addr addr = cluster_addr(to);
+    if (lite_at(cluster, to)) {
+        return; /* to its keeper one that is gone is silent, whatever its machine says */
+    }
+    if (lite_at(cluster, from)) {
+        if (cluster->nodes[to].machine) {
+            lite_refused(lite_at(cluster, from), to);
+        }
+    } else if (cluster->nodes[to].machine && cluster->nodes[from].runs) {
         hm_node_refused(cluster->nodes[from].node, cluster->world.now, &addr);
         pump(&cluster->nodes[from]);
     }
@@ -526,23 +555,34 @@ void cluster_boot(struct cluster *cluster, size_t slot)
 static void pause_node(void *context, size_t slot, hm_ms until)
 {
     struct cluster *cluster = context;
-    cluster->nodes[slot].paused_until = until;
+    struct cluster_lite *lite = lite_at(cluster, slot);
+    *(lite ? &lite->paused_until : &cluster->nodes[slot].paused_until) = until;
 }
 
 static struct sim_disk *disk_of(void *context, size_t slot)
 {
     struct cluster *cluster = context;
-    return &cluster->nodes[slot].disk;
+    return lite_at(cluster, slot) ? NULL : &cluster->nodes[slot].disk;
 }
 
 static void fault_crash(void *context, size_t slot, bool power)
 {
-    cluster_crash(context, slot, power);
+    struct cluster_lite *lite = lite_at(context, slot);
+    if (lite) {
+        lite_kill(lite);
+    } else {
+        cluster_crash(context, slot, power);
+    }
 }
 
 static void fault_start(void *context, size_t slot)
 {
-    cluster_boot(context, slot);
+    struct cluster_lite *lite = lite_at(context, slot);
+    if (lite) {
+        lite_boot(lite);
+    } else {
+        cluster_boot(context, slot);
+    }
 }
 
 static const struct sim_fault_hooks fault_hooks = {fault_crash, fault_start, pause_node, disk_of};
@@ -573,9 +613,10 @@ static void configure(struct cluster *cluster, size_t slot)
     node->cluster = cluster;
     node->slot = slot;
     node->role = roles[role].name;
+    node->services = 1;
     node->modules[0] = &roles[role];
     node->config = (struct hm_node_config){.name = hm_name_of(name),
-                                           .addr = addr_of(slot),
+                                           .addr = cluster_addr(slot),
                                            .role_count = 1,
                                            .bootstrap = slot == 0,
                                            .serve_joins = true,
@@ -584,6 +625,7 @@ static void configure(struct cluster *cluster, size_t slot)
                                            .push_fanout = cluster->fanout,
                                            .found_wait_ms = 1000,
                                            .restart_grace_ms = 3000,
+                                           .removal_brake_ms = cluster->brake_ms,
                                            .modules = node->modules,
                                            .module_count = 1};
     node->config.feature = HM_FEATURE_LEVEL;
@@ -594,7 +636,7 @@ static void configure(struct cluster *cluster, size_t slot)
     }
     for (size_t i = 0; i < cluster->control_count; i++) {
         if (i != slot) {
-            node->config.join[node->config.join_count++] = addr_of(i);
+            node->config.join[node->config.join_count++] = cluster_addr(i);
         }
     }
     sim_disk_init(&node->disk, &cluster->world, disk_done, node);
@@ -617,6 +659,7 @@ void cluster_init(struct cluster *cluster, uint64_t seed, bool loud)
     cluster->has_turns = seed % 2;
     cluster->upgrades = seed % 3 == 0;
     cluster->until = sim_between(world, 10000, 30000);
+    cluster->settle_ms = 40000;
 }
 
 void cluster_start(struct cluster *cluster)
@@ -625,10 +668,14 @@ void cluster_start(struct cluster *cluster)
     sim_trace(world, "%zu control, %zu dns, %zu hosts, %u rings, %u consumers a push",
               cluster->control_count, cluster->dns_count, cluster->host_count, cluster->rings,
               cluster->fanout);
-    sim_net_init(&cluster->net, world, cluster->count, &net_hooks, cluster);
+    sim_net_init(&cluster->net, world, cluster->count + cluster->lite_count, &net_hooks, cluster);
     for (size_t i = 0; i < cluster->count; i++) {
         configure(cluster, i);
         sim_after(world, i == 0 ? 0 : sim_between(world, 0, 3000), boot_late, cluster, i);
+    }
+    lites_start(cluster);
+    if (cluster->accident.rounds) {
+        accidents_start(cluster);
     }
     if (cluster->calm) {
         return;
@@ -652,7 +699,7 @@ void cluster_start(struct cluster *cluster)
                                           .net = &cluster->net,
                                           .hooks = &fault_hooks,
                                           .context = cluster,
-                                          .node_count = cluster->count,
+                                          .node_count = cluster->count + cluster->lite_count,
                                           .gap_max = cluster->churns ? 400 : 0,
                                           .until = cluster->until};
     sim_faults_start(&cluster->faults);
@@ -673,6 +720,7 @@ void cluster_fini(struct cluster *cluster)
     sim_net_fini(&cluster->net);
     sim_world_fini(&cluster->world);
     writers_fini(cluster);
+    lites_fini(cluster);
     hm_free(cluster->facts);
     hm_free(cluster->lists);
     hm_free(cluster->leaders);

@@ -5,8 +5,10 @@
 #include "core/engine/slice.h"
 #include "core/include/hivemind/module.h"
 #include "core/state/state.h"
+#include "tests/sim/accidents.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/lites.h"
 #include "tests/sim/net.h"
 #include "tests/sim/operator.h"
 #include "tests/sim/registrar.h"
@@ -25,6 +27,7 @@ struct cluster_served {
     uint64_t joined;
     bool braked;
     struct hm_version version;
+    bool lite;
 };
 
 /* Of another node, from its last datagram in full: what a brief one must agree with. */
@@ -51,13 +54,14 @@ struct cluster_node {
     const struct hm_module *modules[2];
     struct sim_disk disk;
     hm_ms wake_at;
-    uint64_t header_cluster;                       /* for the clear header */
-    struct cluster_heard heard[CLUSTER_NODES_MAX]; /* since it started */
+    uint64_t header_cluster;                                           /* for the clear header */
+    struct cluster_heard heard[CLUSTER_NODES_MAX + CLUSTER_LITES_MAX]; /* since it started */
     bool stopped;
     enum hm_status stop_status;
     struct hm_id id;
-    struct hm_version published; /* a host's newest */
-    struct cluster_served served[CLUSTER_NODES_MAX];
+    unsigned services;           /* a host's, a bit each */
+    struct hm_version published; /* its newest */
+    struct cluster_served served[CLUSTER_NODES_MAX + CLUSTER_LITES_MAX];
     size_t served_count;
     uint64_t seen_index;
 };
@@ -90,6 +94,8 @@ struct cluster {
     bool calm;      /* nothing goes wrong by itself */
     bool churns;    /* hosts change all the time, and many go out and come in again */
     hm_ms until;
+    hm_ms settle_ms; /* from then to the end */
+    hm_ms brake_ms;  /* how long the removal brake holds; 0: as long as usual */
     struct cluster_node nodes[CLUSTER_NODES_MAX];
     struct cluster_fact *facts;
     size_t fact_count;
@@ -113,6 +119,10 @@ struct cluster {
     uint64_t names_step; /* counts what happened to names */
     size_t names_checked;
     struct hm_buf reply; /* to a question of a scenario, the last one */
+    size_t lite_count;
+    struct cluster_lite lites[CLUSTER_LITES_MAX];
+    size_t keeper_slot; /* of the one that came or went */
+    struct accident accident;
 };
 
 /* A cluster whose shape follows from the seed; scenarios change it before cluster_start. */
@@ -123,6 +133,8 @@ void cluster_check_end(struct cluster *cluster);
 void cluster_fini(struct cluster *cluster);
 void cluster_crash(struct cluster *cluster, size_t slot, bool power);
 void cluster_boot(struct cluster *cluster, size_t slot);
+
+struct hm_addr cluster_addr(size_t slot);
 
 /* The connection of scenarios: what is answered there is the cluster's `reply`. */
 #define CLUSTER_CONNECTION 61u

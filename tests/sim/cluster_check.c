@@ -159,6 +159,7 @@ static void check_control(struct cluster_node *node, const struct hm_view *view)
         return; /* left behind, and others may still follow it */
     }
     note_list(cluster, view);
+    accidents_check_view(node, view);
     cluster->facts =
         sim_reach(cluster->facts, &cluster->fact_count, view->index, sizeof *cluster->facts);
     struct cluster_fact *fact = &cluster->facts[view->index];
@@ -195,6 +196,16 @@ static bool is_another(const struct cluster_served *served, const struct hm_cata
     return (member && member->joined != served->joined) || (host->braked && !served->braked);
 }
 
+/* One that comes back when nobody knows it any more may begin anew. */
+static void forget_gone_lites(struct cluster_node *node, const struct hm_catalog *catalog)
+{
+    for (size_t i = node->served_count; i-- > 0;) {
+        if (node->served[i].lite && !hm_catalog_host(catalog, &node->served[i].host)) {
+            node->served[i] = node->served[--node->served_count];
+        }
+    }
+}
+
 static void check_served(struct cluster_node *node, const struct hm_view *view,
                          const struct hm_catalog *catalog)
 {
@@ -206,7 +217,7 @@ static void check_served(struct cluster_node *node, const struct hm_view *view,
         while (at < node->served_count && !hm_id_equal(&node->served[at].host, &host->id)) {
             at++;
         }
-        if (at == CLUSTER_NODES_MAX) {
+        if (at == sizeof node->served / sizeof *node->served) {
             continue;
         }
         struct cluster_served *served = &node->served[at];
@@ -214,7 +225,8 @@ static void check_served(struct cluster_node *node, const struct hm_view *view,
             node->served_count += at == node->served_count;
             *served =
                 (struct cluster_served){.host = host->id, .joined = member ? member->joined : 0};
-        } else if (is_older(&host->version, &served->version)) {
+        } else if (is_older(&host->version, &served->version) &&
+                   !lites_clock_is_wrong(node->cluster, &host->id)) {
             sim_fail(&node->cluster->world, "%s: %s went back from version %llu.%llu to %llu.%llu",
                      node->config.name.text, host->name.text,
                      (unsigned long long)served->version.boot,
@@ -223,7 +235,9 @@ static void check_served(struct cluster_node *node, const struct hm_view *view,
         }
         served->version = host->version;
         served->braked = host->braked;
+        served->lite = !hm_id_is_none(&host->keeper);
     }
+    forget_gone_lites(node, catalog);
 }
 
 void cluster_check(struct cluster_node *node)
@@ -258,7 +272,7 @@ static void check_consumer_end(struct cluster_node *node)
     struct cluster *cluster = node->cluster;
     const struct hm_catalog *catalog = hm_node_catalog(node->node);
     size_t served = 0;
-    size_t expected = 0;
+    size_t expected = lites_running(cluster);
     size_t cursor = 0;
     while (hm_catalog_next_host(catalog, &cursor)) {
         served++;
@@ -332,6 +346,8 @@ void cluster_check_end(struct cluster *cluster)
         }
     }
     operator_check_end(cluster);
+    lites_check_end(cluster);
+    accidents_check_end(cluster);
     if (!cluster->calm) {
         writers_check_end(cluster);
     }

@@ -44,7 +44,7 @@ static struct cluster cluster;
 static bool run_nodes(struct sim_totals *totals, char why[256])
 {
     cluster_start(&cluster);
-    cluster_run(&cluster, cluster.until + 40000);
+    cluster_run(&cluster, cluster.until + cluster.settle_ms);
     cluster_check_end(&cluster);
     totals->runs++;
     totals->ms += cluster.world.now;
@@ -88,6 +88,38 @@ static bool run_churn(uint64_t seed, bool loud, struct sim_totals *totals, char 
     return run_nodes(totals, why);
 }
 
+/* Lite hosts and several who keep them; one of these comes late. */
+static bool run_lite(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    cluster_init(&cluster, seed, loud);
+    cluster.upgrades = false;
+    cluster.dns_count = sim_between(&cluster.world, 1, 4);
+    cluster.host_count = sim_between(&cluster.world, 1, 2);
+    cluster.count = cluster.control_count + cluster.dns_count + cluster.host_count;
+    cluster.lite_count = sim_between(&cluster.world, 1, CLUSTER_LITES_MAX);
+    cluster.brake_ms = sim_between(&cluster.world, 500, 6000);
+    cluster.settle_ms = 52000;
+    return run_nodes(totals, why);
+}
+
+/* Nothing goes wrong but this: hosts, lite ones too, fail at once or one after the other. */
+static bool run_brake(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
+{
+    cluster_init(&cluster, seed, loud);
+    struct sim_world *world = &cluster.world;
+    cluster.calm = true;
+    cluster.upgrades = false;
+    cluster.control_count = 3;
+    cluster.dns_count = sim_between(world, 1, 2);
+    cluster.host_count = sim_between(world, 3, 7);
+    cluster.count = cluster.control_count + cluster.dns_count + cluster.host_count;
+    cluster.lite_count = sim_between(world, 0, 4);
+    cluster.brake_ms = sim_between(world, 14000, 18000);
+    cluster.accident.rounds = 2;
+    cluster.settle_ms = 120000;
+    return run_nodes(totals, why);
+}
+
 /* A majority of the control plane is lost in the midst of other faults, and recovered. */
 static bool run_lost(uint64_t seed, bool loud, struct sim_totals *totals, char why[256])
 {
@@ -101,6 +133,7 @@ static bool run_lost(uint64_t seed, bool loud, struct sim_totals *totals, char w
 const struct sim_kind sim_kinds[] = {
     {"cluster", run_cluster, "events committed"}, {"names", run_names, "events committed"},
     {"churn", run_churn, "events committed"},     {"lost", run_lost, "events committed"},
+    {"lite", run_lite, "events committed"},       {"brake", run_brake, "events committed"},
     {"log", run_log, "operations acknowledged"},  {"members", sim_members, "events committed"},
 };
 const size_t sim_kind_count = sizeof sim_kinds / sizeof *sim_kinds;

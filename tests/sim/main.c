@@ -21,8 +21,10 @@ static const char usage[] =
     "                              find planted bugs, each in at most N (10000) seeds\n"
 #endif
     "KIND: cluster (whole nodes), names (with those who want names), churn (members come and go),\n"
-    "lost (a majority of the control plane is lost), log (a replicated log alone), members\n"
-    "(membership alone); without one a SEED is of cluster, --seeds runs N of each\n";
+    "lost (a majority of the control plane is lost), lite (with lite hosts), brake (many hosts "
+    "fail\n"
+    "at once), log (a replicated log alone), members (membership alone); without one a SEED is of\n"
+    "cluster, --seeds runs N of each\n";
 
 /* Processes share the totals; `stop` is set by the first that finds a violation. */
 struct shared {

@@ -118,6 +118,27 @@ static void turn(struct story *story)
     }
 }
 
+/* Whom it is about, when in the end not all is as it should be. */
+static void tell_missing(const struct scale *scale)
+{
+    const struct hm_view *view = hm_state_view(scale->state);
+    for (uint32_t i = 0; i < scale->count; i++) {
+        const struct scale_node *node = &scale->nodes[i];
+        if (node->dead || node->life == SCALE_ABSENT) {
+            if (scale_is_member(scale, i)) {
+                printf("node %u is dead, and a member\n", i);
+            }
+        } else if (node->life != SCALE_IN || !scale_is_member(scale, i)) {
+            printf("node %u lives, and is not in\n", i);
+        } else if (scale_check(scale, i) != 2 || node->slice.position != view->members_position) {
+            printf("node %u is at %llu of %llu, its slice %s\n", i,
+                   (unsigned long long)node->slice.position,
+                   (unsigned long long)view->members_position,
+                   scale_check(scale, i) == 2 ? "whole" : "not whole");
+        }
+    }
+}
+
 static void run(struct story *story, bool loud)
 {
     struct scale *scale = &story->scale;
@@ -141,6 +162,9 @@ static void run(struct story *story, bool loud)
         scale_run(scale, scale->now + 50);
         if (scale->now >= end) {
             story->wrong = "those who live are not all in, or whole";
+            if (loud) {
+                tell_missing(scale);
+            }
         }
     }
 }

@@ -85,6 +85,18 @@ static const struct {
     {"no_fence", "recovery"},
     {"restores_old_generation", "restore"},
     {"old_generation_counts", "lost"},
+    {"brakes_at_half", "brake"},
+    {"earlier_life_counts", "brake"},
+    {"falls_count_for_ever", "brake"},
+    {"first_fallen_stay_gone", "brake"},
+    {"stays_braked", "brake"},
+    {"adopted_is_heard", "lite"},
+    {"all_shares_move", "lite"},
+    {"kept_by_two", "lite"},
+    {"orphan_not_adopted", "lite"},
+    {"repeated_keepalive_counts", "lite"},
+    {"stale_keepalive_counts", "lite"},
+    {"withdrawal_not_logged", "lite"},
 };
 
 /* Raft engines alone, without a journal or clients, step by step: what they promise is compared

@@ -224,6 +224,7 @@ static void on_event(struct scale *scale, uint32_t number, const struct hm_event
             body.kind == HM_MSG_member_left ? &body.member_left.id : &body.member_failed.id;
         if (body.kind == HM_MSG_member_joined) {
             struct hm_peer peer = {body.member_joined.member.id, body.member_joined.member.addr};
+            hm_swim_forget(&node->swim, scale->now, &peer.id);
             changed = hm_slice_join(&node->slice, scale->now, &peer);
         } else if (body.kind == HM_MSG_member_left || body.kind == HM_MSG_member_failed) {
             changed = hm_slice_leave(&node->slice, scale->now, gone);

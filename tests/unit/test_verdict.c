@@ -271,6 +271,33 @@ static void test_what_is_clear_does_not_wait_for_disputes(void **state)
     assert_int_equal(gone(world), 1);
 }
 
+/* Five of eight are one too few, unless those who found it alive once say so again. */
+static void test_who_found_it_alive_is_asked_again(void **state)
+{
+    struct world *world = *state;
+    doubt(world, 19, 20);
+    for (size_t i = 12; i < 15; i++) {
+        report(world, i, 20, false);
+    }
+    for (int i = 0; i < 4; i++) {
+        for (size_t from = 15; from < 20; from++) {
+            report(world, from, 20, true);
+        }
+        pass(world, 1000);
+    }
+    assert_int_equal(gone(world), 0);
+    unsigned before = world->asked[20][12];
+    for (int i = 0; i < 2; i++) {
+        for (size_t from = 15; from < 20; from++) {
+            report(world, from, 20, true);
+        }
+        pass(world, 1000);
+    }
+    assert_int_equal(world->asked[20][12], before + 1);
+    report(world, 12, 20, true);
+    assert_int_equal(gone(world), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +311,7 @@ int main(void)
             test_suspicions_of_before_a_refutation_do_not_use_up_the_others, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_disputed_waits_for_what_still_is, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_clear_does_not_wait_for_disputes, begin, end),
+        cmocka_unit_test_setup_teardown(test_who_found_it_alive_is_asked_again, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

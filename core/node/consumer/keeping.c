@@ -27,9 +27,13 @@ void hm_node_refresh_keepers(struct hm_node *node)
     hm_free(peers);
 }
 
-void hm_node_doubt_keeper(struct hm_node *node, const struct hm_id *id, bool doubtful)
+/* Asked for whenever it matters: SWIM does not say of one that it watches no more, or had only
+ * asked others about, that it is well. */
+static void refresh_doubts(struct hm_node *node)
 {
-    hm_keeper_doubt(&node->keeper, id, doubtful);
+    struct hm_id unwell[4 * HM_RINGS_MAX];
+    size_t count = hm_swim_unwell(&node->swim, unwell, sizeof unwell / sizeof *unwell);
+    hm_keeper_set_doubts(&node->keeper, unwell, count);
 }
 
 void hm_node_on_keepalive(struct hm_node *node, const struct hm_request *request)
@@ -48,6 +52,7 @@ void hm_node_on_keepalive(struct hm_node *node, const struct hm_request *request
                                     .status = HM_NOT_READY,
                                     .reason = hm_bytes_of_text("this node is no member itself")}});
     } else {
+        refresh_doubts(node);
         (void)hm_keeper_input(&node->keeper, node->now, &from, request->message);
     }
 }

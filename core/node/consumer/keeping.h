@@ -7,8 +7,6 @@
 void hm_node_on_keepalive(struct hm_node *node, const struct hm_request *request);
 /* The members that may keep lite hosts have changed. */
 void hm_node_refresh_keepers(struct hm_node *node);
-/* SWIM doubts a member, or no longer. */
-void hm_node_doubt_keeper(struct hm_node *node, const struct hm_id *id, bool doubtful);
 /* lite_kept, lite_gone. */
 void hm_node_on_lite_event(struct hm_node *node, const struct hm_message *body);
 /* All records were replaced. */

@@ -3,7 +3,6 @@
 #include "core/node/member/membership.h"
 
 #include "core/node/consumer/consumer.h"
-#include "core/node/consumer/keeping.h"
 #include "core/node/control/joins.h"
 #include "core/node/control/verdict.h"
 #include "core/node/desk/acts.h"
@@ -137,9 +136,6 @@ static const char *name_of(const struct hm_node *node, const struct hm_id *id)
 static void notice(struct hm_node *node, const struct hm_effect *effect)
 {
     const struct hm_id *id = &effect->peer.id;
-    hm_node_doubt_keeper(node, id,
-                         effect->notice != HM_SWIM_ALIVE && effect->notice != HM_SWIM_BACK &&
-                             effect->notice != HM_SWIM_WELL);
     hm_node_look_for_required(node);
     switch (effect->notice) {
     case HM_SWIM_DOUBT:

@@ -57,6 +57,9 @@ bool hm_node_member_came(struct hm_node *node, const struct hm_member *member, b
 {
     struct hm_peer peer = {member->id, member->addr};
     bool needed = is_needed(node, member);
+    if (joined) {
+        hm_swim_forget(&node->swim, node->now, &member->id);
+    }
     bool changed =
         joined ? hm_slice_join(&node->slice, node->now, &peer) : hm_slice_move(&node->slice, &peer);
     if (changed) {
