@@ -108,7 +108,9 @@ static void send(struct cluster_lite *lite, struct hm_bytes payload)
               cluster->nodes[to].config.name.text, (unsigned long long)lite->session.call,
               (unsigned long long)lite->session.version.boot,
               (unsigned long long)lite->session.version.seq);
-    hm_put_u64(&bytes, 0);         /* of no cluster */
+    hm_put_u64(&bytes, 0); /* of no cluster */
+    hm_put_u64(&bytes, lite->starts);
+    hm_put_u8(&bytes, false);      /* in full */
     hm_put_u8(&bytes, from.ip[2]); /* it may have moved when this arrives */
     hm_buf_append(&bytes, payload.data, payload.size);
     sim_net_datagram(&cluster->net, lite->slot, to, hm_buf_view(&bytes));
