@@ -323,7 +323,6 @@ static void take_suspect(struct hm_verdict *verdict, hm_ms now, const struct hm_
     struct hm_verdict_voice *voice = voice_of(inquiry, &from->id);
     if (suspect->incarnation > inquiry->incarnation) {
         inquiry->incarnation = suspect->incarnation;
-        inquiry->relayed = 0; /* who knows of this one is not confirmed by what was passed on */
     }
     inquiry->doubted = true;
     if (voice) {

@@ -15,8 +15,6 @@ struct world {
     struct hm_verdict verdict;
     hm_ms now;
     unsigned asked[NODES][NODES]; /* who was asked about whom, how often */
-    uint64_t heard[NODES];        /* what confirms to it that somebody suspects: incarnation... */
-    unsigned confirmed[NODES];    /* ...and how often it was told of that one */
 };
 
 static struct hm_peer peer_of(size_t number)
@@ -90,10 +88,7 @@ static void note_asked(struct world *world)
         struct hm_message message;
         assert_int_equal(hm_message_decode_only(effect.message, HM_MSG_suspect, &arena, &message),
                          HM_OK);
-        size_t to = number_of(&effect.peer.id);
-        world->asked[number_of(&message.suspect.target)][to]++;
-        world->confirmed[to] +=
-            message.suspect.suspected && message.suspect.incarnation >= world->heard[to];
+        world->asked[number_of(&message.suspect.target)][number_of(&effect.peer.id)]++;
         hm_arena_fini(&arena);
     }
 }
@@ -111,18 +106,6 @@ static void doubt(struct world *world, size_t from, size_t target)
     struct hm_peer peer = peer_of(from);
     struct hm_message message = {.kind = HM_MSG_suspect};
     message.suspect.target = peer_of(target).id;
-    message.suspect.by = peer.id;
-    hm_verdict_input(&world->verdict, world->now, &peer, &message);
-    note_asked(world);
-}
-
-static void suspect(struct world *world, size_t from, size_t target)
-{
-    struct hm_peer peer = peer_of(from);
-    struct hm_message message = {.kind = HM_MSG_suspect};
-    message.suspect.target = peer_of(target).id;
-    message.suspect.incarnation = world->heard[from];
-    message.suspect.suspected = true;
     message.suspect.by = peer.id;
     hm_verdict_input(&world->verdict, world->now, &peer, &message);
     note_asked(world);
@@ -221,26 +204,6 @@ static void test_one_found_alive_by_some_is_soon_forgotten(void **state)
     }
 }
 
-/* Each observer waits for three others. One that did not hear the last refutation confirms nothing
- * to those who did. */
-static void test_suspicions_of_before_a_refutation_do_not_use_up_the_others(void **state)
-{
-    struct world *world = *state;
-    size_t target = 15;
-    for (size_t i = 0; i < NODES; i++) {
-        world->heard[i] = 2;
-    }
-    world->heard[14] = 1;
-    doubt(world, 14, target);
-    pass(world, 10);
-    for (size_t i = 1; i <= WATCH; i++) {
-        suspect(world, target - i, target);
-    }
-    for (size_t i = 1; i <= WATCH; i++) {
-        assert_in_range(world->confirmed[target - i], 3, 4);
-    }
-}
-
 static void test_what_is_disputed_waits_for_what_still_is(void **state)
 {
     struct world *world = *state;
@@ -307,8 +270,6 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(test_who_is_only_slow_sets_no_cascade_off, begin, end),
         cmocka_unit_test_setup_teardown(test_one_found_alive_by_some_is_soon_forgotten, begin, end),
-        cmocka_unit_test_setup_teardown(
-            test_suspicions_of_before_a_refutation_do_not_use_up_the_others, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_disputed_waits_for_what_still_is, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_clear_does_not_wait_for_disputes, begin, end),
         cmocka_unit_test_setup_teardown(test_who_found_it_alive_is_asked_again, begin, end),
