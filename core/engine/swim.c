@@ -4,6 +4,7 @@
 #include "core/base/memory.h"
 #include "core/base/plant.h"
 #include "core/engine/swim_says.h"
+#include "core/engine/swim_watched.h"
 
 #include <string.h>
 
@@ -14,13 +15,11 @@
 #define HISTORY_BAD       4u  /* failed of those: one-way loss (Rapid, section 4.1) */
 #define HISTORY_GOOD      1u  /* no more than these: over */
 #define STOPPING_PROBE_MS 500u
-#define HELPERS_ENOUGH    7u   /* subjects are asked as well */
 #define STALLED_MS        100u /* so late, we have stood still: nobody else is to blame */
 #define COPIES            3u   /* of a ping, so close together: we stood still */
 #define TOGETHER_MS       10u
 #define STALL_TOLD_MS     10000u
-#define TURN_MOST         32u    /* intervals; a subject that wants its turn later is not obeyed */
-#define GUEST_MS          10000u /* a node that is not of the slice is watched so long */
+#define TURN_MOST         32u /* intervals; a subject that wants its turn later is not obeyed */
 
 /* ---- setting up ---- */
 
@@ -50,97 +49,6 @@ void hm_swim_fini(struct hm_swim *swim)
     hm_free(swim->errands);
     hm_outbox_fini(&swim->outbox);
     *swim = (struct hm_swim){0};
-}
-
-static struct hm_swim_member *find(const struct hm_swim *swim, const struct hm_id *id)
-{
-    for (size_t i = 0; i < swim->count; i++) {
-        if (hm_id_equal(&swim->members[i].peer.id, id)) {
-            return &swim->members[i];
-        }
-    }
-    return NULL;
-}
-
-/* A new subject has its first turn soon; then the subject itself says when. */
-static struct hm_swim_member newcomer(struct hm_swim *swim, hm_ms now, const struct hm_peer *peer)
-{
-    return (struct hm_swim_member){
-        .peer = *peer,
-        .state = HM_SWIM_STATE_ALIVE,
-        .urgent_at = HM_NEVER,
-        .regular_at = now + 1 + hm_random_below(&swim->random, swim->config.probe_interval_ms)};
-}
-
-static size_t subject_count(const struct hm_swim *swim)
-{
-    size_t count = 0;
-    while (count < swim->count && !swim->members[count].guest) {
-        count++;
-    }
-    return count;
-}
-
-void hm_swim_watch(struct hm_swim *swim, hm_ms now, const struct hm_peer *subjects, size_t count)
-{
-    size_t guests = swim->count - subject_count(swim);
-    struct hm_swim_member *members = hm_alloc(count + guests, sizeof *members);
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (hm_id_equal(&subjects[i].id, &swim->config.self.id)) {
-            continue;
-        }
-        struct hm_swim_member *old = find(swim, &subjects[i].id);
-        members[kept] = old ? *old : newcomer(swim, now, &subjects[i]);
-        members[kept].guest = false;
-        members[kept++].peer = subjects[i];
-        if (old) {
-            old->guest = false; /* it is one no more */
-        }
-    }
-    for (size_t i = 0; i < swim->count; i++) {
-        if (swim->members[i].guest) {
-            members[kept++] = swim->members[i];
-        }
-    }
-    hm_free(swim->members);
-    swim->members = members;
-    swim->count = kept;
-    swim->capacity = count + guests;
-}
-
-void hm_swim_forget(struct hm_swim *swim, hm_ms now, const struct hm_id *id)
-{
-    struct hm_swim_member *member = find(swim, id);
-    if (!member || hm_plant("earlier_life_counts")) {
-        return;
-    }
-    if (!member->guest) {
-        *member = newcomer(swim, now, &(struct hm_peer){*id, member->peer.addr});
-        return;
-    }
-    size_t after = swim->count - (size_t)(member - swim->members) - 1;
-    memmove(member, member + 1, after * sizeof *member);
-    swim->count--;
-}
-
-void hm_swim_set_helpers(struct hm_swim *swim, const struct hm_peer *helpers, size_t count)
-{
-    size_t kept = 0;
-    size_t subjects = subject_count(swim);
-    struct hm_peer *list = hm_alloc(count, sizeof *list);
-    for (size_t i = 0; i < count && subjects + kept < HELPERS_ENOUGH; i++) {
-        const struct hm_swim_member *member = find(swim, &helpers[i].id);
-        if (!hm_id_equal(&helpers[i].id, &swim->config.self.id) && (!member || member->guest)) {
-            list[kept++] = helpers[i];
-        }
-    }
-    hm_free(swim->helpers);
-    swim->helpers = kept ? hm_resize(list, kept, sizeof *list) : NULL;
-    swim->helper_count = kept;
-    if (kept == 0) {
-        hm_free(list);
-    }
 }
 
 void hm_swim_set_places(struct hm_swim *swim, struct hm_place members, struct hm_place state)
@@ -561,7 +469,7 @@ static void note_copies(struct hm_swim *swim, hm_ms now, uint32_t nonce)
 static enum hm_status take_ping(struct hm_swim *swim, hm_ms now, const struct hm_peer *from,
                                 const struct hm_ping *ping)
 {
-    struct hm_swim_member *member = find(swim, &from->id);
+    struct hm_swim_member *member = hm_swim_find(swim, &from->id);
     if (member) {
         hear(swim, member, ping->incarnation);
     }
@@ -582,7 +490,7 @@ static enum hm_status take_ack(struct hm_swim *swim, hm_ms now, const struct hm_
             status = HM_OK;
         }
     }
-    struct hm_swim_member *member = find(swim, &from->id);
+    struct hm_swim_member *member = hm_swim_find(swim, &from->id);
     if (member && member->probe.active && member->probe.nonce == ack->nonce) {
         hm_ms interval = swim->config.probe_interval_ms;
         hm_ms again = ack->again_ms;
@@ -602,7 +510,7 @@ static enum hm_status take_ack(struct hm_swim *swim, hm_ms now, const struct hm_
 static enum hm_status take_result(struct hm_swim *swim, hm_ms now,
                                   const struct hm_probe_result *result)
 {
-    struct hm_swim_member *member = find(swim, &result->target);
+    struct hm_swim_member *member = hm_swim_find(swim, &result->target);
     if (!member || !member->probe.active || !member->probe.indirect ||
         member->probe.nonce != result->nonce) {
         return HM_STALE;
@@ -642,7 +550,7 @@ static enum hm_status take_suspect(struct hm_swim *swim, hm_ms now, const struct
 
 static enum hm_status take_alive(struct hm_swim *swim, const struct hm_alive *message)
 {
-    struct hm_swim_member *member = find(swim, &message->target);
+    struct hm_swim_member *member = hm_swim_find(swim, &message->target);
     if (!member) {
         return HM_NOT_FOUND;
     }
@@ -654,7 +562,7 @@ static enum hm_status take_alive(struct hm_swim *swim, const struct hm_alive *me
 static enum hm_status take_stopping(struct hm_swim *swim, hm_ms now, const struct hm_peer *from,
                                     uint64_t incarnation)
 {
-    struct hm_swim_member *member = find(swim, &from->id);
+    struct hm_swim_member *member = hm_swim_find(swim, &from->id);
     if (!member) {
         return HM_NOT_FOUND;
     }
@@ -703,7 +611,7 @@ enum hm_status hm_swim_input(struct hm_swim *swim, hm_ms now, const struct hm_pe
 
 void hm_swim_refused(struct hm_swim *swim, hm_ms now, const struct hm_id *id)
 {
-    struct hm_swim_member *member = find(swim, id);
+    struct hm_swim_member *member = hm_swim_find(swim, id);
     if (!member || member->state == HM_SWIM_STATE_GONE) {
         return;
     }
@@ -729,31 +637,15 @@ void hm_swim_refused(struct hm_swim *swim, hm_ms now, const struct hm_id *id)
     }
 }
 
-static struct hm_swim_member *add_guest(struct hm_swim *swim, hm_ms now,
-                                        const struct hm_suspect *about)
-{
-    struct hm_peer peer = {about->target, about->target_addr};
-    if (hm_addr_is_none(&peer.addr) || swim->count >= HM_SWIM_GUESTS_MAX) {
-        return NULL;
-    }
-    swim->members = hm_grow(swim->members, swim->count, &swim->capacity, sizeof *swim->members);
-    struct hm_swim_member *guest = &swim->members[swim->count++];
-    *guest = newcomer(swim, now, &peer);
-    guest->guest = true;
-    guest->regular_at = now + GUEST_MS; /* then it goes */
-    guest->incarnation = about->incarnation;
-    return guest;
-}
-
 void hm_swim_inquire(struct hm_swim *swim, hm_ms now, const struct hm_suspect *suspicion)
 {
-    struct hm_swim_member *member = find(swim, &suspicion->target);
+    struct hm_swim_member *member = hm_swim_find(swim, &suspicion->target);
     uint32_t by = (uint32_t)hm_hash_id(0, &suspicion->by);
     bool known = false;
     if (hm_id_equal(&suspicion->target, &swim->config.self.id)) {
         return;
     }
-    member = member ? member : add_guest(swim, now, suspicion);
+    member = member ? member : hm_swim_add_guest(swim, now, suspicion);
     if (!member) {
         return;
     }
@@ -785,10 +677,10 @@ void hm_swim_inquire(struct hm_swim *swim, hm_ms now, const struct hm_suspect *s
 
 void hm_swim_attend(struct hm_swim *swim, hm_ms now, const struct hm_peer *peer)
 {
-    struct hm_swim_member *member = find(swim, &peer->id);
+    struct hm_swim_member *member = hm_swim_find(swim, &peer->id);
     if (!member) {
-        member = add_guest(swim, now,
-                           &(struct hm_suspect){.target = peer->id, .target_addr = peer->addr});
+        member = hm_swim_add_guest(
+            swim, now, &(struct hm_suspect){.target = peer->id, .target_addr = peer->addr});
     }
     if (!member) {
         return;
@@ -797,32 +689,10 @@ void hm_swim_attend(struct hm_swim *swim, hm_ms now, const struct hm_peer *peer)
                    (member->guest && member->state == HM_SWIM_STATE_GONE);
     if (member->guest) {
         member->peer = *peer;
-        member->regular_at = now + GUEST_MS;
+        member->regular_at = now + HM_SWIM_GUEST_MS;
     }
     if (settled && !member->probe.active && (member->guest || member->incarnation == 0)) {
         member->urgent_at = now;
-    }
-}
-
-bool hm_swim_is_cut_off(const struct hm_swim *swim)
-{
-    size_t subjects = subject_count(swim);
-    size_t away = 0;
-    for (size_t i = 0; i < subjects; i++) {
-        away += swim->members[i].state == HM_SWIM_STATE_SUSPECT ||
-                swim->members[i].state == HM_SWIM_STATE_GONE;
-    }
-    return 2 * away > subjects;
-}
-
-static void forget_guests(struct hm_swim *swim, hm_ms now)
-{
-    for (size_t i = swim->count; i > 0 && swim->members[i - 1].guest; i--) {
-        if (now >= swim->members[i - 1].regular_at) {
-            swim->count--;
-            memmove(swim->members + i - 1, swim->members + i,
-                    (swim->count - i + 1) * sizeof *swim->members);
-        }
     }
 }
 
@@ -833,7 +703,7 @@ void hm_swim_tick(struct hm_swim *swim, hm_ms now)
         stood_still(swim, now, now - due);
     }
     tick_errands(swim, now);
-    forget_guests(swim, now);
+    hm_swim_forget_guests(swim, now);
     for (size_t i = 0; i < swim->count; i++) {
         tick_member(swim, now, &swim->members[i]);
     }
@@ -864,34 +734,4 @@ hm_ms hm_swim_deadline(const struct hm_swim *swim)
 bool hm_swim_output(struct hm_swim *swim, struct hm_effect *out)
 {
     return hm_outbox_pop(&swim->outbox, out);
-}
-
-enum hm_swim_state hm_swim_state(const struct hm_swim *swim, const struct hm_id *id)
-{
-    const struct hm_swim_member *member = find(swim, id);
-    if (!member) {
-        return HM_SWIM_STATE_UNKNOWN;
-    }
-    return member->lossy ? HM_SWIM_STATE_GONE : (enum hm_swim_state)member->state;
-}
-
-size_t hm_swim_unwell(const struct hm_swim *swim, struct hm_id *out, size_t most)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < swim->count && count < most; i++) {
-        const struct hm_swim_member *member = &swim->members[i];
-        if (member->state != HM_SWIM_STATE_ALIVE || member->lossy) {
-            out[count++] = member->peer.id;
-        }
-    }
-    return count;
-}
-
-uint64_t hm_swim_incarnation(const struct hm_swim *swim, const struct hm_id *id)
-{
-    if (hm_id_equal(id, &swim->config.self.id)) {
-        return swim->incarnation;
-    }
-    const struct hm_swim_member *member = find(swim, id);
-    return member ? member->incarnation : 0;
 }

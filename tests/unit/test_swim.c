@@ -315,6 +315,18 @@ static void test_who_stood_still_blames_nobody(void **state)
     }
 }
 
+/* The next thing that is sent: its message, and in which form. */
+static bool next_sent(struct hm_swim *swim, struct hm_arena *arena, struct hm_message *out)
+{
+    struct hm_effect effect;
+    do {
+        assert_true(hm_swim_output(swim, &effect));
+    } while (effect.kind != HM_EFFECT_SEND);
+    struct hm_reader in = hm_reader_of(effect.message);
+    assert_int_equal(hm_message_decode(&in, arena, out), HM_OK);
+    return effect.brief;
+}
+
 static void test_guests_come_and_go(void **state)
 {
     (void)state;
@@ -346,6 +358,36 @@ static void test_guests_come_and_go(void **state)
     about = (struct hm_suspect){.target = peer.id};
     hm_swim_inquire(&swim, 13000, &about);
     assert_int_equal(swim.count, 0);
+    hm_swim_fini(&swim);
+}
+
+/* A node that was only asked about, answered, and is of the slice then: it has turns, and learns by
+ * the first how far we are. */
+static void test_a_guest_that_becomes_a_subject_has_its_turn(void **state)
+{
+    (void)state;
+    struct hm_swim swim;
+    struct hm_arena arena = {0};
+    struct hm_message ping;
+    struct hm_effect effect;
+    struct hm_peer peer = net_peer(5);
+    hm_swim_init(&swim, &(struct hm_swim_config){.self = net_peer(0), .incarnation = BOOT(3)}, 1);
+    struct hm_suspect about = {.target = peer.id, .target_addr = peer.addr, .incarnation = BOOT(1)};
+    hm_swim_inquire(&swim, 100, &about);
+    hm_swim_tick(&swim, 100);
+    next_sent(&swim, &arena, &ping);
+    struct hm_message ack = {.kind = HM_MSG_ack,
+                             .ack = {.nonce = ping.ping.nonce, .incarnation = BOOT(1)}};
+    assert_int_equal(hm_swim_input(&swim, 101, &peer, &ack), HM_OK);
+    while (hm_swim_output(&swim, &effect)) {
+    }
+    hm_swim_watch(&swim, 200, &peer, 1);
+    hm_ms first = hm_swim_deadline(&swim);
+    assert_in_range(first, 200, 200 + 800); /* one interval */
+    hm_swim_tick(&swim, first);
+    next_sent(&swim, &arena, &ping);
+    assert_int_equal(ping.kind, HM_MSG_ping);
+    hm_arena_fini(&arena);
     hm_swim_fini(&swim);
 }
 
@@ -585,18 +627,6 @@ static void test_places_travel(void **state)
     hm_swim_fini(&swim);
 }
 
-/* The next thing that is sent: its message, and in which form. */
-static bool next_sent(struct hm_swim *swim, struct hm_arena *arena, struct hm_message *out)
-{
-    struct hm_effect effect;
-    do {
-        assert_true(hm_swim_output(swim, &effect));
-    } while (effect.kind != HM_EFFECT_SEND);
-    struct hm_reader in = hm_reader_of(effect.message);
-    assert_int_equal(hm_message_decode(&in, arena, out), HM_OK);
-    return effect.brief;
-}
-
 /* Frames are brief between two that have heard each other; whoever does not answer such a one is
  * asked in full, and answers so. */
 static void test_brief_to_those_who_know_us(void **state)
@@ -669,6 +699,7 @@ int main(void)
         cmocka_unit_test(test_probes_are_spread),
         cmocka_unit_test(test_who_stood_still_blames_nobody),
         cmocka_unit_test(test_guests_come_and_go),
+        cmocka_unit_test(test_a_guest_that_becomes_a_subject_has_its_turn),
         cmocka_unit_test(test_who_is_attended_stays_watched),
         cmocka_unit_test(test_refusals_are_fast),
         cmocka_unit_test(test_healthy_under_loss_is_never_reported),
