@@ -674,6 +674,9 @@ static void refuse(struct hm_keeper *keeper, struct hm_keeper_entry *entry, enum
         tell_lease(keeper, entry, status, reason);
     }
     free_lease(keeper, entry);
+    if (!hm_plant("refused_is_forgotten")) {
+        review(keeper, entry); /* whoever refused may be behind: by the log it may be ours */
+    }
     forget_if_unused(keeper, entry);
 }
 

@@ -89,6 +89,7 @@ static const struct {
     {"earlier_life_counts", "brake"},
     {"falls_count_for_ever", "brake"},
     {"first_fallen_stay_gone", "brake"},
+    {"refused_is_forgotten", "brake"},
     {"stays_braked", "brake"},
     {"adopted_is_heard", "lite"},
     {"all_shares_move", "lite"},
