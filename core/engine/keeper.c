@@ -233,7 +233,7 @@ void hm_keeper_set_candidates(struct hm_keeper *keeper, hm_ms now, const struct 
     hm_free(keeper->candidates);
     keeper->candidates = fresh;
     keeper->candidate_count = count;
-    for (size_t i = 0; i < keeper->count && !hm_plant("orphan_not_adopted"); i++) {
+    for (size_t i = 0; i < keeper->count; i++) {
         review(keeper, &keeper->entries[i]);
     }
 }
@@ -586,8 +586,7 @@ void hm_keeper_recorded(struct hm_keeper *keeper, hm_ms now, const struct hm_lit
         if (news && !is_end(&lease->version)) {
             tell_lease(keeper, entry, HM_OK, (struct hm_bytes){0});
         }
-    } else if (lease && !lease->submitted && lease->submit_at == HM_NEVER &&
-               !hm_plant("kept_by_two")) {
+    } else if (lease && !lease->submitted && lease->submit_at == HM_NEVER) {
         free_lease(keeper, entry); /* it speaks to another now */
     }
     review(keeper, entry);
@@ -753,8 +752,7 @@ static void tick_lease(struct hm_keeper *keeper, hm_ms now, struct hm_keeper_ent
 {
     struct hm_lease *lease = entry->lease;
     if (!is_end(&lease->version) && now >= lease->expires_at) {
-        bool moved = entry->recorded && !is_ours(keeper, entry) && !lease->submitted &&
-                     !hm_plant("kept_by_two");
+        bool moved = entry->recorded && !is_ours(keeper, entry) && !lease->submitted;
         if (moved) {
             free_lease(keeper, entry);
             return;
