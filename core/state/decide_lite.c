@@ -1,5 +1,4 @@
 /* The rules for lite hosts: those that are kept by a member instead of being one. */
-#include "core/base/plant.h"
 #include "core/state/state_internal.h"
 
 static bool is_above(const struct hm_version *a, const struct hm_version *b)
@@ -104,7 +103,7 @@ void hm_decide_lapse(struct hm_state *state, const struct hm_request_lapse *requ
         out->index = 0; /* gone already */
     } else if (!hm_members_find(&state->view.members, &state->origin) ||
                (request->expired && !hm_id_equal(&known.keeper, &state->origin) &&
-                still_keeps(state, &known.keeper) && !hm_plant("kept_by_two"))) {
+                still_keeps(state, &known.keeper))) {
         hm_state_refuse(out, HM_DENIED, "%s is kept by another member", known.name.text);
     } else if (hm_view_host(&state->view, &id, &arena, &committed) &&
                is_above(&committed.version, &request->version)) {
