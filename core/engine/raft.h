@@ -175,6 +175,10 @@ void hm_raft_forget(struct hm_raft *raft, uint64_t index);
 
 /* What hm_raft_compact says of this index, whatever the state. */
 HM_MUST_USE enum hm_status hm_raft_may_compact(const struct hm_raft *raft, uint64_t index);
+/* Whether the log still goes back to this index, so that the state there can be described.
+ * HM_STALE: the leader's snapshot has taken its place, and is not applied yet. HM_BAD_ARGUMENT:
+ * nothing is applied there. */
+HM_MUST_USE enum hm_status hm_raft_may_snapshot(const struct hm_raft *raft, uint64_t index);
 
 /* The body of an entry as APPLY had it; valid until the next call that takes `now`. False: it is
  * not (any more) in the log. */

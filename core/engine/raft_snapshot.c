@@ -66,17 +66,23 @@ enum hm_status hm_raft_may_compact(const struct hm_raft *raft, uint64_t index)
     return index > raft->durable_index || raft->installing ? HM_NOT_READY : HM_OK;
 }
 
+enum hm_status hm_raft_may_snapshot(const struct hm_raft *raft, uint64_t index)
+{
+    if (index == 0 || index > raft->applied) {
+        return HM_BAD_ARGUMENT;
+    }
+    return index < raft->log.base_index ? HM_STALE : HM_OK;
+}
+
 /* The message of a snapshot at `index`; `voters` has room for all. */
 static enum hm_status describe(struct hm_raft *raft, uint64_t index, struct hm_bytes state,
                                struct hm_voter voters[HM_RAFT_VOTERS_MAX],
                                struct hm_log_snapshot *out)
 {
     uint64_t entry_index;
-    if (index == 0 || index > raft->applied) {
-        return HM_BAD_ARGUMENT;
-    }
-    if (index < raft->log.base_index) {
-        return HM_STALE;
+    enum hm_status status = hm_raft_may_snapshot(raft, index);
+    if (status != HM_OK) {
+        return status;
     }
     if (state.size > HM_WIRE_STORED_BYTES_MAX - ENVELOPE_BYTES) {
         return HM_TOO_LARGE;

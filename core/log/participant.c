@@ -308,9 +308,12 @@ enum hm_status hm_participant_snapshot(struct hm_participant *participant, struc
     if (participant->broken) {
         return HM_DAMAGED;
     }
+    enum hm_status status = hm_raft_may_snapshot(participant->raft, participant->applied);
+    if (status != HM_OK) {
+        return status; /* of what is kept, some was in the log alone */
+    }
     hm_replica_snapshot(&participant->replica, !hm_plant("backup_without_kept"), &state);
-    enum hm_status status =
-        hm_raft_snapshot(participant->raft, participant->applied, hm_buf_view(&state), out);
+    status = hm_raft_snapshot(participant->raft, participant->applied, hm_buf_view(&state), out);
     hm_buf_fini(&state);
     return status;
 }

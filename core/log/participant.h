@@ -90,7 +90,8 @@ HM_MUST_USE enum hm_status hm_participant_recover(struct hm_participant *partici
 HM_MUST_USE enum hm_status hm_participant_compact(struct hm_participant *participant);
 
 /* Appends a snapshot of now as an encoded log_snapshot, with all that is kept, and changes nothing.
- * HM_BAD_ARGUMENT: nothing is applied yet; HM_TOO_LARGE; HM_DAMAGED. */
+ * HM_BAD_ARGUMENT: nothing is applied yet; HM_STALE: the leader's snapshot is about to replace what
+ * is here; HM_TOO_LARGE; HM_DAMAGED. */
 HM_MUST_USE enum hm_status hm_participant_snapshot(struct hm_participant *participant,
                                                    struct hm_buf *out);
 

@@ -140,6 +140,11 @@ static void take(struct hm_node *node)
         fail(node, HM_NOT_READY, "there is nothing in the log yet");
         return;
     }
+    uint64_t applied = hm_participant_applied(participant);
+    if (hm_raft_may_snapshot(hm_participant_raft(participant), applied) != HM_OK) {
+        backup->needed = applied + 1; /* the leader's snapshot is about to replace what is here */
+        return;
+    }
     const struct hm_replica *replica = hm_participant_replica(participant);
     hm_buf_clear(&backup->state);
     hm_replica_snapshot(replica, true, &backup->state);
@@ -150,7 +155,7 @@ static void take(struct hm_node *node)
     backup->log = (struct hm_backup_log){.log = log,
                                          .name = name_of(node, log),
                                          .index = log ? replica->index : node->view->index,
-                                         .applied = hm_participant_applied(participant),
+                                         .applied = applied,
                                          .term = hm_raft_term(hm_participant_raft(participant)),
                                          .bytes = backup->state.size};
     uint64_t token = backup->token;
