@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct hm_key key = {{1, 2, 3}};
+static const struct hm_key key = {{1, 2, 3, 4}};
 
 static void try_datagram(struct hm_bytes input, bool brief)
 {
