@@ -3,7 +3,6 @@
 #include "dns_processor/record.h"
 #include "dns_processor/zones.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define ROLE        "dns"
@@ -39,15 +38,6 @@ static struct hm_bytes node_of(struct hm_bytes key)
     const uint8_t *space = key.size ? memchr(key.data, ' ', key.size) : NULL;
     const uint8_t *end = key.data + key.size;
     return space ? (struct hm_bytes){space + 1, (size_t)(end - space) - 1} : (struct hm_bytes){0};
-}
-
-static struct hm_bytes lower_name(const struct hm_name *name, struct hm_arena *arena)
-{
-    uint8_t *text = hm_arena_alloc(arena, name->size, 1);
-    for (size_t i = 0; i < name->size; i++) {
-        text[i] = (uint8_t)tolower((unsigned char)name->text[i]);
-    }
-    return (struct hm_bytes){text, name->size};
 }
 
 /* ---- who ---- */
@@ -97,7 +87,8 @@ bool hm_dns_namers_add(const struct hm_records *records, const char *zone,
                        const struct hm_name *self, struct hm_arena *arena, struct hm_change *out)
 {
     struct hm_name scope = hm_name_of(HM_DNS_SCOPE_NAMED);
-    struct hm_bytes key = hm_dns_zone_key(arena, zone, lower_name(self, arena));
+    struct hm_name node = hm_name_lower(self);
+    struct hm_bytes key = hm_dns_zone_key(arena, zone, hm_name_bytes(&node));
     *out = (struct hm_change){.scope = scope, .key = key, .present = true};
     return !hm_records_find(records, &scope, key);
 }
@@ -132,11 +123,11 @@ static bool is_named(const struct hm_dns_zones *zones, struct hm_bytes key)
 }
 
 static void take_out(const struct hm_records *records, const struct hm_name *self,
-                     const struct hm_dns_zones *zones, struct hm_arena *arena,
-                     struct hm_request_write *out)
+                     const struct hm_dns_zones *zones, struct hm_request_write *out)
 {
     struct hm_name scope = hm_name_of(HM_DNS_SCOPE_NAMED);
-    struct hm_bytes own = lower_name(self, arena);
+    struct hm_name node = hm_name_lower(self);
+    struct hm_bytes own = hm_name_bytes(&node);
     for (size_t i = hm_records_after(records, &scope, (struct hm_bytes){0});
          i < records->count && out->changes_count < CHANGES_MAX &&
          hm_name_equal(&records->items[i]->scope, &scope);
@@ -166,6 +157,6 @@ bool hm_dns_namers_write(const struct hm_records *records, const struct hm_name 
         .changes = hm_arena_alloc(arena, CHANGES_MAX, sizeof *out->changes),
     };
     add_own(records, self, zones, arena, out);
-    take_out(records, self, zones, arena, out);
+    take_out(records, self, zones, out);
     return out->changes_count > 0;
 }

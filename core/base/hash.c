@@ -1,6 +1,5 @@
 #include "core/base/hash.h"
 
-#include <ctype.h>
 #include <string.h>
 
 static uint64_t rotate(uint64_t value, unsigned bits)
@@ -64,11 +63,8 @@ uint64_t hm_hash_id(uint64_t seed, const struct hm_id *id)
 
 uint64_t hm_hash_name_nocase(const struct hm_name *name)
 {
-    uint8_t lower[HM_NAME_MAX];
-    for (size_t i = 0; i < name->size; i++) {
-        lower[i] = (uint8_t)tolower((unsigned char)name->text[i]);
-    }
-    return hm_hash(0, (struct hm_bytes){lower, name->size});
+    struct hm_name lower = hm_name_lower(name);
+    return hm_hash(0, (struct hm_bytes){(const uint8_t *)lower.text, lower.size});
 }
 
 #define CRC32C_POLYNOMIAL 0x82f63b78u /* reflected */

@@ -88,6 +88,15 @@ bool hm_name_equal_nocase(const struct hm_name *a, const struct hm_name *b)
     return a->size == b->size && strncasecmp(a->text, b->text, a->size) == 0;
 }
 
+struct hm_name hm_name_lower(const struct hm_name *name)
+{
+    struct hm_name lower = *name;
+    for (size_t i = 0; i < lower.size; i++) {
+        lower.text[i] = (char)tolower((unsigned char)lower.text[i]);
+    }
+    return lower;
+}
+
 bool hm_name_is(const struct hm_name *name, const char *text)
 {
     return strlen(text) == name->size && memcmp(name->text, text, name->size) == 0;

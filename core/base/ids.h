@@ -51,6 +51,7 @@ struct hm_name hm_name_of(const char *text);
 bool hm_name_equal(const struct hm_name *a, const struct hm_name *b);
 /* Compares without case, as DNS does (RFC 4343). */
 bool hm_name_equal_nocase(const struct hm_name *a, const struct hm_name *b);
+struct hm_name hm_name_lower(const struct hm_name *name);
 bool hm_name_is(const struct hm_name *name, const char *text);
 /* A DNS label of letters, digits and inner hyphens (RFC 1123, section 2.1). */
 bool hm_name_is_label(const struct hm_name *name);

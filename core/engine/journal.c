@@ -606,10 +606,7 @@ static bool wants_spare(struct hm_journal *journal)
 
 static struct hm_disk_op *room_for_upkeep(struct hm_journal *journal, size_t count)
 {
-    while (journal->upkeep_capacity < count) {
-        journal->upkeep_ops = hm_grow(journal->upkeep_ops, journal->upkeep_capacity,
-                                      &journal->upkeep_capacity, sizeof *journal->upkeep_ops);
-    }
+    journal->upkeep_ops = hm_resize(journal->upkeep_ops, count, sizeof *journal->upkeep_ops);
     journal->upkeep_count = count;
     return journal->upkeep_ops;
 }

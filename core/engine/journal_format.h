@@ -129,7 +129,6 @@ struct hm_journal {
     enum journal_upkeep upkeep; /* what is out, or formed to be so */
     struct hm_disk_op *upkeep_ops;
     size_t upkeep_count; /* of the operations; of JOURNAL_REMOVE also of the segments */
-    size_t upkeep_capacity;
 
     struct hm_arena arena;
     struct hm_disk_op ops[JOURNAL_OPS_MAX];

@@ -2,11 +2,8 @@
 
 #include "core/base/hash.h"
 #include "core/base/memory.h"
-#include "core/base/plant.h"
 #include "core/engine/swim_says.h"
 #include "core/engine/swim_watched.h"
-
-#include <string.h>
 
 #define TRIES             5u  /* pings of one direct probe: loss alone is no failure */
 #define REFUSED_TRY_MS    30u /* between pings once one was refused */

@@ -2,22 +2,6 @@
  * and a failure takes nobody's place away. */
 #include "core/state/state_internal.h"
 
-#include <ctype.h>
-
-struct key {
-    uint8_t text[HM_NAME_MAX];
-    size_t size;
-};
-
-static struct hm_bytes key_of(const struct hm_name *name, struct key *key)
-{
-    key->size = name->size;
-    for (size_t i = 0; i < name->size; i++) {
-        key->text[i] = (uint8_t)tolower((unsigned char)name->text[i]);
-    }
-    return (struct hm_bytes){key->text, key->size};
-}
-
 static const struct hm_record *find(const struct hm_state *state, struct hm_bytes key)
 {
     struct hm_name scope = hm_name_of(HM_SCOPE_CONSUMERS);
@@ -85,8 +69,8 @@ static void mark_failed(struct hm_state *state, const struct hm_record *record, 
 void hm_state_place_consumer(struct hm_state *state, const struct hm_member *member,
                              struct hm_outcome *out)
 {
-    struct key text;
-    struct hm_bytes key = key_of(&member->name, &text);
+    struct hm_name name = hm_name_lower(&member->name);
+    struct hm_bytes key = hm_name_bytes(&name);
     if (member->feeds & HM_MEMBER_CONSUMES) {
         put(state, key,
             &(struct hm_consumer){
@@ -100,8 +84,8 @@ void hm_state_place_consumer(struct hm_state *state, const struct hm_member *mem
 void hm_state_displace_consumer(struct hm_state *state, const struct hm_name *name, bool failed,
                                 struct hm_outcome *out)
 {
-    struct key text;
-    struct hm_bytes key = key_of(name, &text);
+    struct hm_name lower = hm_name_lower(name);
+    struct hm_bytes key = hm_name_bytes(&lower);
     const struct hm_record *record = find(state, key);
     if (record && failed) {
         mark_failed(state, record, key, out);

@@ -19,11 +19,6 @@ static const struct hm_record *find_vhost(const struct hm_state *state, struct h
     return hm_records_find(&state->view.records, &scope, key);
 }
 
-static struct hm_bytes name_bytes(const struct hm_name *name)
-{
-    return (struct hm_bytes){(const uint8_t *)name->text, name->size};
-}
-
 /* ---- what is allowed ---- */
 
 /* The suffixes are the records first .. end - 1. */
@@ -103,7 +98,7 @@ static bool tell_why(const struct hm_state *state, const struct allowed *allowed
                      const struct hm_claim *claim, char *reason)
 {
     const struct hm_record *record = find_vhost(state, claim->key);
-    struct hm_bytes owner = name_bytes(&claim->owner);
+    struct hm_bytes owner = hm_name_bytes(&claim->owner);
     if (record && !hm_bytes_equal(record->value, owner)) {
         snprintf(reason, REASON_BYTES, "%.*s belongs to service %.*s", shown(claim->key),
                  (const char *)claim->key.data, (int)record->value.size,
@@ -156,7 +151,8 @@ void hm_state_tell_refused(struct hm_state *state, const struct hm_claim *claims
     char reason[REASON_BYTES];
     struct hm_message message = {.kind = HM_MSG_refusals};
     struct hm_refusals *refusals = &message.refusals;
-    refusals->refusals = hm_arena_alloc(&arena, REFUSALS_MAX, sizeof *refusals->refusals);
+    size_t most = count < REFUSALS_MAX ? count + 1 : REFUSALS_MAX;
+    refusals->refusals = hm_arena_alloc(&arena, most, sizeof *refusals->refusals);
     if (out->reason[0]) {
         add_refusal(refusals, &whole_host, out->reason, &arena);
     }
@@ -186,7 +182,7 @@ void hm_state_tell_refused(struct hm_state *state, const struct hm_claim *claims
 static void grant(struct hm_state *state, const struct allowed *allowed,
                   const struct hm_claim *claim, struct hm_outcome *out)
 {
-    struct hm_bytes owner = name_bytes(&claim->owner);
+    struct hm_bytes owner = hm_name_bytes(&claim->owner);
     if (!find_vhost(state, claim->key) && is_allowed(state, allowed, claim->key)) {
         hm_state_emit_record(state, HM_SCOPE_VHOSTS, claim->key, &owner, out);
     }
@@ -201,13 +197,13 @@ static void release_claims(struct hm_state *state, const struct hm_claim *old, u
     for (uint32_t i = 0; i < count; i++) {
         const struct hm_record *record = find_vhost(state, old[i].key);
         struct hm_name next;
-        if (!record || !hm_bytes_equal(record->value, name_bytes(&old[i].owner)) ||
+        if (!record || !hm_bytes_equal(record->value, hm_name_bytes(&old[i].owner)) ||
             hm_claims_held(&state->claims, old[i].key, &old[i].owner)) {
             continue;
         }
         if (is_allowed(state, &allowed, old[i].key) &&
             hm_claims_next_owner(&state->claims, old[i].key, &next)) {
-            struct hm_bytes owner = name_bytes(&next);
+            struct hm_bytes owner = hm_name_bytes(&next);
             hm_state_emit_record(state, HM_SCOPE_VHOSTS, old[i].key, &owner, out);
         } else {
             hm_state_emit_record(state, HM_SCOPE_VHOSTS, old[i].key, NULL, out);
@@ -274,7 +270,7 @@ static void keep_granted(struct hm_state *state, const struct hm_id *host,
     }
     for (uint32_t i = 0; i < old_count && total < HM_STATE_CLAIMS_MAX; i++) {
         const struct hm_record *record = find_vhost(state, old[i].key);
-        if (record && hm_bytes_equal(record->value, name_bytes(&old[i].owner)) &&
+        if (record && hm_bytes_equal(record->value, hm_name_bytes(&old[i].owner)) &&
             is_disappointed(claims, refused, count, &old[i].owner) &&
             !asks_key(claims, count, old[i].key)) {
             all[total++] = old[i];

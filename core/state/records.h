@@ -16,6 +16,12 @@ struct hm_records {
     size_t scope_capacity;
 };
 
+/* A name as a key or a value. */
+static inline struct hm_bytes hm_name_bytes(const struct hm_name *name)
+{
+    return (struct hm_bytes){(const uint8_t *)name->text, name->size};
+}
+
 const struct hm_record *hm_records_find(const struct hm_records *records,
                                         const struct hm_name *scope, struct hm_bytes key);
 /* The place of the first record after (scope, key); records->count when there is none. */

@@ -1,7 +1,5 @@
 #include "core/state/view.h"
 
-#include <ctype.h>
-
 #define SKIPPED_VERSIONS (1u << 20)
 
 static void put_host(struct hm_view *view, const struct hm_host_state *state, uint64_t index)
@@ -33,36 +31,22 @@ static void change_record(struct hm_view *view, const struct hm_change *change, 
 
 /* ---- lite hosts ---- */
 
-static struct hm_name lower(const struct hm_name *name)
-{
-    struct hm_name out = *name;
-    for (size_t i = 0; i < out.size; i++) {
-        out.text[i] = (char)tolower((unsigned char)out.text[i]);
-    }
-    return out;
-}
-
-static struct hm_bytes bytes_of(const struct hm_name *name)
-{
-    return (struct hm_bytes){(const uint8_t *)name->text, name->size};
-}
-
 static void put_lite(struct hm_view *view, const struct hm_lite *lite, uint64_t index)
 {
     struct hm_name scope = hm_name_of(HM_SCOPE_LITES);
-    struct hm_name key = lower(&lite->name);
+    struct hm_name key = hm_name_lower(&lite->name);
     struct hm_buf value = {0};
     hm_message_encode(
         &value, &(struct hm_message){.kind = HM_MSG_lite_record, .lite_record = {.lite = *lite}});
-    hm_records_put(&view->records, &scope, bytes_of(&key), hm_buf_view(&value), index);
+    hm_records_put(&view->records, &scope, hm_name_bytes(&key), hm_buf_view(&value), index);
     hm_buf_fini(&value);
 }
 
 static void delete_lite(struct hm_view *view, const struct hm_name *name, uint64_t index)
 {
     struct hm_name scope = hm_name_of(HM_SCOPE_LITES);
-    struct hm_name key = lower(name);
-    hm_records_delete(&view->records, &scope, bytes_of(&key), index);
+    struct hm_name key = hm_name_lower(name);
+    hm_records_delete(&view->records, &scope, hm_name_bytes(&key), index);
 }
 
 static bool read_lite(const struct hm_record *record, struct hm_lite *out)
@@ -81,8 +65,8 @@ static bool read_lite(const struct hm_record *record, struct hm_lite *out)
 bool hm_view_lite(const struct hm_view *view, const struct hm_name *name, struct hm_lite *out)
 {
     struct hm_name scope = hm_name_of(HM_SCOPE_LITES);
-    struct hm_name key = lower(name);
-    const struct hm_record *record = hm_records_find(&view->records, &scope, bytes_of(&key));
+    struct hm_name key = hm_name_lower(name);
+    const struct hm_record *record = hm_records_find(&view->records, &scope, hm_name_bytes(&key));
     return record && read_lite(record, out);
 }
 
@@ -90,7 +74,7 @@ bool hm_view_next_lite(const struct hm_view *view, struct hm_name *name, struct 
 {
     struct hm_name scope = hm_name_of(HM_SCOPE_LITES);
     for (;;) {
-        size_t at = hm_records_after(&view->records, &scope, bytes_of(name));
+        size_t at = hm_records_after(&view->records, &scope, hm_name_bytes(name));
         if (at >= view->records.count || !hm_name_equal(&view->records.items[at]->scope, &scope) ||
             !hm_name_set(name, (const char *)view->records.items[at]->key.data,
                          view->records.items[at]->key.size)) {

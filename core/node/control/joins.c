@@ -12,9 +12,7 @@
 
 #define HOPS_MAX  3u
 #define BATCH_MAX 1024u
-#define KEPT_MS                                                                       \
-    10000u /* who has not asked again by then is gone, or has been answered elsewhere \
-            */
+#define KEPT_MS   10000u /* who has not asked again is gone, or was answered elsewhere */
 
 /* ---- the responder ---- */
 
